@@ -1,0 +1,273 @@
+"""The port to hypervisors: what the conductor may ask of any compute host, and the values that cross it.
+
+Every value is a frozen dataclass of plain types, so that ``wire`` can carry it; nothing here knows libvirt,
+records or HTTP. All verbs are idempotent: ensuring twice is ensuring once, removing an absent guest succeeds.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+
+class Power(StrEnum):
+    """What a guest is doing, as the hypervisor says."""
+
+    ABSENT = "absent"        # not known to the hypervisor
+    OFF = "off"              # defined, not running
+    RUNNING = "running"
+    PAUSED = "paused"
+    SUSPENDED = "suspended"  # memory saved to disk
+    CRASHED = "crashed"
+
+
+class PowerAction(StrEnum):
+    """Each returns at once; ``SHUTDOWN`` and ``REBOOT`` only ask the guest (they may be repeated)."""
+
+    START = "start"          # from OFF or SUSPENDED; nothing when running
+    SHUTDOWN = "shutdown"
+    OFF = "off"              # pull the plug
+    REBOOT = "reboot"        # ask the guest to restart
+    RESET = "reset"          # press the reset button
+    PAUSE = "pause"
+    UNPAUSE = "unpause"
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    CRASH_DUMP = "crash_dump"  # NMI
+
+
+class ConsoleKind(StrEnum):
+    VNC = "vnc"
+    SPICE = "spice"
+    SERIAL = "serial"
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """An image as a host's cache knows it. ``format`` is qcow2 or raw; ``size`` in bytes; ``sha512`` in hex."""
+
+    id: str
+    format: str
+    size: int
+    sha512: str
+
+
+class ImageSource(Protocol):
+    """Where a host that lacks an image gets its bytes. ``path`` is set when the file is on this machine."""
+
+    @property
+    def path(self) -> Path | None: ...
+
+    def chunks(self) -> Iterator[bytes]: ...
+
+
+@dataclass(frozen=True)
+class DiskSpec:
+    """One disk. ``name`` is its name in the guest's directory (``root``, ``ephemeral0``, ``swap``).
+
+    With ``image`` the disk is a copy-on-write overlay of that cached image, else it is blank.
+    ``size_gib`` 0 keeps the image's own size. ``bus`` is virtio, scsi, sata or ide; ``serial`` up to 20 characters.
+    """
+
+    name: str
+    device: str
+    size_gib: int
+    image: ImageSpec | None = None
+    bus: str = "virtio"
+    serial: str = ""
+    boot_index: int = -1
+
+
+@dataclass(frozen=True)
+class NicSpec:
+    """One network card. ``bridge`` and ``tap`` are names of links on the host, ``mtu`` in bytes."""
+
+    port_id: str
+    mac_address: str
+    bridge: str
+    tap: str
+    mtu: int = 1500
+    model: str = "virtio"
+
+
+@dataclass(frozen=True)
+class ConfigDrive:
+    """Files of the config drive: path below its root -> content."""
+
+    files: dict[str, bytes]
+
+
+@dataclass(frozen=True)
+class GuestSpec:
+    """Everything a host needs to make a guest. ``id`` is the server's id and the guest's UUID.
+
+    ``properties`` holds flavor extra specs and image properties (``hw:...``, ``hw_disk_bus`` ...) for drivers
+    that honour them. ``on_crash`` is ``destroy`` (the guest stays down and is reported crashed) or ``restart``.
+    ``consoles`` lists the graphical consoles to offer; a serial console is always there.
+    """
+
+    id: str
+    name: str
+    project_id: str
+    vcpus: int
+    memory_mib: int
+    disks: tuple[DiskSpec, ...]
+    nics: tuple[NicSpec, ...] = ()
+    config_drive: ConfigDrive | None = None
+    firmware: str = "bios"          # bios or uefi
+    machine: str = ""               # machine type, empty: the driver's choice
+    architecture: str = "x86_64"
+    consoles: tuple[ConsoleKind, ...] = (ConsoleKind.VNC,)
+    on_crash: str = "destroy"
+    properties: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class GuestState:
+    """``detail`` tells why, where the hypervisor knows (``crashed: panicked``)."""
+
+    id: str
+    power: Power
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class GuestArtifacts:
+    """What exists on a host for one server id, for ``doctor`` and reconciliation: does a guest definition
+    exist, which disk files and taps, whether or not they belong together."""
+
+    id: str
+    defined: bool
+    power: Power
+    files: tuple[str, ...] = ()
+    taps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class HostReport:
+    """A host's facts. Memory in MiB, disk in GiB; totals are physical, ``*_used`` what is measured in use.
+
+    ``features`` names optional protocols (``suspend``, ``migrate`` ...); ``virt_verdict`` tells in words why
+    KVM is or is not used. ``boot_id`` changes when the machine restarts.
+    """
+
+    host: str
+    hypervisor_type: str
+    hypervisor_version: int
+    architecture: str
+    vcpus: int
+    memory_mib: int
+    disk_gib: int
+    memory_used_mib: int = 0
+    disk_used_gib: int = 0
+    running_guests: int = 0
+    virt_type: str = "qemu"
+    virt_verdict: str = ""
+    cpu_info: dict[str, str] = field(default_factory=dict)
+    features: tuple[str, ...] = ()
+    machine_types: tuple[str, ...] = ()
+    firmwares: tuple[str, ...] = ("bios",)
+    boot_id: str = ""
+    uptime_seconds: float = 0.0
+    host_ip: str = "127.0.0.1"
+
+
+class EventKind(StrEnum):
+    """``RESYNC`` says that events may have been lost: ask for every guest."""
+
+    POWER = "power"
+    RESYNC = "resync"
+
+
+@dataclass(frozen=True)
+class GuestEvent:
+    """``sequence`` grows by one per event and restarts with the driver's ``epoch``."""
+
+    sequence: int
+    kind: EventKind
+    guest_id: str = ""
+    power: Power = Power.ABSENT
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class EventBatch:
+    """Events after a position, in order. Pass ``position`` to the next call."""
+
+    position: str
+    events: tuple[GuestEvent, ...]
+
+
+@dataclass(frozen=True)
+class Diagnostics:
+    """A guest's live figures. Times in nanoseconds, memory in MiB, traffic in bytes.
+
+    Keys of ``disks``: device, read_bytes, read_requests, write_bytes, write_requests, errors_count.
+    Keys of ``nics``: mac_address, rx_octets, rx_packets, rx_errors, rx_drop and the same with tx.
+    """
+
+    power: Power
+    uptime_seconds: int
+    cpu_times_ns: tuple[int, ...]
+    memory_maximum_mib: int
+    memory_used_mib: int
+    disks: tuple[dict[str, int | str], ...] = ()
+    nics: tuple[dict[str, int | str], ...] = ()
+
+
+@runtime_checkable
+class ComputeDriver(Protocol):
+    """One compute host. Methods raise ``DriverError(op, detail, code, retryable)``; an unknown guest is
+    ``DriverError`` with code ``guest.not_found`` except where absence is said to be fine;
+    a host that does not answer is ``HostUnreachable``. All may be called from several threads at once."""
+
+    def host_report(self) -> HostReport:
+        """Facts and free room. Raises when the hypervisor does not answer."""
+
+    def list_guests(self) -> tuple[GuestState, ...]:
+        """Every guest NovaLite made on this host; guests made by others never appear."""
+
+    def guest(self, guest_id: str) -> GuestState:
+        """One guest; ``Power.ABSENT`` when there is none. A guest made by others counts as absent."""
+
+    def ensure_image(self, image: ImageSpec, source: ImageSource) -> None:
+        """Bring the image into the host's cache. The copy is checked against ``image.sha512``;
+        a mismatch is code ``image.corrupt`` and leaves nothing."""
+
+    def remove_image(self, image_id: str) -> None:
+        """Forget a cached image that no guest uses any more; nothing when in use or absent."""
+
+    def ensure_guest(self, spec: GuestSpec) -> GuestState:
+        """Make disks and definition as ``spec`` says, keeping disks that exist, and start the guest.
+        Repeating it with a guest that runs changes nothing. A definition of an id that is powered off is
+        replaced by the new one. Codes: ``image.missing``, ``disk.full``, ``guest.refused``."""
+
+    def delete_guest(self, guest_id: str) -> None:
+        """Stop it, remove the definition, disks, consoles, logs, taps. An absent guest is a success."""
+
+    def set_power(self, guest_id: str, action: PowerAction) -> GuestState:
+        """Do ``action``; the state that holds right after. Code ``guest.state`` when it does not apply."""
+
+    def console(self, guest_id: str, kind: ConsoleKind) -> socket.socket:
+        """A connected, blocking stream socket that carries the console's own protocol (RFB, SPICE, bytes).
+        Code ``console.unavailable`` when the guest offers none of that kind or is not running."""
+
+    def console_text(self, guest_id: str, max_bytes: int) -> bytes:
+        """The last ``max_bytes`` of the serial console's log; empty when there is none yet."""
+
+    def diagnostics(self, guest_id: str) -> Diagnostics:
+        """Live figures of a running guest."""
+
+    def artifacts(self) -> tuple[GuestArtifacts, ...]:
+        """All that exists on the host for any server id of this appliance, orphans included."""
+
+    def events(self, position: str, timeout_seconds: float) -> EventBatch:
+        """Wait until there is an event after ``position`` ('' = from now on) or the time is up (empty batch).
+        After a loss of contact with the hypervisor a ``RESYNC`` event comes first."""
+
+    def close(self) -> None:
+        """Let go of connections and threads; guests keep running."""

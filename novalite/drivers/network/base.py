@@ -1,0 +1,87 @@
+"""The port to the machine's network: what the conductor may ask of bridges, DHCP and packet filters.
+
+All verbs are idempotent and describe the wanted state from ids; nothing here knows records.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+
+def bridge_name(network_id: str) -> str:
+    """Link name of a network's bridge (at most 15 characters)."""
+    return "nlb" + network_id.replace("-", "")[:11]
+
+
+def tap_name(port_id: str) -> str:
+    """Link name of a port's tap (at most 15 characters)."""
+    return "nlt" + port_id.replace("-", "")[:11]
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """One network with one IPv4 subnet. ``cidr`` like 10.0.0.0/24; ``mtu`` in bytes. ``nat`` masquerades what
+    leaves towards the outside. ``metadata`` puts 169.254.169.254 on the bridge."""
+
+    id: str
+    name: str
+    cidr: str
+    gateway_ip: str
+    mtu: int = 1500
+    dhcp: bool = True
+    nat: bool = True
+    metadata: bool = True
+    dns_servers: tuple[str, ...] = ()
+    dns_domain: str = ""
+
+
+@dataclass(frozen=True)
+class PortSpec:
+    """One port: the address a MAC gets by DHCP and the only one it may speak from."""
+
+    id: str
+    network_id: str
+    mac_address: str
+    ip_address: str
+    hostname: str = ""
+
+
+@dataclass(frozen=True)
+class NetworkReport:
+    """What exists on the machine for this appliance; ``problems`` are sentences for people."""
+
+    bridges: tuple[str, ...] = ()
+    dhcp_running: tuple[str, ...] = ()          # network ids with a live DHCP server
+    ports: tuple[tuple[str, str], ...] = ()     # (network id, port id) known to DHCP
+    problems: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class NetworkDriver(Protocol):
+    """Raises ``DriverError``; all methods may be called from several threads at once."""
+
+    def used_ranges(self) -> tuple[str, ...]:
+        """CIDRs the machine routes or owns now, so that a new network can avoid them."""
+
+    def ensure_network(self, spec: NetworkSpec, ports: tuple[PortSpec, ...] | None = None) -> None:
+        """Bridge, addresses, DHCP, NAT and metadata address as ``spec`` says, repairing what is missing or
+        dead. With ``ports`` exactly these ports are known afterwards; ``None`` leaves them as they are."""
+
+    def remove_network(self, network_id: str) -> None:
+        """Take all of it away; an absent network is a success."""
+
+    def ensure_port(self, port: PortSpec) -> None:
+        """Reserve the address for the MAC and refuse spoofed sources from the port's tap."""
+
+    def remove_port(self, network_id: str, port_id: str) -> None:
+        """Forget the reservation, its lease and its rules; an absent port is a success."""
+
+    def check(self) -> NetworkReport:
+        """What exists, and which DHCP servers have died."""
+
+    def watch(self, timeout_seconds: float) -> tuple[str, ...]:
+        """Wait until a DHCP server dies, or the time is up; the network ids to repair."""
+
+    def close(self) -> None:
+        """Let go of threads; bridges, rules and DHCP servers stay."""
