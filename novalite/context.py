@@ -31,5 +31,9 @@ class Context:
 
 def internal(request_id: str = "") -> Context:
     """The product itself: tasks, periodic jobs, start-up."""
-    return Context(user_id="novalite", roles=frozenset({"admin", "manager", "member", "reader", "service"}),
-                   system=True, request_id=request_id or new_request_id())
+    return Context(
+        user_id="novalite",
+        roles=frozenset({"admin", "manager", "member", "reader", "service"}),
+        system=True,
+        request_id=request_id or new_request_id(),
+    )

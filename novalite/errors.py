@@ -51,8 +51,13 @@ class NotFound(Refused):
     """``kind`` and ``id`` name what is missing. An object of another project is missing too."""
 
     def __init__(self, kind: str, id: str, *, message: str = "", **more: Any) -> None:
-        super().__init__(message or f"{kind.capitalize()} {id} could not be found.",
-                         code=f"{kind.replace(' ', '_')}.not_found", kind=kind, id=id, **more)
+        super().__init__(
+            message or f"{kind.capitalize()} {id} could not be found.",
+            code=f"{kind.replace(' ', '_')}.not_found",
+            kind=kind,
+            id=id,
+            **more,
+        )
         self.kind = kind
         self.id = id
 
@@ -68,8 +73,13 @@ class OverQuota(Refused):
 
     def __init__(self, resource: str, *, limit: int, used: int, asked: int, message: str = "") -> None:
         super().__init__(
-            message or f"Quota exceeded for {resource}: Requested {asked}, but already used {used} of {limit} {resource}",
-            resource=resource, limit=limit, used=used, asked=asked)
+            message
+            or f"Quota exceeded for {resource}: Requested {asked}, but already used {used} of {limit} {resource}",
+            resource=resource,
+            limit=limit,
+            used=used,
+            asked=asked,
+        )
         self.resource, self.limit, self.used, self.asked = resource, limit, used, asked
 
 
@@ -111,8 +121,9 @@ class DriverError(Failed):
 
     default_code = "driver.failed"
 
-    def __init__(self, op: str, detail: str, *, code: str = "driver.failed", retryable: bool = False,
-                 hint: str = "") -> None:
+    def __init__(
+        self, op: str, detail: str, *, code: str = "driver.failed", retryable: bool = False, hint: str = ""
+    ) -> None:
         super().__init__(f"{op}: {detail}", code=code, hint=hint, op=op, detail=detail, retryable=retryable)
         self.op, self.detail, self.retryable = op, detail, retryable
 

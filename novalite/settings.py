@@ -30,61 +30,115 @@ def _doc(text: str, **bounds: Any) -> Meta:
 
 
 class Http(Struct, frozen=True, kw_only=True):
-    host: Annotated[str, _doc("Address the API and the UI listen on; 0.0.0.0 opens them to the network.")] = "127.0.0.1"
+    host: Annotated[str, _doc("Address the API and the UI listen on; 0.0.0.0 opens them to the network.")] = (
+        "127.0.0.1"
+    )
     port: Annotated[int, _doc("TCP port of all APIs and the UI.", ge=0, le=65535)] = 8774
-    public_url: Annotated[str, _doc("Base URL that clients are told; empty: http://HOST:PORT of the listener.")] = ""
+    public_url: Annotated[
+        str, _doc("Base URL that clients are told; empty: http://HOST:PORT of the listener.")
+    ] = ""
     threads: Annotated[int, _doc("Threads that answer requests.", ge=2, le=256)] = 16
-    console_port: Annotated[int, _doc("Second port that serves consoles, classically 6080; 0: only the main port.", ge=0, le=65535)] = 0
-    drain_seconds: Annotated[int, _doc("Seconds that running requests may take to end after SIGTERM.", ge=1)] = 30
-    secure_cookies: Annotated[bool, _doc("Mark the UI's cookies Secure; set it when a TLS proxy stands before NovaLite.")] = False
+    console_port: Annotated[
+        int,
+        _doc("Second port that serves consoles, classically 6080; 0: only the main port.", ge=0, le=65535),
+    ] = 0
+    drain_seconds: Annotated[
+        int, _doc("Seconds that running requests may take to end after SIGTERM.", ge=1)
+    ] = 30
+    secure_cookies: Annotated[
+        bool, _doc("Mark the UI's cookies Secure; set it when a TLS proxy stands before NovaLite.")
+    ] = False
 
 
 class DatabaseOptions(Struct, frozen=True, kw_only=True):
     url: Annotated[str, _doc("SQLAlchemy URL; empty: SQLite at STATE_DIR/novalite.db.")] = ""
-    busy_timeout_seconds: Annotated[float, _doc("Seconds to wait for another process's lock on the SQLite file.", ge=0)] = 10.0
+    busy_timeout_seconds: Annotated[
+        float, _doc("Seconds to wait for another process's lock on the SQLite file.", ge=0)
+    ] = 10.0
 
 
 class Compute(Struct, frozen=True, kw_only=True):
-    driver: Annotated[Literal["libvirt", "fake"], _doc("How the local host runs guests: libvirt, or fake for API tests and simulation.")] = "libvirt"
+    driver: Annotated[
+        Literal["libvirt", "fake"],
+        _doc("How the local host runs guests: libvirt, or fake for API tests and simulation."),
+    ] = "libvirt"
     host_name: Annotated[str, _doc("Name of the local compute host; empty: the machine's host name.")] = ""
     libvirt_uri: Annotated[str, _doc("Connection to libvirt.")] = "qemu:///system"
-    virt_type: Annotated[Literal["auto", "kvm", "qemu"], _doc("Acceleration; auto proves KVM by a tiny boot and falls back to emulation.")] = "auto"
-    cpu_model: Annotated[str, _doc("CPU model of emulated guests; empty: the model that boots fastest. KVM guests get the host's CPU.")] = ""
+    virt_type: Annotated[
+        Literal["auto", "kvm", "qemu"],
+        _doc("Acceleration; auto proves KVM by a tiny boot and falls back to emulation."),
+    ] = "auto"
+    cpu_model: Annotated[
+        str,
+        _doc(
+            "CPU model of emulated guests; empty: the model that boots fastest. KVM guests get the host's CPU."
+        ),
+    ] = ""
     availability_zone: Annotated[str, _doc("Availability zone of the local host.")] = "nova"
-    agents: Annotated[tuple[str, ...], _doc("Remote hosts as NAME=URL, each served by 'novalite agent'.")] = ()
-    agent_secret_file: Annotated[str, _doc("File with the secret shared with the agents; empty: STATE_DIR/agent-secret.")] = ""
+    agents: Annotated[
+        tuple[str, ...], _doc("Remote hosts as NAME=URL, each served by 'novalite agent'.")
+    ] = ()
+    agent_secret_file: Annotated[
+        str, _doc("File with the secret shared with the agents; empty: STATE_DIR/agent-secret.")
+    ] = ""
     fake_hosts: Annotated[int, _doc("Number of simulated hosts the fake driver offers.", ge=1, le=10000)] = 1
     fake_vcpus: Annotated[int, _doc("vCPUs of a simulated host.", ge=1)] = 64
     fake_memory_mib: Annotated[int, _doc("Memory of a simulated host, in MiB.", ge=64)] = 262144
     fake_disk_gib: Annotated[int, _doc("Disk of a simulated host, in GiB.", ge=1)] = 10000
-    stop_timeout_seconds: Annotated[int, _doc("Seconds a guest gets to shut down before it is powered off.", ge=0)] = 60
-    boot_timeout_seconds: Annotated[int, _doc("Seconds a boot may take before it is undone and the server set to ERROR.", ge=10)] = 900
+    stop_timeout_seconds: Annotated[
+        int, _doc("Seconds a guest gets to shut down before it is powered off.", ge=0)
+    ] = 60
+    boot_timeout_seconds: Annotated[
+        int, _doc("Seconds a boot may take before it is undone and the server set to ERROR.", ge=10)
+    ] = 900
     start_delay_seconds: Annotated[int, _doc("Pause between servers that start with the machine.", ge=0)] = 0
 
 
 class Scheduler(Struct, frozen=True, kw_only=True):
-    filters: Annotated[tuple[str, ...], _doc("Filters in order; empty: all that are installed, in their own order.")] = ()
-    cpu_allocation_ratio: Annotated[float, _doc("vCPUs that may be promised for each CPU of a host.", gt=0)] = 16.0
-    ram_allocation_ratio: Annotated[float, _doc("Memory that may be promised for each MiB of a host.", gt=0)] = 1.0
-    disk_allocation_ratio: Annotated[float, _doc("Disk that may be promised for each GiB of a host.", gt=0)] = 1.0
+    filters: Annotated[
+        tuple[str, ...], _doc("Filters in order; empty: all that are installed, in their own order.")
+    ] = ()
+    cpu_allocation_ratio: Annotated[
+        float, _doc("vCPUs that may be promised for each CPU of a host.", gt=0)
+    ] = 16.0
+    ram_allocation_ratio: Annotated[
+        float, _doc("Memory that may be promised for each MiB of a host.", gt=0)
+    ] = 1.0
+    disk_allocation_ratio: Annotated[
+        float, _doc("Disk that may be promised for each GiB of a host.", gt=0)
+    ] = 1.0
     reserved_memory_mib: Annotated[int, _doc("Memory of the local host kept for itself, in MiB.", ge=0)] = 512
     reserved_disk_gib: Annotated[int, _doc("Disk of the local host kept free, in GiB.", ge=0)] = 1
-    host_down_seconds: Annotated[int, _doc("Seconds without a report after which a host counts as down.", ge=5)] = 60
+    host_down_seconds: Annotated[
+        int, _doc("Seconds without a report after which a host counts as down.", ge=5)
+    ] = 60
     max_attempts: Annotated[int, _doc("Hosts tried for one boot.", ge=1)] = 3
 
 
 class Network(Struct, frozen=True, kw_only=True):
-    driver: Annotated[Literal["auto", "linux", "fake"], _doc("How networks are made; auto: linux with libvirt, fake with the fake driver.")] = "auto"
-    cidr: Annotated[str, _doc("Range of the network made at first start; 'auto' takes a free private /24.")] = "auto"
+    driver: Annotated[
+        Literal["auto", "linux", "fake"],
+        _doc("How networks are made; auto: linux with libvirt, fake with the fake driver."),
+    ] = "auto"
+    cidr: Annotated[
+        str, _doc("Range of the network made at first start; 'auto' takes a free private /24.")
+    ] = "auto"
     name: Annotated[str, _doc("Name of the network made at first start.")] = "private"
     mtu: Annotated[int, _doc("MTU of the network made at first start, in bytes.", ge=576, le=65535)] = 1500
-    dns_servers: Annotated[tuple[str, ...], _doc("Name servers told to guests; empty: those of the machine that are not on loopback.")] = ()
+    dns_servers: Annotated[
+        tuple[str, ...],
+        _doc("Name servers told to guests; empty: those of the machine that are not on loopback."),
+    ] = ()
 
 
 class Images(Struct, frozen=True, kw_only=True):
     max_size_gib: Annotated[int, _doc("Largest image upload, in GiB.", ge=1)] = 100
-    max_virtual_size_gib: Annotated[int, _doc("Largest virtual size an image may claim, in GiB.", ge=1)] = 1024
-    reserve_gib: Annotated[float, _doc("Free disk kept back: uploads that would go below are refused, in GiB.", ge=0)] = 1.0
+    max_virtual_size_gib: Annotated[int, _doc("Largest virtual size an image may claim, in GiB.", ge=1)] = (
+        1024
+    )
+    reserve_gib: Annotated[
+        float, _doc("Free disk kept back: uploads that would go below are refused, in GiB.", ge=0)
+    ] = 1.0
 
 
 class Identity(Struct, frozen=True, kw_only=True):
@@ -108,7 +162,9 @@ class Quota(Struct, frozen=True, kw_only=True):
     server_group_members: Annotated[int, _doc("Servers per group; -1: no limit.", ge=-1)] = 10
     injected_files: Annotated[int, _doc("Files injected into a server; -1: no limit.", ge=-1)] = 5
     injected_file_content_bytes: Annotated[int, _doc("Size of an injected file, in bytes.", ge=-1)] = 10240
-    injected_file_path_bytes: Annotated[int, _doc("Length of an injected file's path, in bytes.", ge=-1)] = 255
+    injected_file_path_bytes: Annotated[int, _doc("Length of an injected file's path, in bytes.", ge=-1)] = (
+        255
+    )
 
 
 class Tasks(Struct, frozen=True, kw_only=True):
@@ -118,7 +174,9 @@ class Tasks(Struct, frozen=True, kw_only=True):
 
 
 class Logging(Struct, frozen=True, kw_only=True):
-    level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], _doc("Least level that is logged.")] = "INFO"
+    level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], _doc("Least level that is logged.")] = (
+        "INFO"
+    )
     json: Annotated[bool, _doc("One JSON object per line instead of text.")] = False
 
 
@@ -131,7 +189,9 @@ def default_state_dir() -> str:
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    state_dir: Annotated[str, _doc("Directory of the database, images, disks, credentials and run-time files.")] = msgspec.field(default_factory=default_state_dir)
+    state_dir: Annotated[
+        str, _doc("Directory of the database, images, disks, credentials and run-time files.")
+    ] = msgspec.field(default_factory=default_state_dir)
     http: Http = Http()
     database: DatabaseOptions = DatabaseOptions()
     compute: Compute = Compute()
@@ -211,8 +271,12 @@ def environment_name(option: str) -> str:
     return ENVIRONMENT_PREFIX + option.upper().replace(".", "_")
 
 
-def load(*, arguments: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None,
-         file: Path | None = None) -> tuple[Settings, list[Option]]:
+def load(
+    *,
+    arguments: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+    file: Path | None = None,
+) -> tuple[Settings, list[Option]]:
     """Settings and where each value came from. ``arguments`` holds dotted names; ``None`` values are not given.
 
     Raises ``Invalid`` naming the option that is unknown or out of range.
@@ -232,20 +296,28 @@ def load(*, arguments: Mapping[str, Any] | None = None, environment: Mapping[str
         text = environment.get(environment_name(name))
         if text is not None:
             given[name] = (_from_text(kind, text), environment_name(name))
-    given.update({name: (value, "command line") for name, value in (arguments or {}).items() if value is not None})
+    given.update(
+        {name: (value, "command line") for name, value in (arguments or {}).items() if value is not None}
+    )
     values: dict[str, Any] = {}
     for name, (value, origin) in given.items():
         if name not in known:
-            raise Invalid(f"There is no option {name} ({origin}).", field=name, hint="'novalite config' lists them all.")
+            raise Invalid(
+                f"There is no option {name} ({origin}).", field=name, hint="'novalite config' lists them all."
+            )
         _put(values, name, value)
     try:
         settings = msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as error:
-        raise Invalid(f"The settings are not valid: {error}", field=str(error).rpartition("`$.")[2].rstrip("`")) from error
+        raise Invalid(
+            f"The settings are not valid: {error}", field=str(error).rpartition("`$.")[2].rstrip("`")
+        ) from error
     options = []
     for name, (_, description, default) in known.items():
         value: Any = settings
         for part in name.split("."):
             value = getattr(value, part)
-        options.append(Option(name, description, default, value, given[name][1] if name in given else "default"))
+        options.append(
+            Option(name, description, default, value, given[name][1] if name in given else "default")
+        )
     return settings, options

@@ -1,0 +1,72 @@
+"""Engines by dialect, with the discipline each needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Engine, make_url
+
+
+def _sqlite_discipline(engine: Engine, busy_timeout_seconds: float) -> None:
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # transactions are begun by us, not by the sqlite3 module
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute(f"PRAGMA busy_timeout={int(busy_timeout_seconds * 1000)}")
+        cursor.execute("PRAGMA cache_size=-8000")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: sa.Connection) -> None:
+        writes = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _encode(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def is_sqlite(url: str | URL) -> bool:
+    return make_url(url).get_backend_name() == "sqlite"
+
+
+def sqlite_path(url: str | URL) -> Path | None:
+    """The file of an SQLite URL; None for memory and for other databases."""
+    parsed = make_url(url)
+    if not is_sqlite(parsed) or not parsed.database or parsed.database == ":memory:":
+        return None
+    return Path(parsed.database)
+
+
+def make_engine(url: str, *, busy_timeout_seconds: float = 10.0, pool_size: int = 32) -> Engine:
+    """An engine for ``url``. SQLite: WAL, foreign keys, IMMEDIATE writers; others: READ COMMITTED."""
+    if is_sqlite(url):
+        path = sqlite_path(url)
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        engine = sa.create_engine(
+            url,
+            connect_args={"check_same_thread": False, "timeout": busy_timeout_seconds},
+            json_serializer=_encode,
+            json_deserializer=msgspec.json.decode,
+            poolclass=sa.pool.QueuePool,
+            pool_size=pool_size,
+            max_overflow=32,
+        )
+        _sqlite_discipline(engine, busy_timeout_seconds)
+        return engine
+    return sa.create_engine(
+        url,
+        isolation_level="READ COMMITTED",
+        pool_pre_ping=True,
+        json_serializer=_encode,
+        json_deserializer=msgspec.json.decode,
+        pool_size=pool_size,
+    )

@@ -1,0 +1,140 @@
+"""Units of work: one short transaction each, never nested, never open while something outside is called."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import datetime
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from novalite import clock
+from novalite.context import Context
+from novalite.db.engine import is_sqlite, make_engine
+from novalite.errors import Busy
+
+Listener = Callable[[str, str, str], None]
+T = TypeVar("T")
+
+_this_thread = threading.local()
+
+
+def unit_is_open() -> bool:
+    """Whether the calling thread is inside a unit of work."""
+    return bool(getattr(_this_thread, "open", False))
+
+
+def _refuse_nesting() -> None:
+    if unit_is_open():
+        raise RuntimeError("a unit of work is already open in this thread")
+
+
+class Work:
+    """An open unit: the session, who asks, and one time for all that is written."""
+
+    def __init__(self, session: Session, ctx: Context) -> None:
+        self.session = session
+        self.ctx = ctx
+        self.now: datetime = clock.now()
+        self._after_commit: list[Callable[[], None]] = []
+        self._announcements: dict[tuple[str, str, str], None] = {}
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Run ``action`` once the unit is committed; never when it is rolled back."""
+        self._after_commit.append(action)
+
+    def announce(self, topic: str, id: str, project_id: str = "") -> None:
+        """Tell listeners after the commit that ``id`` of ``topic`` has changed; repeated ones count once."""
+        self._announcements[(topic, id, project_id)] = None
+
+    def changed(self, statement: Any) -> int:
+        """Execute an UPDATE or DELETE and return how many rows it hit: the compare-and-set primitive."""
+        result = self.session.execute(statement, execution_options={"synchronize_session": False})
+        return int(result.rowcount)  # type: ignore[attr-defined]
+
+
+class Database:
+    """Opens units of work. SQLite has one writer at a time: writers of this process queue on a lock here,
+    so the file's own lock is only contended by other processes."""
+
+    def __init__(self, url: str, *, busy_timeout_seconds: float = 10.0) -> None:
+        self.url = url
+        self.engine: Engine = make_engine(url, busy_timeout_seconds=busy_timeout_seconds)
+        self._writer = threading.Lock() if is_sqlite(url) else None
+        self._writing = self.engine.execution_options(writes=True)
+        self._listeners: list[Listener] = []
+
+    def listen(self, listener: Listener) -> None:
+        """Call ``listener(topic, id, project_id)`` after each commit, in the committing thread; it must not block."""
+        self._listeners.append(listener)
+
+    @contextmanager
+    def write(self, ctx: Context) -> Iterator[Work]:
+        """A unit that commits when the block ends and rolls back when it raises."""
+        _refuse_nesting()
+        with self._writer or nullcontext(), self._unit(ctx, self._writing, commit=True) as work:
+            yield work
+        self._deliver(work)
+
+    @contextmanager
+    def read(self, ctx: Context) -> Iterator[Work]:
+        """A unit that never commits."""
+        with self._unit(ctx, self.engine, commit=False) as work:
+            yield work
+
+    @contextmanager
+    def _unit(self, ctx: Context, engine: Engine, *, commit: bool) -> Iterator[Work]:
+        _refuse_nesting()
+        _this_thread.open = True
+        session = Session(engine, expire_on_commit=False, autoflush=True)
+        try:
+            work = Work(session, ctx)
+            yield work
+            if commit:
+                session.commit()
+            else:
+                session.rollback()
+        except OperationalError as error:
+            session.rollback()
+            if _is_lock(error):
+                raise Busy(
+                    "The database is locked by another process.",
+                    hint="Try again in a moment; stop the program that holds it if this lasts.",
+                ) from error
+            raise
+        except BaseException:
+            session.rollback()
+            raise
+        finally:
+            session.close()
+            _this_thread.open = False
+
+    def _deliver(self, work: Work) -> None:
+        for action in work._after_commit:
+            action()
+        for topic, id, project_id in work._announcements:
+            for listener in self._listeners:
+                listener(topic, id, project_id)
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def _is_lock(error: OperationalError) -> bool:
+    text = str(error.orig).lower()
+    return "locked" in text or "deadlock" in text or "lock wait timeout" in text
+
+
+def get_one(work: Work, record: type[T], id: Any) -> T | None:
+    """A record by its primary key, or None."""
+    return work.session.get(record, id)
+
+
+def count(work: Work, statement: sa.Select[Any]) -> int:
+    """How many rows ``statement`` would give."""
+    return int(work.session.scalar(sa.select(sa.func.count()).select_from(statement.subquery())) or 0)
