@@ -17,8 +17,8 @@ from typing import Protocol, runtime_checkable
 class Power(StrEnum):
     """What a guest is doing, as the hypervisor says."""
 
-    ABSENT = "absent"        # not known to the hypervisor
-    OFF = "off"              # defined, not running
+    ABSENT = "absent"  # not known to the hypervisor
+    OFF = "off"  # defined, not running
     RUNNING = "running"
     PAUSED = "paused"
     SUSPENDED = "suspended"  # memory saved to disk
@@ -28,11 +28,11 @@ class Power(StrEnum):
 class PowerAction(StrEnum):
     """Each returns at once; ``SHUTDOWN`` and ``REBOOT`` only ask the guest (they may be repeated)."""
 
-    START = "start"          # from OFF or SUSPENDED; nothing when running
+    START = "start"  # from OFF or SUSPENDED; nothing when running
     SHUTDOWN = "shutdown"
-    OFF = "off"              # pull the plug
-    REBOOT = "reboot"        # ask the guest to restart
-    RESET = "reset"          # press the reset button
+    OFF = "off"  # pull the plug
+    REBOOT = "reboot"  # ask the guest to restart
+    RESET = "reset"  # press the reset button
     PAUSE = "pause"
     UNPAUSE = "unpause"
     SUSPEND = "suspend"
@@ -48,7 +48,7 @@ class ConsoleKind(StrEnum):
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """An image as a host's cache knows it. ``format`` is qcow2 or raw; ``size`` in bytes; ``sha512`` in hex."""
+    """An image as a host's cache knows it. ``format`` is qcow2 or raw, ``size`` in bytes, ``sha512`` hex."""
 
     id: str
     format: str
@@ -70,7 +70,8 @@ class DiskSpec:
     """One disk. ``name`` is its name in the guest's directory (``root``, ``ephemeral0``, ``swap``).
 
     With ``image`` the disk is a copy-on-write overlay of that cached image, else it is blank.
-    ``size_gib`` 0 keeps the image's own size. ``bus`` is virtio, scsi, sata or ide; ``serial`` up to 20 characters.
+    ``size_gib`` 0 keeps the image's own size. ``bus`` is virtio, scsi, sata or ide; ``serial`` has up to
+    20 characters.
     """
 
     name: str
@@ -105,8 +106,9 @@ class ConfigDrive:
 class GuestSpec:
     """Everything a host needs to make a guest. ``id`` is the server's id and the guest's UUID.
 
-    ``properties`` holds flavor extra specs and image properties (``hw:...``, ``hw_disk_bus`` ...) for drivers
-    that honour them. ``on_crash`` is ``destroy`` (the guest stays down and is reported crashed) or ``restart``.
+    ``properties`` holds flavor extra specs and image properties (``hw:...``, ``hw_disk_bus`` ...) for
+    drivers that honour them. ``on_crash`` is ``destroy`` (the guest stays down and is reported crashed) or
+    ``restart``.
     ``consoles`` lists the graphical consoles to offer; a serial console is always there.
     """
 
@@ -118,8 +120,8 @@ class GuestSpec:
     disks: tuple[DiskSpec, ...]
     nics: tuple[NicSpec, ...] = ()
     config_drive: ConfigDrive | None = None
-    firmware: str = "bios"          # bios or uefi
-    machine: str = ""               # machine type, empty: the driver's choice
+    firmware: str = "bios"  # bios or uefi
+    machine: str = ""  # machine type, empty: the driver's choice
     architecture: str = "x86_64"
     consoles: tuple[ConsoleKind, ...] = (ConsoleKind.VNC,)
     on_crash: str = "destroy"

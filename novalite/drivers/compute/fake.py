@@ -1,0 +1,364 @@
+"""A compute host in memory, for API tests and simulation. It never runs anything."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import socket
+import threading
+import time
+from pathlib import Path
+from uuid import uuid4
+
+from novalite.drivers.compute.base import (
+    ConsoleKind,
+    Diagnostics,
+    EventBatch,
+    GuestArtifacts,
+    GuestSpec,
+    GuestState,
+    HostReport,
+    ImageSource,
+    ImageSpec,
+    Power,
+    PowerAction,
+)
+from novalite.drivers.compute.event_log import EventLog
+from novalite.drivers.compute.fake_console import open_console
+from novalite.drivers.compute.fake_faults import Faults
+from novalite.drivers.compute.fake_store import DirectoryStore, FakeGuest, FakeStore, NoStore
+from novalite.errors import DriverError, NovaLiteError
+
+_UP = (Power.RUNNING, Power.PAUSED)
+_DOWN = (Power.OFF, Power.CRASHED, Power.ABSENT)
+
+# action -> (states it may start from, state it ends in); a guest already in the end state stays as it is.
+_MOVES: dict[PowerAction, tuple[tuple[Power, ...], Power]] = {
+    PowerAction.START: ((*_DOWN, Power.SUSPENDED), Power.RUNNING),
+    PowerAction.SHUTDOWN: ((Power.RUNNING, Power.CRASHED), Power.OFF),
+    PowerAction.OFF: ((*_UP, *_DOWN, Power.SUSPENDED), Power.OFF),
+    PowerAction.REBOOT: ((Power.RUNNING,), Power.RUNNING),
+    PowerAction.RESET: ((Power.RUNNING,), Power.RUNNING),
+    PowerAction.PAUSE: ((Power.RUNNING,), Power.PAUSED),
+    PowerAction.UNPAUSE: ((Power.PAUSED,), Power.RUNNING),
+    PowerAction.SUSPEND: (_UP, Power.SUSPENDED),
+    PowerAction.RESUME: ((Power.SUSPENDED,), Power.RUNNING),
+    PowerAction.CRASH_DUMP: ((Power.RUNNING,), Power.RUNNING),
+}
+_BOOTS = (PowerAction.START, PowerAction.REBOOT, PowerAction.RESET)
+
+
+class FakeDriver:
+    """Implements ``ComputeDriver``. Sizes as in ``HostReport``.
+
+    With ``state_dir`` the guests outlive the process, as those of a real hypervisor do. Tests steer it by
+    ``fail_next``, ``delay``, ``hold``, ``set_unreachable``, ``ignore_shutdown`` and the ``guest_…`` methods.
+    """
+
+    def __init__(
+        self,
+        host: str = "fake",
+        vcpus: int = 64,
+        memory_mib: int = 262144,
+        disk_gib: int = 10000,
+        *,
+        state_dir: Path | None = None,
+        architecture: str = "x86_64",
+    ) -> None:
+        self.host = host
+        self._size = (vcpus, memory_mib, disk_gib)
+        self._architecture = architecture
+        self._lock = threading.RLock()
+        self._events = EventLog()
+        self._faults = Faults()
+        self._store: FakeStore = DirectoryStore(state_dir) if state_dir else NoStore()
+        guests, images, self._boot_id = self._store.load()
+        self._guests = {guest.id: guest for guest in guests}
+        self._images = set(images)
+        self._consoles: dict[str, list[socket.socket]] = {}
+        self._started = time.monotonic()
+        self._ignores_shutdown: set[str] = set()
+
+    # The port.
+
+    def host_report(self) -> HostReport:
+        self._faults.enter("host_report")
+        with self._lock:
+            up = [g.spec for g in self._guests.values() if g.spec and g.power in _UP]
+        vcpus, memory_mib, disk_gib = self._size
+        return HostReport(
+            host=self.host,
+            hypervisor_type="fake",
+            hypervisor_version=1000,
+            architecture=self._architecture,
+            vcpus=vcpus,
+            memory_mib=memory_mib,
+            disk_gib=disk_gib,
+            memory_used_mib=sum(spec.memory_mib for spec in up),
+            running_guests=len(up),
+            virt_type="fake",
+            virt_verdict="nothing is run: this host is simulated",
+            cpu_info={"arch": self._architecture, "model": "fake", "vendor": "fake"},
+            features=("suspend",),
+            machine_types=("pc", "q35"),
+            firmwares=("bios", "uefi"),
+            boot_id=self._boot_id,
+            uptime_seconds=time.monotonic() - self._started,
+        )
+
+    def list_guests(self) -> tuple[GuestState, ...]:
+        self._faults.enter("list_guests")
+        with self._lock:
+            return tuple(_state(guest) for guest in self._guests.values() if guest.spec)
+
+    def guest(self, guest_id: str) -> GuestState:
+        self._faults.enter("guest")
+        with self._lock:
+            guest = self._guests.get(guest_id)
+            return _state(guest) if guest and guest.spec else GuestState(guest_id, Power.ABSENT)
+
+    def ensure_image(self, image: ImageSpec, source: ImageSource) -> None:
+        self._faults.enter("ensure_image")
+        if image.id in self._images:
+            return
+        digest = hashlib.sha512()
+        for chunk in source.chunks():
+            digest.update(chunk)
+        if digest.hexdigest() != image.sha512:
+            raise DriverError(
+                "ensure_image", f"image {image.id} does not match its checksum", code="image.corrupt"
+            )
+        with self._lock:
+            self._images.add(image.id)
+            self._store.save_host(sorted(self._images), self._boot_id)
+
+    def remove_image(self, image_id: str) -> None:
+        self._faults.enter("remove_image")
+        with self._lock:
+            used = any(
+                disk.image and disk.image.id == image_id
+                for guest in self._guests.values()
+                if guest.spec
+                for disk in guest.spec.disks
+            )
+            if not used:
+                self._images.discard(image_id)
+                self._store.save_host(sorted(self._images), self._boot_id)
+
+    def ensure_guest(self, spec: GuestSpec) -> GuestState:
+        self._faults.enter("ensure_guest")
+        with self._lock:
+            for disk in spec.disks:
+                if disk.image and disk.image.id not in self._images:
+                    raise DriverError(
+                        "ensure_guest", f"image {disk.image.id} is not on this host", code="image.missing"
+                    )
+            guest = self._guests.setdefault(spec.id, FakeGuest(spec.id, None, Power.OFF))
+            if guest.spec is None or guest.power in _DOWN:
+                guest.spec = spec
+                guest.files = tuple(f"{disk.name}.qcow2" for disk in spec.disks)
+            if guest.power in (*_DOWN, Power.SUSPENDED):
+                self._boot(guest)
+            return _state(guest)
+
+    def delete_guest(self, guest_id: str) -> None:
+        self._faults.enter("delete_guest")
+        with self._lock:
+            if self._guests.pop(guest_id, None):
+                self._close_consoles(guest_id)
+                self._store.remove(guest_id)
+                self._events.power(guest_id, Power.ABSENT)
+
+    def set_power(self, guest_id: str, action: PowerAction) -> GuestState:
+        self._faults.enter("set_power")
+        with self._lock:
+            guest = self._known("set_power", guest_id)
+            sources, target = _MOVES[action]
+            if guest.power not in sources and guest.power is not target:
+                raise DriverError(
+                    "set_power",
+                    f"{action} does not apply to a guest that is {guest.power}",
+                    code="guest.state",
+                )
+            if action is PowerAction.SHUTDOWN and guest_id in self._ignores_shutdown:
+                return _state(guest)
+            if action in _BOOTS and guest.power in sources:
+                self._boot(guest)
+            elif guest.power is not target:
+                self._move(guest, target)
+            return _state(guest)
+
+    def console(self, guest_id: str, kind: ConsoleKind) -> socket.socket:
+        self._faults.enter("console")
+        with self._lock:
+            guest = self._known("console", guest_id)
+            spec = guest.spec
+            offered = spec is not None and (kind is ConsoleKind.SERIAL or kind in spec.consoles)
+            if not offered or guest.power not in _UP:
+                raise DriverError(
+                    "console", f"the guest offers no {kind} console", code="console.unavailable"
+                )
+            ours, theirs = open_console(kind)
+            self._consoles.setdefault(guest_id, []).append(ours)
+            return theirs
+
+    def console_text(self, guest_id: str, max_bytes: int) -> bytes:
+        self._faults.enter("console_text")
+        with self._lock:
+            return self._known("console_text", guest_id).log[-max_bytes:] if max_bytes > 0 else b""
+
+    def diagnostics(self, guest_id: str) -> Diagnostics:
+        self._faults.enter("diagnostics")
+        with self._lock:
+            guest = self._known("diagnostics", guest_id)
+            if guest.power not in _UP or guest.spec is None:
+                raise DriverError("diagnostics", f"the guest is {guest.power}", code="guest.state")
+            spec = guest.spec
+            return Diagnostics(
+                power=guest.power,
+                uptime_seconds=int(time.monotonic() - self._started),
+                cpu_times_ns=(0,) * spec.vcpus,
+                memory_maximum_mib=spec.memory_mib,
+                memory_used_mib=spec.memory_mib // 2,
+                disks=tuple(
+                    {
+                        "device": disk.device,
+                        "read_bytes": 0,
+                        "read_requests": 0,
+                        "write_bytes": 0,
+                        "write_requests": 0,
+                        "errors_count": 0,
+                    }
+                    for disk in spec.disks
+                ),
+                nics=tuple(_quiet_nic(nic.mac_address) for nic in spec.nics),
+            )
+
+    def artifacts(self) -> tuple[GuestArtifacts, ...]:
+        self._faults.enter("artifacts")
+        with self._lock:
+            return tuple(
+                GuestArtifacts(g.id, g.spec is not None, _state(g).power, g.files, g.taps)
+                for g in self._guests.values()
+            )
+
+    def events(self, position: str, timeout_seconds: float) -> EventBatch:
+        self._faults.enter("events")
+        return self._events.since(position, timeout_seconds)
+
+    def close(self) -> None:
+        self._faults.close()
+        self._events.close()
+        with self._lock:
+            for guest_id in list(self._consoles):
+                self._close_consoles(guest_id)
+
+    # What tests command.
+
+    @property
+    def calls(self) -> dict[str, int]:
+        """How often each method was called."""
+        return dict(self._faults.calls)
+
+    def fail_next(self, op: str, error: NovaLiteError, times: int = 1) -> None:
+        """Let the next ``times`` calls of method ``op`` raise ``error``."""
+        self._faults.fail_next(op, error, times)
+
+    def delay(self, op: str, seconds: float) -> None:
+        """Let every call of ``op`` take ``seconds`` longer; 0 ends it."""
+        self._faults.delay(op, seconds)
+
+    def hold(self, op: str) -> threading.Event:
+        """Let calls of ``op`` wait until the returned event is set."""
+        return self._faults.hold(op)
+
+    def set_unreachable(self, unreachable: bool) -> None:
+        """Cut or restore contact; restoring it adds a ``RESYNC``."""
+        self._faults.set_unreachable(unreachable)
+        if not unreachable:
+            self._events.resync("contact restored")
+
+    def ignore_shutdown(self, guest_id: str) -> None:
+        """Let the guest not listen to its power button."""
+        self._ignores_shutdown.add(guest_id)
+
+    def guest_powers_itself_off(self, guest_id: str) -> None:
+        with self._lock:
+            self._move(self._known("guest", guest_id), Power.OFF, "the guest shut itself down")
+
+    def guest_crashes(self, guest_id: str) -> None:
+        """The guest panics; it comes up again when its spec says ``on_crash='restart'``."""
+        with self._lock:
+            guest = self._known("guest", guest_id)
+            self._move(guest, Power.CRASHED, "crashed: panicked")
+            if guest.spec and guest.spec.on_crash == "restart":
+                self._boot(guest)
+
+    def guest_prints(self, guest_id: str, text: bytes) -> None:
+        """Add to the serial console's log."""
+        with self._lock:
+            guest = self._known("guest", guest_id)
+            guest.log += text
+            self._store.save(guest)
+
+    def guest_vanishes(self, guest_id: str) -> None:
+        """Lose the definition without an event, as if someone undefined it; files stay behind."""
+        with self._lock:
+            guest = self._known("guest", guest_id)
+            guest.spec, guest.power, guest.taps = None, Power.ABSENT, ()
+            self._close_consoles(guest_id)
+            self._store.save(guest)
+
+    def power_cut(self) -> None:
+        """The machine loses power and comes up again: no guest runs, the boot id is another."""
+        with self._lock:
+            for guest in self._guests.values():
+                if guest.power in _UP:
+                    guest.power, guest.detail, guest.taps = Power.OFF, "", ()
+                    self._close_consoles(guest.id)
+                    self._store.save(guest)
+            self._boot_id = uuid4().hex
+            self._store.save_host(sorted(self._images), self._boot_id)
+        self._events.resync("the host restarted")
+
+    # Inside.
+
+    def _known(self, op: str, guest_id: str) -> FakeGuest:
+        guest = self._guests.get(guest_id)
+        if guest is None or guest.spec is None:
+            raise DriverError(op, f"guest {guest_id} is not on this host", code="guest.not_found")
+        return guest
+
+    def _boot(self, guest: FakeGuest) -> None:
+        if guest.spec is None:
+            return
+        if guest.power is not Power.SUSPENDED:
+            guest.boots += 1
+            guest.log += f"boot {guest.boots} of {guest.spec.name}\n{guest.spec.name} login: ".encode()
+        self._move(guest, Power.RUNNING)
+
+    def _move(self, guest: FakeGuest, power: Power, detail: str = "") -> None:
+        guest.power, guest.detail = power, detail
+        up = power in _UP
+        guest.taps = tuple(nic.tap for nic in guest.spec.nics) if up and guest.spec else ()
+        if not up:
+            self._close_consoles(guest.id)
+        self._store.save(guest)
+        self._events.power(guest.id, power, detail)
+
+    def _close_consoles(self, guest_id: str) -> None:
+        for end in self._consoles.pop(guest_id, []):
+            with contextlib.suppress(OSError):  # the caller may have hung up first
+                end.shutdown(socket.SHUT_RDWR)
+
+
+def _state(guest: FakeGuest) -> GuestState:
+    return GuestState(guest.id, guest.power if guest.spec else Power.ABSENT, guest.detail)
+
+
+def _quiet_nic(mac_address: str) -> dict[str, int | str]:
+    figures: dict[str, int | str] = {"mac_address": mac_address}
+    for direction in ("rx", "tx"):
+        for name in ("octets", "packets", "errors", "drop"):
+            figures[f"{direction}_{name}"] = 0
+    return figures
