@@ -241,7 +241,7 @@ def _leaves(struct: type[Struct], prefix: str = "") -> Iterator[tuple[str, Any, 
             continue
         meta = next((m for m in get_args(hint)[1:] if isinstance(m, Meta)), None)
         plain = get_args(hint)[0] if meta else hint
-        default = item.default_factory() if item.default is msgspec.NODEFAULT else item.default  # type: ignore[operator]
+        default = item.default_factory() if item.default is msgspec.NODEFAULT else item.default
         yield name, plain, (meta.description or "") if meta else "", default
 
 
@@ -314,10 +314,10 @@ def load(
         ) from error
     options = []
     for name, (_, description, default) in known.items():
-        value: Any = settings
+        current: Any = settings
         for part in name.split("."):
-            value = getattr(value, part)
+            current = getattr(current, part)
         options.append(
-            Option(name, description, default, value, given[name][1] if name in given else "default")
+            Option(name, description, default, current, given[name][1] if name in given else "default")
         )
     return settings, options
