@@ -1,0 +1,88 @@
+"""A tiny application under the real worker: ``handoff_app.py LISTENER_FD THREADS``."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+from typing import Any
+
+from flask import Flask, jsonify
+from gunicorn.app.base import BaseApplication
+
+from novalite.api.kit.handoff import handoff
+
+held: list[socket.socket] = []
+lock = threading.Lock()
+worker: Any = None
+app = Flask(__name__)
+
+
+def keep(sock: socket.socket, leftover: bytes) -> None:
+    sock.sendall(b"HTTP/1.1 200 OK\r\n\r\nleftover=" + leftover + b"\nhello\n")
+    with lock:
+        held.append(sock)
+
+
+def break_down(sock: socket.socket, leftover: bytes) -> None:
+    raise RuntimeError("no room")
+
+
+@app.get("/stream")
+def stream() -> Any:
+    return handoff(keep)
+
+
+@app.get("/broken")
+def broken() -> Any:
+    return handoff(break_down)
+
+
+@app.get("/ping")
+def ping() -> str:
+    return "pong"
+
+
+@app.get("/say")
+def say() -> str:
+    with lock:
+        for sock in held:
+            sock.sendall(b"event\n")
+    return "said"
+
+
+@app.get("/figures")
+def figures() -> Any:
+    return jsonify(held=len(held), connections=worker.nr_conns)
+
+
+def remember(started: Any) -> None:
+    global worker
+    worker = started
+
+
+def close_held(server: Any, ended: Any) -> None:
+    for sock in held:
+        sock.sendall(b"bye\n")
+        sock.close()
+
+
+class Application(BaseApplication):
+    def load_config(self) -> None:
+        for name, value in {
+            "bind": [f"fd://{sys.argv[1]}"],
+            "worker_class": "novalite.api.kit.gunicorn_worker.HandoffWorker",
+            "threads": int(sys.argv[2]),
+            "graceful_timeout": 30,
+            "control_socket_disable": True,
+            "post_worker_init": remember,
+            "worker_exit": close_held,
+        }.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        return app
+
+
+if __name__ == "__main__":
+    Application().run()
