@@ -1,0 +1,1 @@
+"""Weighers: one small class per file, each prefers hosts for one reason."""
