@@ -1,0 +1,1 @@
+"""What browsers hold open: consoles over WebSocket, and streams of live events."""
