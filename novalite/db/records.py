@@ -37,7 +37,7 @@ Json = sa.JSON(none_as_null=True)
 
 
 class Base(DeclarativeBase):
-    """``dict`` and ``list`` attributes are JSON columns, ``datetime`` is aware UTC, ``str`` holds 255 characters."""
+    """``dict`` and ``list`` attributes are JSON, ``datetime`` is aware UTC, ``str`` holds 255 characters."""
 
     metadata = sa.MetaData(
         naming_convention={

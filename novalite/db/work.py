@@ -70,7 +70,7 @@ class Database:
         self._listeners: list[Listener] = []
 
     def listen(self, listener: Listener) -> None:
-        """Call ``listener(topic, id, project_id)`` after each commit, in the committing thread; it must not block."""
+        """Call ``listener(topic, id, project_id)`` after each commit, in its thread; never block."""
         self._listeners.append(listener)
 
     @contextmanager

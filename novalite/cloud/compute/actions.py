@@ -1,0 +1,125 @@
+"""What users ask of existing servers: each checks the table of states and leaves a task behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import sqlalchemy as sa
+
+from novalite.cloud.compute import states, tasks
+from novalite.cloud.compute.servers import Server, change, get, refuse_if_locked
+from novalite.cloud.tasks import tasks as durable
+from novalite.db.work import Work
+from novalite.errors import Conflict, Forbidden
+
+_KINDS: dict[str, Callable[[Server], durable.Kind]] = {
+    "start": lambda s: tasks.Start(s.id),
+    "stop": lambda s: tasks.Stop(s.id),
+    "reboot": lambda s: tasks.Reboot(s.id),
+    "reboot_hard": lambda s: tasks.Reboot(s.id, hard=True, was=s.vm_state),
+    "pause": lambda s: tasks.Pause(s.id),
+    "unpause": lambda s: tasks.Unpause(s.id),
+    "suspend": lambda s: tasks.Suspend(s.id),
+    "resume": lambda s: tasks.Resume(s.id),
+}
+
+
+def request(w: Work, server_id: str, action: str) -> Server:
+    """Start ``action`` (a name of ``states.RULES``) on a server.
+
+    Raises ``NotFound``, ``Conflict`` when it is locked or its state does not allow the action.
+    """
+    server, rule = get(w, server_id), states.RULES[action]
+    if rule.obeys_lock:
+        refuse_if_locked(w, server)
+    _refuse_unless_allowed(server, rule)
+    guards = [Server.vm_state == server.vm_state, Server.deleted_at.is_(None)]
+    guards.append(
+        Server.task_state.is_(None) if server.task_state is None else Server.task_state == server.task_state
+    )
+    if not change(w, server_id, {"task_state": rule.doing}, *guards):
+        raise Conflict(f"Cannot '{action}' instance {server_id}: another action has just begun.")
+    if action == "reboot_hard":
+        durable.cancel_key(w, tasks.key(server_id), kinds=(tasks.Reboot.kind,))
+    durable.start(
+        w,
+        _KINDS[action](server),
+        key=tasks.key(server_id),
+        resource_id=server_id,
+        project_id=server.project_id,
+    )
+    return server
+
+
+def _refuse_unless_allowed(server: Server, rule: states.Rule) -> None:
+    why = states.refusal(
+        rule, vm_state=server.vm_state, task_state=server.task_state, launched=server.launched_at is not None
+    )
+    if why:
+        name = "reboot" if rule.action == "reboot_hard" else rule.action
+        raise Conflict(
+            f"Cannot '{name}' instance {server.id} {why}",
+            code="server.state",
+            vm_state=server.vm_state,
+            task_state=server.task_state,
+        )
+
+
+def delete(w: Work, server_id: str) -> None:
+    """Take a server away, whatever its state; asking again while it goes is fine.
+
+    Raises ``NotFound``, ``Conflict`` when it is locked.
+    """
+    server = get(w, server_id)
+    refuse_if_locked(w, server)
+    key = tasks.key(server_id)
+    if server.task_state == states.DELETING and _deletion_is_pending(w, key):
+        return
+    change(w, server_id, {"task_state": states.DELETING}, Server.deleted_at.is_(None))
+    durable.cancel_key(w, key)
+    durable.start(w, tasks.Delete(server_id), key=key, resource_id=server_id, project_id=server.project_id)
+
+
+def _deletion_is_pending(w: Work, key: str) -> bool:
+    task = durable.Task
+    return (
+        w.session.scalar(
+            sa.select(task.id)
+            .where(
+                task.key == key,
+                task.kind == tasks.Delete.kind,
+                task.state.not_in(durable.ENDED),
+                task.cancel_requested.is_(False),
+            )
+            .limit(1)
+        )
+        is not None
+    )
+
+
+def lock(w: Work, server_id: str, reason: str | None = None) -> None:
+    """Keep everybody but admins (and the owner's own unlock) from changing the server."""
+    server = get(w, server_id)
+    by = "admin" if w.ctx.is_admin and w.ctx.project_id != server.project_id else "owner"
+    if server.locked_by == "admin":
+        by = "admin"
+    change(w, server_id, {"locked_by": by, "locked_reason": reason})
+    durable.record_instant(w, action="lock", resource_id=server_id, project_id=server.project_id)
+
+
+def unlock(w: Work, server_id: str) -> None:
+    """Raises ``Forbidden`` when an admin's lock is opened by somebody else."""
+    server = get(w, server_id)
+    if server.locked_by == "admin" and not w.ctx.is_admin:
+        raise Forbidden(
+            "Policy doesn't allow os_compute_api:os-lock-server:unlock:unlock_override to be performed."
+        )
+    change(w, server_id, {"locked_by": "", "locked_reason": None})
+    durable.record_instant(w, action="unlock", resource_id=server_id, project_id=server.project_id)
+
+
+def reset_state(w: Work, server_id: str, *, to_active: bool) -> None:
+    """An operator's word on what a server is: active or error, with no task going on."""
+    server = get(w, server_id)
+    durable.cancel_key(w, tasks.key(server_id))
+    change(w, server.id, {"vm_state": states.ACTIVE if to_active else states.ERROR, "task_state": None})

@@ -1,0 +1,379 @@
+"""Servers: the record, how one is found, and how new ones are asked for."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from novalite.cloud.compute import flavors, keypairs, server_groups, states, tasks
+from novalite.cloud.hosts import hosts
+from novalite.cloud.identity import quotas
+from novalite.cloud.image import images
+from novalite.cloud.network import networks, ports
+from novalite.cloud.tasks import tasks as durable
+from novalite.db.records import Base, Id, new_id
+from novalite.db.work import Work
+from novalite.errors import Conflict, Invalid, NotFound, OverQuota
+
+TOPIC = "server"
+BOOT_SECONDS = 900.0
+
+
+class Server(Base):
+    """One server. ``flavor`` and ``image`` are copies taken at creation: a server outlives both.
+
+    ``revision`` grows with every change of the row. ``locked_by`` is empty, ``owner`` or ``admin``.
+    """
+
+    __tablename__ = "servers"
+    __table_args__ = (
+        sa.Index(
+            "ix_servers_project_id_deleted_at_created_at", "project_id", "deleted_at", "created_at", "id"
+        ),
+        sa.Index("ix_servers_deleted_at_created_at", "deleted_at", "created_at", "id"),
+        sa.Index("ix_servers_host_deleted_at", "host", "deleted_at"),
+        sa.Index("ix_servers_project_id_updated_at", "project_id", "updated_at"),
+    )
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    name: Mapped[str]
+    hostname: Mapped[str]
+    description: Mapped[str | None]
+    project_id: Mapped[str] = mapped_column(sa.String(64))
+    user_id: Mapped[str] = mapped_column(sa.String(64))
+    vm_state: Mapped[str] = mapped_column(sa.String(32), default=states.BUILDING)
+    task_state: Mapped[str | None] = mapped_column(sa.String(32), default=states.SCHEDULING)
+    power_state: Mapped[int] = mapped_column(default=states.NOSTATE)
+    progress: Mapped[int] = mapped_column(default=0)
+    fault: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
+    host: Mapped[str | None]
+    availability_zone: Mapped[str] = mapped_column(default="")
+    forced_host: Mapped[str] = mapped_column(default="")
+    flavor: Mapped[dict[str, Any]]
+    vcpus: Mapped[int]
+    memory_mib: Mapped[int]
+    disk_gib: Mapped[int]
+    image_id: Mapped[str | None] = mapped_column(Id)
+    image: Mapped[dict[str, Any]]
+    key_name: Mapped[str | None]
+    key: Mapped[dict[str, str]]
+    user_data: Mapped[str | None] = mapped_column(sa.Text)
+    config_drive: Mapped[bool] = mapped_column(default=False)
+    metadata_items: Mapped[dict[str, str]] = mapped_column("metadata", default=dict)
+    tags: Mapped[list[str]] = mapped_column(default=list)
+    scheduler_hints: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    personality: Mapped[list[Any]] = mapped_column(default=list)
+    group_id: Mapped[str | None] = mapped_column(Id)
+    disk_config: Mapped[str] = mapped_column(sa.String(8), default="MANUAL")
+    access_ip_v4: Mapped[str] = mapped_column(sa.String(64), default="")
+    access_ip_v6: Mapped[str] = mapped_column(sa.String(64), default="")
+    locked_by: Mapped[str] = mapped_column(sa.String(16), default="")
+    locked_reason: Mapped[str | None]
+    reservation_id: Mapped[str] = mapped_column(sa.String(64))
+    launch_index: Mapped[int] = mapped_column(default=0)
+    root_device_name: Mapped[str] = mapped_column(sa.String(32), default="/dev/vda")
+    guest_password: Mapped[str] = mapped_column(sa.Text, default="")
+    revision: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    launched_at: Mapped[datetime | None]
+    terminated_at: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]
+
+    @property
+    def status(self) -> str:
+        return states.status(self.vm_state, self.task_state)
+
+    @property
+    def instance_name(self) -> str:
+        """The name operators see at the hypervisor's side."""
+        return f"instance-{self.id[:8]}"
+
+
+@dataclass(frozen=True)
+class NewServer:
+    """A request for ``min_count`` to ``max_count`` servers. ``image_id`` empty: no image is given.
+
+    ``networks`` is None, ``auto``, ``none`` or a list of ``ports.NetworkRequest``-like items that
+    ``networks.choose`` understands; ``user_data`` is base64 text; ``zone`` may be ``zone[:host[:node]]``.
+    """
+
+    name: str
+    flavor_id: str
+    image_id: str
+    networks: Any = None
+    security_groups: tuple[str, ...] = ()
+    key_name: str | None = None
+    user_data: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    description: str | None = None
+    hostname: str = ""
+    zone: str = ""
+    config_drive: bool = False
+    admin_pass: str = ""
+    min_count: int = 1
+    max_count: int = 1
+    scheduler_hints: dict[str, Any] = field(default_factory=dict)
+    personality: tuple[dict[str, str], ...] = ()
+    disk_config: str = "MANUAL"
+    access_ip_v4: str = ""
+    access_ip_v6: str = ""
+
+
+def get(w: Work, server_id: str, *, deleted: bool = False) -> Server:
+    """A server of the caller's project (of any for admins). Raises ``NotFound`` for others' too."""
+    server = w.session.get(Server, server_id)
+    hidden = server is None or (server.deleted_at is not None and not deleted)
+    if hidden or server is None or (server.project_id != w.ctx.project_id and not w.ctx.is_admin):
+        raise NotFound("server", server_id, message=f"Instance {server_id} could not be found.")
+    return server
+
+
+def change(w: Work, server_id: str, values: dict[str, Any], *where: Any) -> bool:
+    """Compare-and-set on one server: write ``values`` if all of ``where`` holds; announces the change."""
+    hit = w.changed(
+        sa.update(Server)
+        .where(Server.id == server_id, *where)
+        .values(**values, updated_at=w.now, revision=Server.revision + 1)
+    )
+    if hit:
+        row = w.session.get(Server, server_id, populate_existing=True)
+        w.announce(TOPIC, server_id, row.project_id if row else "")
+    return bool(hit)
+
+
+def usage(w: Work, project_id: str) -> dict[str, int]:
+    """What a project's servers use now, counted from the servers themselves: instances, cores, ram (MiB)."""
+    row = w.session.execute(
+        sa.select(sa.func.count(), sa.func.sum(Server.vcpus), sa.func.sum(Server.memory_mib)).where(
+            Server.project_id == project_id, Server.deleted_at.is_(None)
+        )
+    ).one()
+    return {"instances": int(row[0]), "cores": int(row[1] or 0), "ram": int(row[2] or 0)}
+
+
+def create(w: Work, new: NewServer) -> list[Server]:
+    """Record new servers with their ports and boot tasks; the guests follow.
+
+    Raises ``Invalid`` naming the field, ``NotFound``-like errors as ``Invalid`` (Nova's 400 for references
+    in a body), ``Conflict`` for networks, ``OverQuota``.
+    """
+    flavor = _referenced(lambda: flavors.get(w, new.flavor_id), "flavorRef")
+    image = _image_for(w, new, flavor)
+    key = _referenced(lambda: keypairs.get(w, new.key_name), "key_name") if new.key_name else None
+    zone, forced_host = _zone(w, new.zone)
+    group = _group(w, new)
+    count = _within_quota(w, new, flavor, group)
+    wanted = networks.choose(w, new.networks)
+    if count > 1 and any(item.port_id or item.fixed_ip for item in wanted):
+        raise Invalid("A port or a fixed IP can be given to one server only.", field="max_count")
+    reservation_id = f"r-{secrets.token_hex(4)}"
+    made = []
+    for index in range(count):
+        name = new.name if count == 1 else f"{new.name}-{index + 1}"
+        server = Server(
+            id=new_id(), name=name, hostname=new.hostname or hostname_for(name), description=new.description,
+            project_id=w.ctx.project_id, user_id=w.ctx.user_id, vm_state=states.BUILDING,
+            task_state=states.SCHEDULING, availability_zone=zone, forced_host=forced_host,
+            flavor=_flavor_copy(flavor), vcpus=flavor.vcpus, memory_mib=flavor.ram_mib,
+            disk_gib=flavor.disk_gib + flavor.ephemeral_gib, image_id=image.id, image=_image_copy(image),
+            key_name=new.key_name, key=_key_copy(key), user_data=new.user_data, config_drive=new.config_drive,
+            metadata_items=dict(new.metadata), tags=sorted(set(new.tags)), scheduler_hints=dict(new.scheduler_hints),
+            personality=list(new.personality), group_id=group.id if group else None, disk_config=new.disk_config,
+            access_ip_v4=new.access_ip_v4, access_ip_v6=new.access_ip_v6, reservation_id=reservation_id,
+            launch_index=index, created_at=w.now, updated_at=w.now,
+        )  # fmt: skip
+        w.session.add(server)
+        w.session.flush()
+        _make_ports(w, server, wanted, new.security_groups)
+        durable.start(
+            w, tasks.Boot(server.id, new.admin_pass), key=tasks.key(server.id), resource_id=server.id,
+            project_id=server.project_id, deadline_seconds=BOOT_SECONDS,
+        )  # fmt: skip
+        w.announce(TOPIC, server.id, server.project_id)
+        made.append(server)
+    return made
+
+
+def _referenced(find: Any, field_name: str) -> Any:
+    try:
+        return find()
+    except NotFound as error:
+        raise Invalid(error.message, field=field_name) from error
+
+
+def _image_for(w: Work, new: NewServer, flavor: flavors.Flavor) -> Any:
+    if not new.image_id:
+        raise Invalid(
+            "Invalid input: an image is needed to boot from (imageRef).",
+            field="imageRef",
+            hint="Servers that boot from a volume are not offered yet.",
+        )
+    image = _referenced(lambda: images.get(w, new.image_id), "imageRef")
+    if image.status != "active":
+        raise Invalid(f"Image {image.id} is not active.", field="imageRef")
+    if image.disk_format not in ("qcow2", "raw"):
+        raise Invalid(
+            f"Image {image.id} has the disk format {image.disk_format}, which cannot be booted from.",
+            field="imageRef",
+            hint="Convert it to qcow2 or raw and upload it again.",
+        )
+    if image.min_ram > flavor.ram_mib:
+        raise Invalid("Flavor's memory is too small for requested image.", field="flavorRef")
+    if flavor.disk_gib:
+        if image.min_disk > flavor.disk_gib:
+            raise Invalid(
+                "The size of the flavor's disk is smaller than the minimum size specified in image "
+                f"metadata. Flavor disk is {flavor.disk_gib} GiB, minimum size is {image.min_disk} GiB.",
+                field="flavorRef",
+            )
+        if (image.virtual_size or 0) > flavor.disk_gib * 1024**3:
+            raise Invalid(
+                f"Flavor's disk is too small for requested image. Flavor disk is {flavor.disk_gib} GiB, "
+                f"image is {image.virtual_size} bytes.",
+                field="flavorRef",
+            )
+    return image
+
+
+def _zone(w: Work, text: str) -> tuple[str, str]:
+    zone, _, rest = text.partition(":")
+    host = rest.partition(":")[0] or rest.rpartition(":")[2]
+    if host and not w.ctx.is_admin:
+        raise Invalid("Only an administrator may name the host.", field="availability_zone")
+    if host and w.session.scalar(sa.select(hosts.Host.id).where(hosts.Host.name == host)) is None:
+        raise Invalid(f"Compute host {host} could not be found.", field="availability_zone")
+    if zone and w.session.scalar(sa.select(hosts.Host.id).where(hosts.Host.zone == zone).limit(1)) is None:
+        raise Invalid("The requested availability zone is not available", field="availability_zone")
+    return zone, host
+
+
+def _group(w: Work, new: NewServer) -> server_groups.ServerGroup | None:
+    wanted = new.scheduler_hints.get("group")
+    if not wanted:
+        return None
+    group: server_groups.ServerGroup = _referenced(
+        lambda: server_groups.get(w, str(wanted)), "os:scheduler_hints"
+    )
+    return group
+
+
+def _within_quota(
+    w: Work, new: NewServer, flavor: flavors.Flavor, group: server_groups.ServerGroup | None
+) -> int:
+    project_id = w.ctx.project_id
+    quotas.hold(w, project_id)
+    limits, used = quotas.limits(w, project_id), usage(w, project_id)
+    per_server = {"instances": 1, "cores": flavor.vcpus, "ram": flavor.ram_mib}
+    count = new.max_count
+    for resource, each in per_server.items():
+        if limits[resource] >= 0 and each:
+            count = min(count, max(0, limits[resource] - used[resource]) // each)
+    if count < new.min_count:
+        over = [r for r, each in per_server.items() if 0 <= limits[r] < used[r] + each * new.min_count]
+        raise _over(over, limits, used, {r: each * new.min_count for r, each in per_server.items()})
+    if 0 <= limits["metadata_items"] < len(new.metadata):
+        raise OverQuota("metadata_items", limit=limits["metadata_items"], used=0, asked=len(new.metadata))
+    if group is not None:
+        members = (
+            sa.select(sa.func.count())
+            .select_from(Server)
+            .where(Server.group_id == group.id, Server.deleted_at.is_(None))
+        )
+        there, limit = int(w.session.scalar(members) or 0), limits["server_group_members"]
+        if 0 <= limit < there + count:
+            raise OverQuota(
+                "server_group_members",
+                limit=limit,
+                used=there,
+                asked=count,
+                message="Quota exceeded, too many servers in group",
+            )
+    return count
+
+
+def _over(names: list[str], limits: dict[str, int], used: dict[str, int], asked: dict[str, int]) -> OverQuota:
+    names = sorted(names)
+    listed = ",".join(names)
+    text = (
+        f"Quota exceeded for {listed}: Requested {','.join(str(asked[n]) for n in names)}, but already used "
+        f"{','.join(str(used[n]) for n in names)} of {','.join(str(limits[n]) for n in names)} {listed}"
+    )
+    first = names[0]
+    return OverQuota(first, limit=limits[first], used=used[first], asked=asked[first], message=text)
+
+
+def _make_ports(w: Work, server: Server, wanted: list[Any], security_groups: tuple[str, ...]) -> None:
+    owner = f"compute:{server.availability_zone or 'nova'}"
+    for item in wanted:
+        if item.port_id:
+            ports.bind(w, item.port_id, device_id=server.id, device_owner=owner, host="")
+            continue
+        ports.create(w, ports.NewPort(
+            network_id=item.network_id, fixed_ip=item.fixed_ip, device_id=server.id, device_owner=owner,
+            security_groups=security_groups, dns_name=server.hostname,
+        ))  # fmt: skip
+
+
+def _flavor_copy(flavor: flavors.Flavor) -> dict[str, Any]:
+    return {
+        "id": flavor.id, "name": flavor.name, "vcpus": flavor.vcpus, "ram": flavor.ram_mib,
+        "disk": flavor.disk_gib, "ephemeral": flavor.ephemeral_gib, "swap": flavor.swap_mib,
+        "extra_specs": dict(flavor.extra_specs),
+    }  # fmt: skip
+
+
+def _image_copy(image: Any) -> dict[str, Any]:
+    return {
+        "id": image.id, "name": image.name, "disk_format": image.disk_format, "size": image.size,
+        "sha512": image.os_hash_value, "min_disk": image.min_disk, "min_ram": image.min_ram,
+        "properties": dict(image.properties),
+    }  # fmt: skip
+
+
+def _key_copy(key: keypairs.Keypair | None) -> dict[str, str]:
+    return {} if key is None else {"name": key.name, "type": key.type, "public_key": key.public_key}
+
+
+def hostname_for(name: str) -> str:
+    """A host name from a server's name: lower case letters, digits and hyphens, at most 63 characters."""
+    text = re.sub(r"[^a-z0-9.-]", "", re.sub(r"[\s_]+", "-", name.lower()))
+    return text.strip("-.")[:63].strip("-.") or "server"
+
+
+def rename(w: Work, server_id: str, values: dict[str, Any]) -> Server:
+    """Change what a user may at any time: ``name``, ``description``, ``access_ip_v4/6``, ``hostname`` ..."""
+    server = get(w, server_id)
+    refuse_if_locked(w, server)
+    change(w, server_id, values)
+    return server
+
+
+def set_metadata(w: Work, server_id: str, items: dict[str, str]) -> Server:
+    """Replace the metadata; the caller has merged. Raises ``OverQuota`` beyond the project's limit."""
+    server = get(w, server_id)
+    refuse_if_locked(w, server)
+    limit = quotas.limits(w, server.project_id)["metadata_items"]
+    if 0 <= limit < len(items):
+        raise OverQuota(
+            "metadata_items",
+            limit=limit,
+            used=len(server.metadata_items),
+            asked=len(items),
+            message="Maximum number of metadata items exceeds " + str(limit),
+        )
+    change(w, server_id, {"metadata_items": items})
+    return server
+
+
+def refuse_if_locked(w: Work, server: Server) -> None:
+    """Raises ``Conflict`` when the server is locked against the caller."""
+    if server.locked_by and not w.ctx.is_admin:
+        raise Conflict(f"Instance {server.id} is locked", code="server.locked", hint="Unlock it first.")

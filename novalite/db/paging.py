@@ -1,0 +1,81 @@
+"""Pages of a listing: sort keys, a marker, a limit; cost follows the page, not the table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from novalite.db.work import Work
+from novalite.errors import Invalid
+
+T = TypeVar("T")
+
+MAX_LIMIT = 1000
+
+
+@dataclass(frozen=True)
+class Page:
+    """``sort`` holds (key, 'asc' or 'desc'); ``marker`` is the last id seen; limit 0 gives nothing."""
+
+    limit: int = MAX_LIMIT
+    marker: str = ""
+    sort: tuple[tuple[str, str], ...] = ()
+
+
+def page_of(
+    w: Work,
+    query: sa.Select[T],
+    record: type[T],
+    page: Page,
+    keys: Mapping[str, Any],
+    *,
+    default: Sequence[str],
+    identity: Any = None,
+    descending: bool = False,
+) -> list[T]:
+    """The records of ``query`` on ``page``. ``keys`` maps sort keys to columns, ``default`` names the keys
+    when none is asked for; ``identity`` is the column the marker names (default: ``record.id``).
+
+    Raises ``Invalid`` for an unknown sort key or marker.
+    """
+    identity = identity if identity is not None else record.id  # type: ignore[attr-defined]
+    wanted = page.sort or tuple((key, "desc" if descending else "asc") for key in default)
+    order: list[tuple[Any, bool]] = []
+    for key, direction in wanted:
+        if key not in keys:
+            raise Invalid(f"Unknown sort key: {key}", field="sort_key")
+        order.append((keys[key], direction == "desc"))
+    order.append((identity, order[-1][1] if order else False))
+    if page.marker:
+        query = query.where(_after(w, page.marker, record, identity, order))
+    query = query.order_by(*(_ordered(column, down) for column, down in order))
+    return list(w.session.scalars(query.limit(min(page.limit, MAX_LIMIT))))
+
+
+def _ordered(column: Any, down: bool) -> Any:
+    return column.desc().nulls_last() if down else column.asc().nulls_first()
+
+
+def _after(w: Work, marker: str, record: Any, identity: Any, order: list[tuple[Any, bool]]) -> Any:
+    row = w.session.execute(sa.select(*(column for column, _ in order)).where(identity == marker)).first()
+    if row is None:
+        raise Invalid(f"Marker {marker} could not be found.", field="marker")
+    tests = []
+    for depth, (column, down) in enumerate(order):
+        equal = [_same(order[i][0], row[i]) for i in range(depth)]
+        tests.append(sa.and_(*equal, _beyond(column, row[depth], down)))
+    return sa.or_(*tests)
+
+
+def _same(column: Any, value: Any) -> Any:
+    return column.is_(None) if value is None else column == value
+
+
+def _beyond(column: Any, value: Any, down: bool) -> Any:
+    # NULL sorts before every value: the first in ascending order, the last in descending.
+    if value is None:
+        return sa.false() if down else column.is_not(None)
+    return sa.or_(column < value, column.is_(None)) if down else column > value
