@@ -1,4 +1,4 @@
-"""The guest's disk: a FAT boot partition (BIOS and UEFI) and an ext4 root, written without mounting anything."""
+"""The guest's disk: a FAT boot partition (BIOS and UEFI) and an ext4 root, written without mounts."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ _SECTORS_PER_MIB = 2048
 _MBR = Path("/usr/lib/syslinux/mbr/mbr.bin")
 _EFI_STUB = Path("/usr/lib/systemd/boot/efi/linuxx64.efi.stub")
 
-# The switches at the end save two seconds of a boot under emulation; the entropy ones let keys be made at once.
+# The last five save two seconds of a boot under emulation; the entropy ones let keys be made at once.
 COMMAND_LINE = (
-    "console=tty0 console=ttyS0,115200 net.ifnames=0 quiet panic=5 random.trust_cpu=on random.trust_bootloader=on "
+    "console=tty0 console=ttyS0,115200 net.ifnames=0 quiet panic=5 "
+    "random.trust_cpu=on random.trust_bootloader=on "
     "mitigations=off nokaslr tsc=reliable lsm=capability audit=0"
 )
 _SYSLINUX = "DEFAULT linux\nPROMPT 0\nTIMEOUT 1\nLABEL linux\n LINUX vmlinuz\n INITRD initrd.gz\n APPEND {}\n"

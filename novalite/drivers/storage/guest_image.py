@@ -82,7 +82,8 @@ CONSOLE_PASSWORD = "novalite"  # noqa: S105
 def build(out: Path, *, progress: Callable[[str], None], cache: Path | None = None) -> None:
     """Write the image to ``out`` (qcow2, about 50 MiB), complete or not at all; takes some ten seconds.
 
-    ``progress`` is told each step in words. ``cache`` keeps downloaded packages (default: the state directory).
+    ``progress`` is told each step in words. ``cache`` keeps downloaded packages (default: below the state
+    directory).
     Raises ``Unsupported`` on other distributions and ``DriverError`` when a program is missing or fails.
     """
     missing = guest_disk.programs()

@@ -54,9 +54,8 @@ def closure(kernel: Kernel, names: Iterable[str]) -> list[Path]:
         by_name[Path(file).name.split(".")[0].replace("-", "_")] = file
     wanted: set[str] = set()
     for name in names:
-        file = by_name.get(name)
-        if file is not None:
-            wanted.update([file, *depends[file]])
+        if name in by_name:
+            wanted.update([by_name[name], *depends[by_name[name]]])
     return [Path(file) for file in sorted(wanted)]
 
 

@@ -56,8 +56,9 @@ def kernel_names() -> list[str]:
     families = [release.get("ID", ""), *release.get("ID_LIKE", "").split()]
     meta = next((_KERNELS[family] for family in families if family in _KERNELS), None)
     if meta is None or platform.machine() != "x86_64":
+        system = f"{release.get('PRETTY_NAME', 'this system')} ({platform.machine()})"
         raise Unsupported(
-            f"The guest image cannot be built on {release.get('PRETTY_NAME', 'this system')} ({platform.machine()}).",
+            f"The guest image cannot be built on {system}.",
             code="guest_image.unsupported",
             hint="'novalite image fetch cirros' brings a small image instead.",
         )
