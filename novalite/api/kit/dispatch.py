@@ -1,0 +1,268 @@
+"""Serves a front: from a request to an answer, errors included; only here a front catches broadly."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from contextlib import nullcontext
+from typing import Any
+
+import flask
+import msgspec
+import structlog
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response
+
+from novalite import errors, logs
+from novalite.api.kit import faults
+from novalite.api.kit.body import JSON_TYPES, parse_json
+from novalite.api.kit.call import Answer, Call
+from novalite.api.kit.parts import Parts
+from novalite.api.kit.routes import PUBLIC, Front, Route
+from novalite.api.kit.table import Match, RouteTable, pick_action
+from novalite.api.kit.versions import UNVERSIONED, Version
+from novalite.cloud.identity import policy
+from novalite.context import Context, new_request_id
+
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+_log = logs.get("api")
+_encode = msgspec.json.Encoder().encode
+
+
+def mount(app: flask.Flask, front: Front, parts: Parts) -> None:
+    """Let ``app`` answer everything below the front's prefix. Raises ``ValueError`` for a rule without a policy."""
+    unruled = {route.rule for route in front.routes if route.rule != PUBLIC and not policy.known(route.rule)}
+    if unruled:
+        raise ValueError(f"{front.name}: the policy table has no rule {', '.join(sorted(unruled))}")
+    dispatcher = Dispatcher(front, parts)
+    for rule in (front.prefix, f"{front.prefix}/", f"{front.prefix}/<path:path>"):
+        if rule:
+            app.add_url_rule(
+                rule,
+                endpoint=f"{front.name}:{rule}",
+                view_func=dispatcher,
+                methods=METHODS,
+                provide_automatic_options=False,
+                strict_slashes=True,
+                merge_slashes=False,
+            )
+
+
+class Dispatcher:
+    """One front at work. Called by Flask, once for each request, from several threads."""
+
+    def __init__(self, front: Front, parts: Parts) -> None:
+        self._front, self._parts = front, parts
+        self._table = RouteTable(front)
+        self._unauthenticated = front.unauthenticated or front.faults
+        self.__name__ = front.name
+
+    def __call__(self, path: str = "") -> Response:
+        request, started = flask.request, time.monotonic()
+        ctx = Context(request_id=new_request_id())
+        structlog.contextvars.bind_contextvars(request_id=ctx.request_id)
+        state = _State(ctx)
+        try:
+            response = self._serve(state, "/" + path)
+        except errors.NovaLiteError as error:
+            response = self._fault(error, state)
+        except HTTPException as error:
+            response = self._fault(errors.Invalid(error.description or "Malformed request"), state)
+        except Exception as error:  # noqa: BLE001 - a front answers whatever happens; the trace goes to the log
+            _log.error("unforeseen error", method=request.method, path=request.path, exc_info=True)
+            response = self._fault(_unforeseen(error), state)
+        finally:
+            structlog.contextvars.unbind_contextvars("request_id")
+        self._add_headers(response, state)
+        _log.info(
+            "request",
+            front=self._front.name,
+            method=request.method,
+            path=request.path,
+            status=response.status_code,
+            request_id=ctx.request_id,
+            user_id=state.ctx.user_id,
+            project_id=state.ctx.project_id,
+            milliseconds=round((time.monotonic() - started) * 1000, 1),
+        )
+        return response
+
+    def _serve(self, state: _State, path: str) -> Response:
+        request = flask.request
+        try:
+            match = self._table.match(request.method, path)
+        except (faults.NoRoute, faults.BadMethod):
+            state.routed = False
+            self._authenticate(state)
+            raise
+        if not match.public:
+            self._authenticate(state)
+        self._negotiate(state)
+        self._check_project(match, state.ctx)
+        document = None
+        if any(route.action for route in match.routes):
+            document = self._json(JSON_TYPES)
+            route = pick_action(match, document, state.version)
+        else:
+            route = match.in_version(state.version)[0]
+        if route.rule != PUBLIC and not route.policy_in_handler:
+            policy.require(route.rule, state.ctx)
+        call = self._call(state, route, match, document)
+        return self._run(call)
+
+    def _authenticate(self, state: _State) -> None:
+        token = flask.request.headers.get("X-Auth-Token", "")
+        if not token:
+            raise errors.Unauthenticated("The request you have made requires authentication.")
+        known = self._parts.tokens.authenticate(token)
+        state.ctx = dataclasses.replace(known, request_id=state.ctx.request_id)
+
+    def _negotiate(self, state: _State) -> None:
+        versions = self._front.versions
+        if versions is None:
+            return
+        try:
+            state.version = versions.negotiate(flask.request.headers)
+            state.version_text = str(state.version)
+        except faults.VersionNotAcceptable as error:
+            state.version_text = str(error.facts["asked"])
+            raise
+
+    def _check_project(self, match: Match, ctx: Context) -> None:
+        if match.project_id and match.project_id.replace("-", "") != ctx.project_id.replace("-", ""):
+            raise errors.Invalid(
+                f"Malformed request URL: URL's project_id '{match.project_id}' doesn't match "
+                f"Context's project_id '{ctx.project_id}'",
+                field="project_id",
+            )
+
+    def _json(self, types: tuple[str, ...]) -> Any:
+        request = flask.request
+        data = _read_body(self._front.max_body_bytes)
+        if data and request.mimetype and request.mimetype not in types:
+            raise faults.BadMediaType(f"Unsupported Content-Type {request.mimetype[:100]}")
+        return parse_json(data)
+
+    def _call(self, state: _State, route: Route, match: Match, document: Any) -> Call:
+        request = flask.request
+        _refuse_nul(request.args)
+        if route.query:
+            route.query.check(request.args, state.version)
+        body = None
+        if route.body:
+            document = document if route.action else self._json(route.body.types)
+            body = route.body.check(document, state.version)
+        origin = self._parts.settings.http.public_url.rstrip("/") or request.host_url.rstrip("/")
+        return Call(
+            self._parts,
+            route,
+            state.ctx,
+            state.version,
+            match.path,
+            request.args,
+            request.headers,
+            body,
+            document,
+            request.stream if route.stream else None,  # type: ignore[arg-type]
+            request.content_length,
+            origin,
+            origin + self._front.prefix,
+            request.path,
+            request.headers.get("X-Auth-Token", ""),
+            request.remote_addr or "",
+        )
+
+    def _run(self, call: Call) -> Response:
+        database = self._parts.database
+        opened: Any = nullcontext()
+        if call.route.unit:
+            opened = database.read(call.ctx) if call.route.unit == "read" else database.write(call.ctx)
+        with opened as unit:
+            call.unit = unit
+            result = call.route.handler(call)
+            answer = result if isinstance(result, Answer) else Answer(result)
+            body = answer.body
+            if call.route.view and body is not None:
+                body = call.route.view.render(body, call)
+            data = b"" if body is None else _encode(body)
+        return _respond(answer, data, call.route.success)
+
+    def _fault(self, error: errors.NovaLiteError, state: _State) -> Response:
+        unknown = isinstance(error, errors.Unauthenticated)
+        told = self._unauthenticated if unknown else self._front.faults
+        if isinstance(error, faults.BadMethod) and told is faults.NOVA:
+            error = faults.NoRoute()
+        response = Response(_encode(told.body(error)), told.status(error), content_type="application/json")
+        if unknown:
+            public = self._parts.settings.http.public_url.rstrip("/") or flask.request.host_url.rstrip("/")
+            response.headers["WWW-Authenticate"] = f'Keystone uri="{public}/identity"'
+        if isinstance(error, errors.Unavailable):
+            response.headers["Retry-After"] = "5"
+        if isinstance(error, faults.BadVersion):
+            state.version_text = ""
+        return response
+
+    def _add_headers(self, response: Response, state: _State) -> None:
+        response.headers["x-openstack-request-id"] = state.ctx.request_id
+        if self._front.versions:
+            if self._front.versions.legacy_header:
+                response.headers["x-compute-request-id"] = state.ctx.request_id
+            if state.routed and state.version_text:
+                for name, value in self._front.versions.response_headers(state.version_text).items():
+                    response.headers[name] = value
+        response.headers.setdefault("Vary", "X-Auth-Token")
+
+
+class _State:
+    """What is known of a request while it is served, and still when it fails."""
+
+    __slots__ = ("ctx", "routed", "version", "version_text")
+
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = ctx
+        self.routed = True
+        self.version: Version = UNVERSIONED
+        self.version_text = ""
+
+
+def _unforeseen(error: Exception) -> faults.Unforeseen:
+    return faults.Unforeseen(
+        f"Unexpected API Error. Please report this with the request id; the log holds the details. {type(error)}"
+    )
+
+
+def _read_body(most: int) -> bytes:
+    request = flask.request
+    if (request.content_length or 0) > most:
+        raise errors.TooLarge("Request is too large.")
+    data = request.stream.read(most + 1)
+    if len(data) > most:
+        raise errors.TooLarge("Request is too large.")
+    return data
+
+
+def _refuse_nul(query: Any) -> None:
+    for name, values in query.lists():
+        if "\x00" in name or any("\x00" in value for value in values):
+            shown = name.replace("\x00", "")[:100]
+            raise errors.Invalid(
+                f"Invalid input for query parameters {shown}. It must not hold NUL characters.", field=shown
+            )
+
+
+def _respond(answer: Answer, data: bytes, success: int) -> Response:
+    status = answer.status or success
+    response: Response
+    if answer.file is not None:
+        response = flask.send_file(answer.file, mimetype=answer.content_type, conditional=True, etag=False)
+    elif answer.stream is not None:
+        response = Response(answer.stream, status, content_type=answer.content_type, direct_passthrough=True)
+    else:
+        response = Response(data, status)
+        if data:
+            response.content_type = "application/json"
+        else:
+            del response.headers["Content-Type"]
+    for name, value in answer.headers.items():
+        response.headers[name] = value
+    return response
