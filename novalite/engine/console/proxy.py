@@ -16,9 +16,7 @@ log = logs.get("console")
 class ConsoleProxy:
     """One named thread per open console. ``max_open`` bounds them; one more is told to come back later."""
 
-    def __init__(
-        self, *, max_open: int = 200, ping_seconds: float = 30.0, silence_seconds: float = 120.0
-    ) -> None:
+    def __init__(self, *, max_open: int = 200, ping_seconds: float = 30.0, silence_seconds: float = 120.0) -> None:
         self._max_open = max_open
         self._ping_seconds = ping_seconds
         self._silence_seconds = silence_seconds
@@ -48,9 +46,7 @@ class ConsoleProxy:
         session = ConsoleSession(
             sock, dict(headers), target, server_id, leftover, self._ping_seconds, self._silence_seconds
         )
-        thread = threading.Thread(
-            target=self._run, args=(session,), name=f"console-{server_id[:8]}", daemon=True
-        )
+        thread = threading.Thread(target=self._run, args=(session,), name=f"console-{server_id[:8]}", daemon=True)
         with self._lock:
             is_full = self._is_stopped or len(self._sessions) >= self._max_open
             if not is_full:

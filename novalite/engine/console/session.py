@@ -67,9 +67,7 @@ class ConsoleSession:
         """Answer 503 instead of running."""
         with suppress(OSError):
             self.client.settimeout(GOODBYE_SECONDS)
-            self.client.sendall(
-                b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n\r\n"
-            )
+            self.client.sendall(b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n\r\n")
         self._close()
 
     def run(self) -> None:
