@@ -37,7 +37,7 @@ SORT_KEYS: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class NewImage:
-    """``min_disk`` in GiB, ``min_ram`` in MiB; empty ``id`` and ``owner``: a new one, the caller's project."""
+    """``min_disk`` in GiB, ``min_ram`` in MiB; empty ``id``, ``owner``: a new one, the caller's project."""
 
     name: str | None = None
     disk_format: str | None = None
@@ -197,9 +197,7 @@ def begin_upload(w: Work, image_id: str) -> Image:
     return image
 
 
-def finish_upload(
-    w: Work, image_id: str, *, size: int, virtual_size: int, checksum: str, os_hash_value: str
-) -> bool:
+def finish_upload(w: Work, image_id: str, *, size: int, virtual_size: int, checksum: str, os_hash_value: str) -> bool:
     """saving -> active. False when the image was deleted meanwhile: the caller then deletes the blob."""
     return _move(
         w,
@@ -227,10 +225,9 @@ def set_active(w: Work, image_id: str, active: bool) -> None:
 
 
 def abandoned(w: Work) -> list[str]:
-    """At start: uploads that were cut off go back to queued. The caller deletes the blobs of the ids returned."""
+    """At start: uploads that were cut off go back to queued. Returns whose blobs the caller must delete."""
     ids = list(w.session.scalars(sa.select(Image.id).where(Image.status == "saving")))
-    for image_id in ids:
-        fail_upload(w, image_id)
+    w.changed(sa.update(Image).where(Image.status == "saving").values(status="queued", updated_at=w.now))
     return ids
 
 

@@ -36,9 +36,7 @@ def add(w: Work, image_id: str, member_id: str) -> ImageMember:
         raise Forbidden("Only shared images have members.")
     if w.session.get(ImageMember, (image_id, member_id)) is not None:
         raise Conflict(f"Member {member_id} is already associated with image {image_id}.")
-    member = ImageMember(
-        image_id=image_id, member_id=member_id, status="pending", created_at=w.now, updated_at=w.now
-    )
+    member = ImageMember(image_id=image_id, member_id=member_id, status="pending", created_at=w.now, updated_at=w.now)
     w.session.add(member)
     w.session.flush()
     return member

@@ -107,9 +107,7 @@ def _unified_kernel(parts: DiskParts) -> Path:
 
 
 def _end_of_stub() -> int:
-    sections = re.findall(
-        r"^\s*\d+\s+\.\S+\s+([0-9a-f]{8})\s+([0-9a-f]{16})", run(["objdump", "-h", _EFI_STUB]), re.M
-    )
+    sections = re.findall(r"^\s*\d+\s+\.\S+\s+([0-9a-f]{8})\s+([0-9a-f]{16})", run(["objdump", "-h", _EFI_STUB]), re.M)
     return _aligned(max(int(address, 16) + int(size, 16) for size, address in sections))
 
 

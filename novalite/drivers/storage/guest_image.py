@@ -114,9 +114,7 @@ def _fetch(work: Path, cache: Path) -> tuple[guest_kernel.Kernel, Path]:
     for package in guest_packages.kernel_names():
         guest_packages.unpack(package, cache=cache, into=kernel_tree)
     guest_packages.unpack("busybox-static", cache=cache, into=busybox_tree)
-    busybox = next(
-        path for path in (busybox_tree / "bin/busybox", busybox_tree / "usr/bin/busybox") if path.exists()
-    )
+    busybox = next(path for path in (busybox_tree / "bin/busybox", busybox_tree / "usr/bin/busybox") if path.exists())
     return guest_kernel.find(kernel_tree), busybox
 
 
@@ -146,9 +144,7 @@ def _install_program(name: str, root: Path) -> None:
     """Copy a program of this machine with the libraries it is linked to."""
     found = shutil.which(name)
     if found is None:
-        raise DriverError(
-            "guest_image.build", f"the program {name} is missing", code="guest_image.tool_missing"
-        )
+        raise DriverError("guest_image.build", f"the program {name} is missing", code="guest_image.tool_missing")
     program = Path(found).resolve()
     shutil.copy(program, root / "usr/sbin" / name)
     libraries = [Path(word) for word in run(["ldd", program]).split() if word.startswith("/")]

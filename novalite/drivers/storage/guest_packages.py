@@ -23,9 +23,7 @@ def run(
     """Standard output of a program. Raises ``DriverError`` with the last lines of its complaint."""
     words = [str(word) for word in argv]
     try:
-        done = subprocess.run(
-            words, cwd=cwd, input=stdin, capture_output=True, timeout=timeout_seconds, check=False
-        )
+        done = subprocess.run(words, cwd=cwd, input=stdin, capture_output=True, timeout=timeout_seconds, check=False)
     except FileNotFoundError as error:
         raise DriverError(
             "guest_image.build",
@@ -41,9 +39,7 @@ def run(
         ) from error
     if done.returncode != 0:
         complaint = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()[-4:]
-        raise DriverError(
-            "guest_image.build", f"{words[0]} failed: {' / '.join(complaint)}", code="guest_image.failed"
-        )
+        raise DriverError("guest_image.build", f"{words[0]} failed: {' / '.join(complaint)}", code="guest_image.failed")
     return done.stdout.decode(errors="replace")
 
 
