@@ -114,7 +114,8 @@ def start(
         project_id=project_id or w.ctx.project_id,
         created_at=w.now,
         updated_at=w.now,
-        deadline_at=w.now + timedelta(seconds=deadline_seconds),
+        deadline_at=w.now + timedelta(seconds=delay_seconds + deadline_seconds),
+        run_after=w.now + timedelta(seconds=delay_seconds) if delay_seconds else None,
     )
     w.session.add(task)
     w.announce(WAKE_TOPIC, task.id)
@@ -147,10 +148,11 @@ def claim(w: Work, task_id: str) -> Task | None:
     table = Task.__table__
     other = sa.alias(table)
     ready = sa.or_(table.c.run_after.is_(None), table.c.run_after <= w.now)
+    claimable = sa.or_(table.c.state == State.QUEUED, table.c.state == State.WAITING)
     free = ~sa.exists().where(other.c.holds == table.c.key, other.c.id != table.c.id)
     statement = (
         sa.update(Task)
-        .where(table.c.id == task_id, table.c.state == State.QUEUED, ready, free)
+        .where(table.c.id == task_id, claimable, ready, free)
         .values(
             state=State.RUNNING,
             holds=table.c.key,
@@ -190,9 +192,7 @@ def advance(w: Work, task: Task, *, step: str, undoing: bool) -> bool:
     w.changed(
         sa.update(Task)
         .where(Task.id == task.id)
-        .values(
-            step=step, undoing=undoing, memo=dict(task.memo), error=task.error, updated_at=w.now, attempts=0
-        )
+        .values(step=step, undoing=undoing, memo=dict(task.memo), error=task.error, updated_at=w.now, attempts=0)
     )
     task.step, task.undoing, task.attempts = step, undoing, 0
     return bool(w.session.scalar(sa.select(Task.cancel_requested).where(Task.id == task.id)))
@@ -207,18 +207,14 @@ def pause(w: Work, task: Task, *, event: str, until: datetime) -> bool:
         w.changed(
             sa.update(Task)
             .where(Task.id == task.id, Task.cancel_requested.is_(False) | Task.undoing.is_(True))
-            .values(
-                state=State.WAITING, wait_event=event, run_after=until, memo=dict(task.memo), updated_at=w.now
-            )
+            .values(state=State.WAITING, wait_event=event, run_after=until, memo=dict(task.memo), updated_at=w.now)
         )
     )
 
 
 def wake(w: Work, event: str) -> int:
     """Queue the tasks that wait for ``event``; how many."""
-    ids = list(
-        w.session.scalars(sa.select(Task.id).where(Task.state == State.WAITING, Task.wait_event == event))
-    )
+    ids = list(w.session.scalars(sa.select(Task.id).where(Task.state == State.WAITING, Task.wait_event == event)))
     return sum(_requeue(w, task_id, State.WAITING) for task_id in ids)
 
 
@@ -238,7 +234,7 @@ def retry(w: Work, task: Task, *, after: datetime) -> None:
     w.changed(
         sa.update(Task)
         .where(Task.id == task.id)
-        .values(state=State.QUEUED, run_after=after, memo=dict(task.memo), updated_at=w.now)
+        .values(state=State.QUEUED, run_after=after, memo=dict(task.memo), error=task.error, updated_at=w.now)
     )
 
 
@@ -248,9 +244,7 @@ def finish(w: Work, task: Task, state: State, *, secrets: tuple[str, ...] = ("ad
     w.changed(
         sa.update(Task)
         .where(Task.id == task.id)
-        .values(
-            state=state, holds=None, args=args, memo={}, error=task.error, finished_at=w.now, updated_at=w.now
-        )
+        .values(state=state, holds=None, args=args, memo={}, error=task.error, finished_at=w.now, updated_at=w.now)
     )
     for task_id in w.session.scalars(
         sa.select(Task.id).where(Task.key == task.key, Task.state == State.QUEUED, Task.id != task.id)
@@ -274,38 +268,21 @@ def recover(w: Work) -> list[str]:
     """After a start: everything that was running when the process ended is queued again, still holding
     its key. Returns the ids to wake, oldest first."""
     w.changed(sa.update(Task).where(Task.state == State.RUNNING).values(state=State.QUEUED, run_after=None))
-    return list(
-        w.session.scalars(sa.select(Task.id).where(Task.state == State.QUEUED).order_by(Task.created_at))
-    )
+    return list(w.session.scalars(sa.select(Task.id).where(Task.state == State.QUEUED).order_by(Task.created_at)))
 
 
 def due(w: Work, limit: int = 200) -> list[str]:
-    """Ids of tasks whose time has come: queued ones, waiting ones past their time; for the sweep."""
-    waiting = list(
-        w.session.scalars(
-            sa.select(Task.id).where(Task.state == State.WAITING, Task.run_after <= w.now).limit(limit)
-        )
-    )
-    for task_id in waiting:
-        w.changed(
-            sa.update(Task)
-            .where(Task.id == task_id, Task.state == State.WAITING)
-            .values(state=State.QUEUED, run_after=None)
-        )
-    queued = w.session.scalars(
+    """Ids of queued and waiting tasks whose time has come, oldest first; for the sweep."""
+    query = (
         sa.select(Task.id)
-        .where(Task.state == State.QUEUED, sa.or_(Task.run_after.is_(None), Task.run_after <= w.now))
+        .where(
+            Task.state.in_((State.QUEUED, State.WAITING)),
+            sa.or_(Task.run_after.is_(None), Task.run_after <= w.now),
+        )
         .order_by(Task.created_at)
         .limit(limit)
     )
-    return list(queued)
-
-
-def next_time(w: Work) -> datetime | None:
-    """When the earliest sleeping task wants to run."""
-    return w.session.scalar(
-        sa.select(sa.func.min(Task.run_after)).where(Task.state.in_((State.QUEUED, State.WAITING)))
-    )
+    return list(w.session.scalars(query))
 
 
 def expire(w: Work) -> int:
@@ -320,9 +297,7 @@ def expire(w: Work) -> int:
     )
     hits = 0
     for task_id in list(late):
-        hits += w.changed(
-            sa.update(Task).where(Task.id == task_id).values(cancel_requested=True, updated_at=w.now)
-        )
+        hits += w.changed(sa.update(Task).where(Task.id == task_id).values(cancel_requested=True, updated_at=w.now))
         _requeue(w, task_id, State.WAITING)
     return hits
 
@@ -353,9 +328,7 @@ def actions(w: Work, resource_id: str) -> list[Task]:
 
 def steps(w: Work, task_id: str) -> list[TaskStep]:
     """The finished steps of a task, in order."""
-    return list(
-        w.session.scalars(sa.select(TaskStep).where(TaskStep.task_id == task_id).order_by(TaskStep.number))
-    )
+    return list(w.session.scalars(sa.select(TaskStep).where(TaskStep.task_id == task_id).order_by(TaskStep.number)))
 
 
 def prune(w: Work, *, older_than: datetime) -> int:
