@@ -1,0 +1,217 @@
+"""Networks: which ones a project sees, which one a server gets, and what the host is told of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import selectinload
+
+from novalite.cloud.network import subnets
+from novalite.cloud.network.addresses import free_range, number_in, parse_range
+from novalite.cloud.network.records import FixedIp, Network, Port, Subnet
+from novalite.db.records import new_id
+from novalite.db.work import Work
+from novalite.drivers.network.base import NetworkSpec
+from novalite.errors import Conflict, Invalid, NotFound
+
+__all__ = ["NetworkRequest", "choose", "ensure_first", "free_range", "get", "list_visible", "spec", "specs"]
+
+
+@dataclass(frozen=True)
+class NetworkRequest:
+    """One network card asked for: a network or an existing port, perhaps with an address."""
+
+    network_id: str | None = None
+    port_id: str | None = None
+    fixed_ip: str | None = None
+    tag: str = ""
+
+
+def _visible(w: Work, *, own_only: bool = False) -> sa.ColumnElement[bool]:
+    if w.ctx.is_admin and not own_only:
+        return sa.true()
+    return sa.or_(Network.project_id == w.ctx.project_id, Network.is_shared)
+
+
+def query_visible(w: Work) -> sa.Select[Network]:
+    """Networks the caller may see, with their subnets."""
+    return sa.select(Network).where(_visible(w)).options(selectinload(Network.subnets))
+
+
+def get(w: Work, network_id: str) -> Network:
+    """A network the caller may see, with its subnets."""
+    network = w.session.scalar(query_visible(w).where(Network.id == network_id))
+    if network is None:
+        raise NotFound("network", network_id)
+    return network
+
+
+def list_visible(w: Work, **filters: Any) -> list[Network]:
+    """Networks the caller may see, oldest first; ``filters`` are exact values of columns."""
+    query = query_visible(w).filter_by(**filters).order_by(Network.created_at, Network.id)
+    return list(w.session.scalars(query))
+
+
+def create(
+    w: Work,
+    *,
+    name: str,
+    cidr: str,
+    mtu: int = 1500,
+    dns_servers: Sequence[str] = (),
+    project_id: str = "",
+    shared: bool = False,
+) -> Network:
+    """A network with one subnet over all of ``cidr``, its gateway the first address. Raises ``Invalid`` for a
+    bad range and ``Conflict`` for one that overlaps another network."""
+    range_ = parse_range(cidr)
+    for other in w.session.scalars(sa.select(Subnet.cidr)):
+        if range_.overlaps(parse_range(other)):
+            raise Conflict(
+                f"The range {cidr} overlaps {other}, which another network uses.",
+                code="network.overlap",
+                hint="Choose a range that no network uses.",
+            )
+    owner = project_id or w.ctx.project_id
+    network = Network(
+        id=new_id(), project_id=owner, name=name, is_shared=shared, mtu=mtu, created_at=w.now, updated_at=w.now
+    )
+    w.session.add(network)
+    w.session.flush()
+    subnets.add(w, network, name=name, range_=range_, dns_servers=dns_servers)
+    w.announce("network", network.id, owner)
+    return get(w, network.id)
+
+
+def ensure_first(w: Work, *, name: str, cidr: str, mtu: int, dns_servers: Sequence[str], project_id: str = "") -> str:
+    """The id of the oldest network; when there is none, a shared one is made, owned by ``project_id`` (default:
+    the caller's). ``cidr`` is a range: 'auto' is resolved before, by ``free_range``."""
+    oldest = w.session.scalar(sa.select(Network.id).order_by(Network.created_at, Network.id).limit(1))
+    if oldest is not None:
+        return oldest
+    return create(w, name=name, cidr=cidr, mtu=mtu, dns_servers=dns_servers, project_id=project_id, shared=True).id
+
+
+def rename(w: Work, network_id: str, *, name: str | None = None, description: str | None = None) -> Network:
+    """Change what people call a network; only its owner or an administrator may."""
+    network = get(w, network_id)
+    if not w.ctx.is_admin and network.project_id != w.ctx.project_id:
+        raise NotFound("network", network_id)
+    network.name = network.name if name is None else name
+    network.description = network.description if description is None else description
+    network.updated_at, network.revision = w.now, network.revision + 1
+    w.announce("network", network.id, network.project_id)
+    return network
+
+
+def _as_spec(network: Network) -> NetworkSpec:
+    subnet = network.subnets[0]
+    return NetworkSpec(
+        id=network.id,
+        name=network.name,
+        cidr=subnet.cidr,
+        gateway_ip=subnet.gateway_ip,
+        mtu=network.mtu,
+        dhcp=subnet.enable_dhcp,
+        nat=network.nat,
+        metadata=True,
+        dns_servers=tuple(subnet.dns_servers),
+    )
+
+
+def spec(w: Work, network_id: str) -> NetworkSpec:
+    """What the host is told of a network, whoever asks."""
+    network = w.session.get(Network, network_id, options=[selectinload(Network.subnets)])
+    if network is None or not network.subnets:
+        raise NotFound("network", network_id)
+    return _as_spec(network)
+
+
+def specs(w: Work) -> list[NetworkSpec]:
+    """All networks, as the host is told of them."""
+    found = w.session.scalars(sa.select(Network).options(selectinload(Network.subnets)).order_by(Network.created_at))
+    return [_as_spec(network) for network in found if network.subnets]
+
+
+def choose(w: Work, requested: str | Sequence[NetworkRequest] | None) -> list[NetworkRequest]:
+    """The network cards of a new server. ``None`` and ``auto`` take the one network the project sees, ``none``
+    gives no card; a list is checked and completed with each port's network.
+
+    Raises ``Invalid`` for unknown networks and ports, ``Conflict`` for several possible networks, ports in use
+    and addresses taken (messages as Nova words them).
+    """
+    if requested == "none":
+        return []
+    if requested is None or isinstance(requested, str):
+        return _only_one(w, asked=requested == "auto")
+    _refuse_repeated_ports(requested)
+    known = _known_networks(w, requested)
+    plugged = _known_ports(w, requested)
+    return [_checked(w, request, known, plugged) for request in requested]
+
+
+def _only_one(w: Work, *, asked: bool) -> list[NetworkRequest]:
+    ids = w.session.scalars(sa.select(Network.id).where(_visible(w, own_only=True)).limit(2)).all()
+    if len(ids) > 1:
+        raise Conflict(
+            "Multiple possible networks found, use a Network ID to be more specific.", code="network.ambiguous"
+        )
+    if not ids and asked:
+        raise Invalid(f"Unable to automatically allocate a network for project {w.ctx.project_id}", field="networks")
+    return [NetworkRequest(network_id=network_id) for network_id in ids]
+
+
+def _refuse_repeated_ports(requested: Sequence[NetworkRequest]) -> None:
+    ports = [request.port_id for request in requested if request.port_id]
+    for port_id in ports:
+        if ports.count(port_id) > 1:
+            raise Conflict(f"Port {port_id} is still in use.", code="port.in_use")
+
+
+def _known_networks(w: Work, requested: Sequence[NetworkRequest]) -> dict[str, Network]:
+    ids = {request.network_id for request in requested if request.network_id and not request.port_id}
+    if not ids:
+        return {}
+    return {network.id: network for network in w.session.scalars(query_visible(w).where(Network.id.in_(ids)))}
+
+
+def _known_ports(w: Work, requested: Sequence[NetworkRequest]) -> dict[str, Port]:
+    ids = {request.port_id for request in requested if request.port_id}
+    if not ids:
+        return {}
+    query = sa.select(Port).where(Port.id.in_(ids)).options(selectinload(Port.fixed_ips))
+    if not w.ctx.is_admin:
+        query = query.where(Port.project_id == w.ctx.project_id)
+    return {port.id: port for port in w.session.scalars(query)}
+
+
+def _checked(w: Work, request: NetworkRequest, known: dict[str, Network], plugged: dict[str, Port]) -> NetworkRequest:
+    if request.port_id:
+        port = plugged.get(request.port_id)
+        if port is None:
+            raise Invalid(f"Port id {request.port_id} could not be found.", field="networks")
+        if port.device_id:
+            raise Conflict(f"Port {port.id} is still in use.", code="port.in_use")
+        if not port.fixed_ips:
+            raise Invalid(f"Port {port.id} requires a FixedIP in order to be used.", field="networks")
+        return NetworkRequest(port.network_id, port.id, port.fixed_ips[0].ip_address, request.tag)
+    network = known.get(request.network_id or "")
+    if network is None:
+        raise Invalid(f"Network {request.network_id} could not be found.", field="networks")
+    if not network.subnets:
+        raise Invalid(f"Network {network.id} requires a subnet in order to boot instances on.", field="networks")
+    if request.fixed_ip:
+        _require_free(w, network, request.fixed_ip)
+    return request
+
+
+def _require_free(w: Work, network: Network, ip_address: str) -> None:
+    subnet = network.subnets[0]
+    address = int(IPv4Address(number_in(subnet, ip_address)))
+    taken = w.session.scalar(sa.select(FixedIp.id).where(FixedIp.subnet_id == subnet.id, FixedIp.address == address))
+    if taken is not None:
+        raise Invalid(f"Fixed IP address {ip_address} is already in use on network {network.id}.", field="networks")

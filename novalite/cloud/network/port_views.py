@@ -1,0 +1,125 @@
+"""What Compute and the host are told of ports: plain values, in one query for many servers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any
+
+import sqlalchemy as sa
+
+from novalite.cloud.network.records import FixedIp, Network, Port, PortSecurityGroup, SecurityGroup, Subnet
+from novalite.db.work import Work
+from novalite.drivers.network.base import PortSpec
+
+
+@dataclass(frozen=True)
+class PortView:
+    """What Compute shows and passes on of a port. ``ip_address`` is the first of ``fixed_ips``; ``dns_servers``,
+    ``cidr`` and ``gateway_ip`` are those of its subnet; ``mtu`` in bytes."""
+
+    port_id: str
+    device_id: str
+    network_id: str
+    network_name: str
+    mac_address: str
+    ip_address: str
+    subnet_id: str
+    cidr: str
+    gateway_ip: str
+    mtu: int
+    dns_servers: tuple[str, ...]
+    fixed_ips: tuple[str, ...]
+    security_groups: tuple[str, ...]
+    tag: str
+    position: int
+    host: str
+    is_compute_made: bool
+
+    @property
+    def prefix_length(self) -> int:
+        return IPv4Network(self.cidr).prefixlen
+
+
+def of_device(w: Work, device_id: str) -> list[PortView]:
+    """The ports of a device, in the order of its network cards."""
+    return of_devices(w, [device_id])[device_id]
+
+
+def of_devices(w: Work, ids: Iterable[str]) -> dict[str, list[PortView]]:
+    """The ports of many devices in one query; a device without ports has an empty list."""
+    wanted = list(ids)
+    found: dict[str, list[PortView]] = {device_id: [] for device_id in wanted}
+    if not wanted:
+        return found
+    query = (
+        sa.select(Port, Network.name, Network.mtu, Subnet, FixedIp.ip_address, SecurityGroup.name)
+        .join(Network, Network.id == Port.network_id)
+        .outerjoin(FixedIp, FixedIp.port_id == Port.id)
+        .outerjoin(Subnet, Subnet.id == FixedIp.subnet_id)
+        .outerjoin(PortSecurityGroup, PortSecurityGroup.port_id == Port.id)
+        .outerjoin(SecurityGroup, SecurityGroup.id == PortSecurityGroup.group_id)
+        .where(Port.device_id.in_(wanted))
+        .order_by(Port.device_id, Port.position, Port.created_at, Port.id, FixedIp.address, SecurityGroup.name)
+    )
+    for rows in _by_port(w.session.execute(query).all()):
+        found[rows[0][0].device_id].append(_view(rows))
+    return found
+
+
+def _by_port(rows: Iterable[Any]) -> list[list[Any]]:
+    grouped: dict[str, list[Any]] = {}
+    for row in rows:
+        grouped.setdefault(row[0].id, []).append(row)
+    return list(grouped.values())
+
+
+def _view(rows: list[Any]) -> PortView:
+    port, network_name, mtu, subnet = rows[0][:4]
+    ips = tuple(dict.fromkeys(row[4] for row in rows if row[4]))
+    return PortView(
+        port_id=port.id,
+        device_id=port.device_id,
+        network_id=port.network_id,
+        network_name=network_name,
+        mac_address=port.mac_address,
+        ip_address=ips[0] if ips else "",
+        subnet_id=subnet.id if subnet else "",
+        cidr=subnet.cidr if subnet else "",
+        gateway_ip=subnet.gateway_ip if subnet else "",
+        mtu=mtu,
+        dns_servers=tuple(subnet.dns_servers) if subnet else (),
+        fixed_ips=ips,
+        security_groups=tuple(dict.fromkeys(row[5] for row in rows if row[5])),
+        tag=port.tag,
+        position=port.position,
+        host=port.host,
+        is_compute_made=port.is_compute_made,
+    )
+
+
+def specs(w: Work, network_id: str) -> tuple[PortSpec, ...]:
+    """What the host is told of the ports of a network."""
+    query = (
+        sa.select(Port.id, Port.mac_address, Port.dns_name, sa.func.min(FixedIp.address))
+        .join(FixedIp, FixedIp.port_id == Port.id)
+        .where(Port.network_id == network_id)
+        .group_by(Port.id, Port.mac_address, Port.dns_name)
+        .order_by(Port.id)
+    )
+    return tuple(
+        PortSpec(id=id_, network_id=network_id, mac_address=mac, ip_address=str(IPv4Address(number)), hostname=name)
+        for id_, mac, name, number in w.session.execute(query)
+    )
+
+
+def as_spec(view: PortView, hostname: str = "") -> PortSpec:
+    """What the host is told of one port."""
+    return PortSpec(
+        id=view.port_id,
+        network_id=view.network_id,
+        mac_address=view.mac_address,
+        ip_address=view.ip_address,
+        hostname=hostname,
+    )
