@@ -1,0 +1,105 @@
+"""Quotas: how much of each resource a project may have. Use is counted from the resources themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Mapped, mapped_column
+
+from novalite import settings
+from novalite.cloud.identity.records import Key
+from novalite.db.records import Base
+from novalite.db.work import Work
+from novalite.errors import Invalid
+
+DEFAULTS = ""
+"""The project id under which the appliance's own defaults stand."""
+LARGEST = 2**31 - 1
+_RENAMED = {"ram_mib": "ram"}
+
+
+class QuotaLimit(Base):
+    """``value`` is in the resource's own unit (MiB for ram); -1 is no limit."""
+
+    __tablename__ = "quota_limits"
+
+    project_id: Mapped[str] = mapped_column(Key, primary_key=True)
+    resource: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    value: Mapped[int]
+
+
+class QuotaHold(Base):
+    """One row per project, only to be locked."""
+
+    __tablename__ = "quota_holds"
+
+    project_id: Mapped[str] = mapped_column(Key, primary_key=True)
+    times: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+
+
+def _from_settings(options: settings.Quota) -> dict[str, int]:
+    return {_RENAMED.get(name, name): getattr(options, name) for name in options.__struct_fields__}
+
+
+RESOURCES = tuple(_from_settings(settings.Quota()))
+
+
+def configure(w: Work, options: settings.Quota) -> None:
+    """Write the settings' defaults down, at start; overrides of projects stay."""
+    w.changed(sa.delete(QuotaLimit).where(QuotaLimit.project_id == DEFAULTS))
+    w.session.add_all(
+        QuotaLimit(project_id=DEFAULTS, resource=name, value=value) for name, value in _from_settings(options).items()
+    )
+    w.session.flush()
+
+
+def _stored(w: Work, *project_ids: str) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {project_id: {} for project_id in project_ids}
+    for row in w.session.scalars(sa.select(QuotaLimit).where(QuotaLimit.project_id.in_(project_ids))):
+        found[row.project_id][row.resource] = row.value
+    return found
+
+
+def defaults(w: Work) -> dict[str, int]:
+    """Resource -> limit for projects without an override."""
+    return {**_from_settings(settings.Quota()), **_stored(w, DEFAULTS)[DEFAULTS]}
+
+
+def limits(w: Work, project_id: str) -> dict[str, int]:
+    """Resource -> limit for this project; -1 is no limit."""
+    stored = _stored(w, DEFAULTS, project_id)
+    return {**_from_settings(settings.Quota()), **stored[DEFAULTS], **stored[project_id]}
+
+
+def set_limits(w: Work, project_id: str, wanted: Mapping[str, int]) -> dict[str, int]:
+    """Override limits. Raises ``Invalid`` for unknown resources and values below -1."""
+    for resource, value in wanted.items():
+        if resource not in RESOURCES:
+            raise Invalid(f"There is no quota for {resource}.", field=resource)
+        if not -1 <= value <= LARGEST:
+            raise Invalid(f"Quota limit {value} for {resource} must be in the range of -1 and {LARGEST}.",
+                          field=resource)  # fmt: skip
+        w.session.merge(QuotaLimit(project_id=project_id, resource=resource, value=value))
+    w.session.flush()
+    return limits(w, project_id)
+
+
+def reset(w: Work, project_id: str) -> None:
+    """Forget the project's overrides."""
+    w.changed(sa.delete(QuotaLimit).where(QuotaLimit.project_id == project_id))
+
+
+def hold(w: Work, project_id: str) -> None:
+    """Keep other units from holding the same project until this one ends: what is counted after it stays true."""
+    row = QuotaHold.project_id == project_id
+    lock = sa.update(QuotaHold).where(row).values(times=QuotaHold.times + 1)
+    if w.changed(lock):
+        return
+    try:
+        with w.session.begin_nested():
+            w.session.add(QuotaHold(project_id=project_id))
+            w.session.flush()
+    except IntegrityError:
+        w.changed(lock)
