@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from novalite import logs
-from novalite.errors import NovaLiteError
+from novalite.errors import NovaLiteError, Refused
 
 if TYPE_CHECKING:
     from novalite.engine.console.websocket import ServerSocket
@@ -96,6 +96,8 @@ class ConsoleSession:
     def _serve(self, websocket: ServerSocket) -> None:
         try:
             guest = self.target()
+        except Refused as error:
+            raise _Ended(REVOKED, str(error)) from error
         except NovaLiteError as error:
             raise _Ended(UNREACHABLE, str(error)) from error
         log.info("console opened", server_id=self.server_id)

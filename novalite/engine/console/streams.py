@@ -26,13 +26,10 @@ _HEARTBEAT = b": still here\n\n"
 
 
 @dataclass(frozen=True)
-class Subscriber:
-    """Who listens. ``session`` names the login it hangs on; admins hear every project's events, others
-    those of their project and no project-less ones."""
-
+class _Subscriber:
     session: str
     project_id: str
-    is_admin: bool = False
+    is_admin: bool
 
     def hears(self, project_id: str) -> bool:
         return self.is_admin or (bool(project_id) and project_id == self.project_id)
@@ -41,7 +38,7 @@ class Subscriber:
 @dataclass(eq=False)
 class _Stream:
     sock: socket.socket
-    subscriber: Subscriber
+    subscriber: _Subscriber
     ends_at: float
     unsent: bytearray = field(default_factory=lambda: bytearray(_HEADERS + _RETRY))
     registered_for: int = 0
@@ -101,14 +98,19 @@ class EventHub:
         if self._thread.ident is not None:
             self._thread.join(timeout_seconds)
 
-    def adopt(self, sock: socket.socket, subscriber: Subscriber) -> None:
-        """Take over a client's connection and answer its request for events."""
+    def adopt(
+        self, sock: socket.socket, *, session: str, project_id: str, is_admin: bool, leftover: bytes = b""
+    ) -> None:
+        """Take over a client's connection and answer its request for events. ``session`` names the login it
+        hangs on; admins hear every project's events, others those of ``project_id`` only. ``leftover`` is not
+        looked at: such a client has nothing more to say."""
         if self._is_stopping.is_set() or len(self._streams) >= self._max_streams:
             with suppress(OSError), sock:
                 sock.settimeout(1)
                 sock.sendall(_FULL)
             return
         sock.setblocking(False)
+        subscriber = _Subscriber(session, project_id, is_admin)
         self._put(_Adopt(_Stream(sock, subscriber, time.monotonic() + self._life_seconds)))
 
     def publish(self, topic: str, id: str, project_id: str) -> None:

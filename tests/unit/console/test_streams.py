@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from novalite.engine.console.streams import EventHub, Subscriber
+from novalite.engine.console.streams import EventHub
 
-MINE = Subscriber("login-1", "project-a")
-OTHERS = Subscriber("login-2", "project-b")
-ADMIN = Subscriber("login-3", "project-c", is_admin=True)
+Who = tuple[str, str, bool]
+MINE: Who = ("login-1", "project-a", False)
+OTHERS: Who = ("login-2", "project-b", False)
+ADMIN: Who = ("login-3", "project-c", True)
 
 
 def until(condition: Callable[[], bool], seconds: float = 10) -> None:
@@ -34,10 +35,11 @@ def hub() -> Iterator[EventHub]:
 
 
 class Client:
-    def __init__(self, hub: EventHub, subscriber: Subscriber) -> None:
+    def __init__(self, hub: EventHub, who: Who) -> None:
         self.sock, theirs = socket.socketpair()
         self.sock.settimeout(10)
-        hub.adopt(theirs, subscriber)
+        session, project_id, is_admin = who
+        hub.adopt(theirs, session=session, project_id=project_id, is_admin=is_admin)
         self.seen = b""
 
     def read_until(self, part: bytes) -> bytes:

@@ -1,0 +1,89 @@
+// The VNC console page: connects noVNC through this site's own WebSocket and says in words what is wrong.
+import RFB from "../novnc/core/rfb.js";
+import { strokes } from "./typing.js";
+import { Hops, socketAddress } from "./hops.js";
+
+const page = document.getElementById("console");
+const screen = document.getElementById("screen");
+const hops = new Hops(page);
+const buttons = [...page.querySelectorAll("[data-needs-screen]")];
+const paste = document.getElementById("paste");
+const pasteText = document.getElementById("paste-text");
+const pasteNote = document.getElementById("paste-note");
+let rfb = null;
+
+function connect() {
+  page.querySelector("[data-do=reconnect]").hidden = true;
+  hops.connecting();
+  const socket = new WebSocket(socketAddress(), ["binary"]);
+  let opened = false;
+  socket.addEventListener("open", () => { opened = true; });
+  socket.addEventListener("close", (event) => closed(opened, event));
+  screen.replaceChildren();
+  rfb = new RFB(screen, socket);
+  rfb.scaleViewport = true;
+  rfb.background = "#101418";
+  rfb.addEventListener("connect", () => {
+    buttons.forEach((button) => { button.disabled = false; });
+    hops.connected();
+    rfb.focus();
+  });
+  rfb.addEventListener("securityfailure", (event) => {
+    hops.failed("guest", `The guest's console refused: ${event.detail.reason || "no reason given"}.`);
+  });
+}
+
+function closed(opened, event) {
+  buttons.forEach((button) => { button.disabled = true; });
+  page.querySelector("[data-do=reconnect]").hidden = false;
+  hops.closed(opened, event);
+}
+
+function say(text) {
+  pasteNote.textContent = text;
+}
+
+function pause(milliseconds) {
+  return new Promise((done) => { setTimeout(done, milliseconds); });
+}
+
+async function type(text) {
+  const { keys, refused } = strokes(text);
+  if (refused.length) {
+    say(`These characters are not on a US keyboard and cannot be typed: ${refused.join(" ")}`);
+    return;
+  }
+  paste.close();
+  rfb.focus();
+  for (const { keysym, code, shift } of keys) {
+    if (shift) rfb.sendKey(0xffe1, "ShiftLeft", true);
+    rfb.sendKey(keysym, code, true);
+    rfb.sendKey(keysym, code, false);
+    if (shift) rfb.sendKey(0xffe1, "ShiftLeft", false);
+    await pause(12);
+  }
+}
+
+const actions = {
+  keys: () => { rfb.sendCtrlAltDel(); rfb.focus(); },
+  paste: () => { say(""); paste.showModal(); },
+  send: () => type(pasteText.value),
+  cancel: () => paste.close(),
+  full: () => (document.fullscreenElement ? document.exitFullscreen() : page.requestFullscreen()),
+  reconnect: connect,
+};
+
+page.addEventListener("click", (event) => {
+  const name = event.target.closest("[data-do]")?.dataset.do;
+  if (name) actions[name]();
+});
+
+// Every key belongs to the guest while its screen has the focus, so there has to be a way out.
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey && event.altKey && event.shiftKey && rfb) {
+    rfb.blur();
+    page.querySelector("[data-do]:not([hidden]):not(:disabled)").focus();
+  }
+}, true);
+
+if (page.dataset.ready === "yes") connect();
