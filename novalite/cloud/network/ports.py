@@ -130,6 +130,7 @@ def _rows(
     numbers = (
         [number_in(subnet, new.fixed_ip or "") for new in wanted] if exact else free_numbers(w, subnet, len(wanted))
     )
+    macs = iter(_free_macs(w, subnet.network_id, len(wanted)))
     ports: list[Port] = []
     addresses: list[FixedIp] = []
     members: list[PortSecurityGroup] = []
@@ -140,7 +141,7 @@ def _rows(
             project_id=_owner(w, new),
             name=new.name,
             description=new.description,
-            mac_address=_mac(new),
+            mac_address=_mac(new) or next(macs),
             device_id=new.device_id,
             device_owner=new.device_owner,
             dns_name=new.dns_name,
@@ -164,9 +165,28 @@ def _rows(
     return ports, addresses, members
 
 
+def _batches(values: Sequence[str], size: int = 500) -> list[Sequence[str]]:
+    return [values[start : start + size] for start in range(0, len(values), size)]
+
+
+def _free_macs(w: Work, network_id: str, count: int) -> list[str]:
+    """Distinct random MACs; among many a repetition is likely, so those of the network are left out."""
+    found = {new_mac() for _ in range(count)}
+    while True:
+        for batch in _batches(list(found)):
+            found -= set(
+                w.session.scalars(
+                    sa.select(Port.mac_address).where(Port.network_id == network_id, Port.mac_address.in_(batch))
+                )
+            )
+        if len(found) == count:
+            return list(found)
+        found |= {new_mac() for _ in range(count - len(found))}
+
+
 def _mac(new: NewPort) -> str:
     if new.mac_address is None:
-        return new_mac()
+        return ""
     mac = new.mac_address.lower()
     if not _MAC.fullmatch(mac) or int(mac[1], 16) & 1:
         raise Invalid(
@@ -274,7 +294,10 @@ def _delete(w: Work, ids: Sequence[str]) -> None:
     w.changed(sa.delete(FixedIp).where(FixedIp.port_id.in_(ids)))
     w.changed(sa.delete(PortSecurityGroup).where(PortSecurityGroup.port_id.in_(ids)))
     w.changed(sa.delete(Port).where(Port.id.in_(ids)))
-    w.session.expire_all()
+    gone = set(ids)
+    for record in list(w.session.identity_map.values()):
+        if isinstance(record, Port) and record.id in gone:
+            w.session.expunge(record)
     for port_id in ids:
         w.announce("port", port_id)
 

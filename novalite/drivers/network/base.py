@@ -8,6 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+METADATA_ADDRESS = "169.254.169.254"
+METADATA_PORT = 16925
+"""Where a network's metadata requests arrive: this TCP port of its gateway address. Guests ask
+``METADATA_ADDRESS`` port 80; the machine itself does not own that address, since in many clouds the machine
+needs it to reach its own provider."""
+
 
 def bridge_name(network_id: str) -> str:
     """Link name of a network's bridge (at most 15 characters)."""
@@ -22,7 +28,8 @@ def tap_name(port_id: str) -> str:
 @dataclass(frozen=True)
 class NetworkSpec:
     """One network with one IPv4 subnet. ``cidr`` like 10.0.0.0/24; ``mtu`` in bytes. ``nat`` masquerades what
-    leaves towards the outside. ``metadata`` puts 169.254.169.254 on the bridge."""
+    leaves towards the outside. ``metadata`` leads requests to ``METADATA_ADDRESS`` to ``METADATA_PORT`` of the
+    gateway address."""
 
     id: str
     name: str
@@ -52,8 +59,8 @@ class NetworkReport:
     """What exists on the machine for this appliance; ``problems`` are sentences for people."""
 
     bridges: tuple[str, ...] = ()
-    dhcp_running: tuple[str, ...] = ()          # network ids with a live DHCP server
-    ports: tuple[tuple[str, str], ...] = ()     # (network id, port id) known to DHCP
+    dhcp_running: tuple[str, ...] = ()  # network ids with a live DHCP server
+    ports: tuple[tuple[str, str], ...] = ()  # (network id, port id) known to DHCP
     problems: tuple[str, ...] = ()
 
 

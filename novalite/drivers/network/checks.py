@@ -1,0 +1,70 @@
+"""Refuses values that must not reach a link name, a packet filter or dnsmasq's files."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from uuid import UUID
+
+from novalite.drivers.network.base import NetworkSpec, PortSpec
+from novalite.errors import DriverError
+
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+
+
+def _refuse(what: str, value: str) -> DriverError:
+    return DriverError("check", f"{what} {value[:80]!r} is not usable", code="network.invalid")
+
+
+def uuid_text(value: str, what: str = "id") -> str:
+    """The id itself when it is a UUID in its usual form."""
+    try:
+        if str(UUID(value)) == value:
+            return value
+    except ValueError:
+        pass
+    raise _refuse(what, value)
+
+
+def _address(value: str, what: str) -> ipaddress.IPv4Address:
+    try:
+        address = ipaddress.IPv4Address(value)
+    except ValueError:
+        raise _refuse(what, value) from None
+    return address
+
+
+def _name(value: str, what: str, *, dots: bool) -> None:
+    labels = value.split(".") if dots else [value]
+    if len(value) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
+        raise _refuse(what, value)
+
+
+def network(spec: NetworkSpec) -> ipaddress.IPv4Network:
+    """The network's range; ``DriverError`` when anything in ``spec`` is not exactly what it says it is."""
+    uuid_text(spec.id, "network id")
+    try:
+        cidr = ipaddress.IPv4Network(spec.cidr)
+    except ValueError:
+        raise _refuse("range", spec.cidr) from None
+    gateway = _address(spec.gateway_ip, "gateway")
+    if gateway not in cidr or cidr.prefixlen > 30 or not 68 <= spec.mtu <= 65535:
+        raise _refuse("range, gateway or MTU", f"{spec.cidr} {spec.gateway_ip} {spec.mtu}")
+    for server in spec.dns_servers:
+        _address(server, "name server")
+    if spec.dns_domain:
+        _name(spec.dns_domain, "DNS domain", dots=True)
+    return cidr
+
+
+def port(spec: PortSpec) -> PortSpec:
+    """The port itself when each of its values is well formed."""
+    uuid_text(spec.id, "port id")
+    uuid_text(spec.network_id, "network id")
+    if not _MAC.fullmatch(spec.mac_address):
+        raise _refuse("MAC address", spec.mac_address)
+    _address(spec.ip_address, "address")
+    if spec.hostname:
+        _name(spec.hostname, "host name", dots=False)
+    return spec

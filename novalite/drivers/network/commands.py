@@ -1,0 +1,46 @@
+"""Runs the system's network programs: argument lists, a time-out for each, failures as ``DriverError``."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from novalite.errors import DriverError
+
+TIMEOUT_SECONDS = 20.0
+
+
+def run(op: str, argv: Sequence[str], *, text: str = "") -> str:
+    """Standard output of the program; ``text`` is its standard input."""
+    try:
+        done = subprocess.run(argv, input=text, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
+    except FileNotFoundError:
+        raise DriverError(
+            op,
+            f"the program '{argv[0]}' is not installed",
+            code="driver.program_missing",
+            hint=f"Install the package that holds '{argv[0]}'.",
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise DriverError(
+            op, f"'{argv[0]}' did not end within {TIMEOUT_SECONDS:.0f} seconds", code="driver.timeout", retryable=True
+        ) from None
+    if done.returncode:
+        detail = (done.stderr or done.stdout).strip() or f"exit code {done.returncode}"
+        raise DriverError(op, f"'{' '.join(argv[:3])}': {detail[:500]}", code="driver.network", hint=_hint(detail))
+    return done.stdout
+
+
+def run_json(op: str, argv: Sequence[str]) -> Any:
+    """Standard output decoded; an empty output is an empty list."""
+    output = run(op, argv).strip()
+    return msgspec.json.decode(output) if output else []
+
+
+def _hint(detail: str) -> str:
+    if "Operation not permitted" in detail or "Permission denied" in detail:
+        return "Networks need root (CAP_NET_ADMIN) on this machine."
+    return ""

@@ -1,0 +1,311 @@
+"""Networks on Linux: a bridge, NAT, anti-spoofing and one DHCP server each, for one appliance of several."""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from novalite import logs
+from novalite.clock import Deadline
+from novalite.drivers.network import checks, docker, links, nftables
+from novalite.drivers.network.base import NetworkReport, NetworkSpec, PortSpec, bridge_name
+from novalite.drivers.network.dnsmasq import DhcpServer, hosts_text, ports_from, write_file
+from novalite.errors import DriverError
+
+RUN_DIR = Path("/run/novalite")
+_log = logs.get("network")
+
+
+@dataclass
+class _Known:
+    """What this appliance wants of one network; ``lock`` orders changes to its files and server."""
+
+    spec: NetworkSpec
+    server: DhcpServer
+    ports: dict[str, PortSpec]
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+
+class LinuxNetworkDriver:
+    """``NetworkDriver`` for the machine it runs on. What it knows is in ``run_dir/appliance_id``, which a reboot
+    empties together with bridges and rules; nothing there needs a backup.
+
+    dnsmasq gives up root, so its files are where every user may pass: not in the appliance's private state.
+    """
+
+    def __init__(self, appliance_id: str, *, run_dir: Path = RUN_DIR) -> None:
+        self._appliance_id = checks.uuid_text(appliance_id, "appliance id")
+        self._directory = run_dir / appliance_id
+        self._networks: dict[str, _Known] = {}
+        self._lock = threading.RLock()
+        self._rules_are_sure = False
+        self._woken_read, self._woken_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._closed = False
+        self._load()
+
+    def _load(self) -> None:
+        for file in self._directory.glob("*/network.json"):
+            try:
+                spec = msgspec.json.decode(file.read_bytes(), type=NetworkSpec)
+                checks.network(spec)
+                hosts = (file.parent / "hosts").read_text()
+            except (OSError, msgspec.MsgspecError, DriverError) as error:
+                _log.warning(
+                    "a network's files are unreadable and will be made again", file=str(file), error=str(error)
+                )
+                continue
+            self._networks[spec.id] = _Known(spec, DhcpServer(file.parent), ports_from(hosts, spec.id))
+
+    def used_ranges(self) -> tuple[str, ...]:
+        return links.used_ranges()
+
+    def ensure_network(self, spec: NetworkSpec, ports: tuple[PortSpec, ...] | None = None) -> None:
+        checks.network(spec)
+        wanted = None if ports is None else {port.id: checks.port(port) for port in ports}
+        with self._hold(spec) as known:
+            changed = known.spec != spec or (wanted is not None and known.ports != wanted)
+            if wanted is not None and _lost_reservations(known.ports, wanted):
+                known.server.forget_leases()
+            known.spec, known.ports = spec, known.ports if wanted is None else wanted
+            index = links.ensure_bridge(self._appliance_id, spec)
+            self._forward_uplinks(spec)
+            self._ensure_rules(anew=changed or ports is not None)
+            docker.let_through(bridge_name(spec.id))
+            self._serve_dhcp(known, index, reload=changed or ports is not None)
+
+    @contextmanager
+    def _hold(self, spec: NetworkSpec) -> Iterator[_Known]:
+        """What is known of the network, locked; a new entry is forgotten again when its making fails."""
+        with self._lock:
+            is_new = spec.id not in self._networks
+            if is_new:
+                directory = self._directory / spec.id
+                for step in (self._directory.parent, self._directory, directory):
+                    step.mkdir(parents=True, exist_ok=True)
+                    step.chmod(0o755)
+                self._networks[spec.id] = _Known(spec, DhcpServer(directory), {})
+            known = self._networks[spec.id]
+        with known.lock:
+            try:
+                yield known
+            except BaseException:
+                if is_new:
+                    with self._lock:
+                        self._networks.pop(spec.id, None)
+                        self._rules_are_sure = False
+                raise
+
+    def _forward_uplinks(self, spec: NetworkSpec) -> None:
+        if not spec.nat:
+            return
+        record = self._directory / "forwarding"
+        for link in links.uplinks():
+            if links.forward(link):
+                with self._lock:
+                    before = record.read_text().split() if record.exists() else []
+                    write_file(record, "".join(f"{name}\n" for name in dict.fromkeys([*before, link])))
+                _log.info("the machine now routes what comes in on a link", link=link)
+
+    def _ensure_rules(self, *, anew: bool) -> None:
+        with self._lock:
+            if not anew and self._rules_are_sure and nftables.is_loaded(self._appliance_id):
+                return
+            self._load_all_rules()
+
+    def _load_all_rules(self) -> None:
+        specs = {known.spec.id: known.spec for known in self._networks.values()}
+        ports = [port for known in self._networks.values() for port in list(known.ports.values())]
+        nftables.load("ensure_network", nftables.ruleset(self._appliance_id, specs, ports))
+        self._rules_are_sure = True
+
+    def _serve_dhcp(self, known: _Known, index: int, *, reload: bool) -> None:
+        write_file(known.server.hosts_file.parent / "network.json", msgspec.json.encode(known.spec).decode())
+        if not known.server.hosts_file.exists() or reload:
+            write_file(known.server.hosts_file, hosts_text(known.ports.values()))
+        if not known.spec.dhcp:
+            known.server.stop()
+            return
+        before = known.server.pid()
+        known.server.ensure(known.spec, index)
+        if known.server.pid() != before:
+            _log.info("DHCP server started", network_id=known.spec.id, pid=known.server.pid())
+            self._wake()
+        elif reload:
+            known.server.reload()
+
+    def remove_network(self, network_id: str) -> None:
+        checks.uuid_text(network_id, "network id")
+        with self._lock:
+            known = self._networks.pop(network_id, None)
+        server = known.server if known else DhcpServer(self._directory / network_id)
+        with known.lock if known else self._lock:
+            server.stop()
+            docker.forget(bridge_name(network_id))
+            links.remove_bridge(self._appliance_id, network_id)
+            shutil.rmtree(server.hosts_file.parent, ignore_errors=True)
+        with self._lock:
+            if self._networks:
+                self._load_all_rules()
+            else:
+                self._remove_rest()
+        self._wake()
+
+    def _remove_rest(self) -> None:
+        """After the last network: the tables, and forwarding on uplinks unless another appliance needs it."""
+        nftables.load("remove_network", nftables.removal(self._appliance_id))
+        self._rules_are_sure = False
+        record = self._directory / "forwarding"
+        if record.exists() and not links.any_bridge_left():
+            present = set(links.uplinks())
+            for link in record.read_text().split():
+                if link in present:
+                    links.forward(link, on=False)
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def ensure_port(self, port: PortSpec) -> None:
+        checks.port(port)
+        known = self._known(port.network_id)
+        with known.lock:
+            before = known.ports.get(port.id)
+            if before == port and self._rules_are_sure:
+                return
+            if before is not None and _moved(before, port):
+                known.server.forget_leases()
+            known.ports[port.id] = port
+            self._change_rules(before, port)
+            self._tell_dhcp(known)
+
+    def remove_port(self, network_id: str, port_id: str) -> None:
+        with self._lock:
+            known = self._networks.get(network_id)
+        if known is None:
+            return
+        with known.lock:
+            before = known.ports.pop(port_id, None)
+            if before is None:
+                return
+            known.server.forget_leases()
+            self._change_rules(before, None)
+            self._tell_dhcp(known)
+
+    def _known(self, network_id: str) -> _Known:
+        with self._lock:
+            known = self._networks.get(network_id)
+        if known is None:
+            raise DriverError(
+                "ensure_port",
+                f"network {network_id} is not set up on this host",
+                code="network.absent",
+                retryable=True,
+                hint="Set the network up first.",
+            )
+        return known
+
+    def _change_rules(self, before: PortSpec | None, after: PortSpec | None) -> None:
+        with self._lock:
+            if self._rules_are_sure:
+                try:
+                    nftables.load("ensure_port", nftables.port_change(self._appliance_id, before, after))
+                    return
+                except DriverError as error:
+                    _log.warning("packet filter rules were changed by others; loading all again", error=error.detail)
+            self._load_all_rules()
+
+    def _tell_dhcp(self, known: _Known) -> None:
+        write_file(known.server.hosts_file, hosts_text(known.ports.values()))
+        known.server.reload()
+        self._wake()
+
+    def check(self) -> NetworkReport:
+        with self._lock:
+            networks = dict(self._networks)
+        present = {bridge.network_id: bridge.name for bridge in links.bridges(self._appliance_id)}
+        running = tuple(id_ for id_, known in networks.items() if known.server.pid())
+        problems = [f"Network {id_} has no bridge." for id_ in networks if id_ not in present]
+        problems += [
+            f"Bridge {name} belongs to network {id_}, which is not known."
+            for id_, name in present.items()
+            if id_ not in networks
+        ]
+        problems += [
+            f"The DHCP server of network {id_} does not run."
+            for id_, known in networks.items()
+            if known.spec.dhcp and id_ not in running
+        ]
+        if networks and not nftables.is_loaded(self._appliance_id):
+            problems.append("The packet filter tables are missing.")
+        if networks:
+            problems += docker.problems()
+        ports = tuple((id_, port_id) for id_, known in networks.items() for port_id in list(known.ports))
+        return NetworkReport(tuple(present.values()), running, ports, tuple(problems))
+
+    def watch(self, timeout_seconds: float) -> tuple[str, ...]:
+        deadline = Deadline(timeout_seconds)
+        while True:
+            dead = self._dead()
+            if dead or deadline.passed or self._closed:
+                return dead
+            self._wait_for_change(deadline)
+
+    def _dead(self) -> tuple[str, ...]:
+        found = []
+        with self._lock:
+            networks = list(self._networks.values())
+        for known in networks:
+            with known.lock:
+                is_wanted = known.spec.id in self._networks and known.spec.dhcp
+                if is_wanted and known.server.pid() is None:
+                    found.append(known.spec.id)
+        return tuple(found)
+
+    def _wait_for_change(self, deadline: Deadline) -> None:
+        poll = select.poll()
+        poll.register(self._woken_read, select.POLLIN)
+        with self._lock:
+            servers = [known.server for known in self._networks.values() if known.spec.dhcp]
+        descriptors = [fd for fd in (server.pidfd() for server in servers) if fd is not None]
+        try:
+            for descriptor in descriptors:
+                poll.register(descriptor, select.POLLIN)
+            if len(descriptors) == len(servers):  # else one has just ended
+                poll.poll(deadline.remaining * 1000)
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        if not self._closed:
+            _drain(self._woken_read)
+
+    def _wake(self) -> None:
+        if not self._closed:
+            try:
+                os.write(self._woken_write, b"!")
+            except BlockingIOError:
+                return  # a full pipe wakes as well
+
+    def close(self) -> None:
+        self._wake()
+        self._closed = True
+
+
+def _drain(descriptor: int) -> None:
+    try:
+        while os.read(descriptor, 4096):
+            pass
+    except BlockingIOError:
+        return
+
+
+def _moved(before: PortSpec, after: PortSpec) -> bool:
+    return (before.mac_address, before.ip_address) != (after.mac_address, after.ip_address)
+
+
+def _lost_reservations(before: dict[str, PortSpec], after: dict[str, PortSpec]) -> bool:
+    return any(id_ not in after or _moved(port, after[id_]) for id_, port in before.items())
