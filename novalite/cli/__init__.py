@@ -1,0 +1,1 @@
+"""The ``novalite`` command: people's commands speak HTTP only, operators' run and inspect an appliance."""

@@ -1,0 +1,96 @@
+"""Objects by name or id."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from novalite.cli.client import Client
+from novalite.errors import Conflict, Invalid, NotFound
+
+_PLAIN_NAME = re.compile(r"[\w-]+", re.ASCII)
+
+
+def server(client: Client, reference: str) -> dict[str, Any]:
+    if _is_uuid(reference):
+        found = _by_id(client, "compute", f"/servers/{reference}", "server")
+        if found is not None:
+            return found
+    # Nova takes ``name`` for a pattern: a name with marks in it is compared here alone.
+    narrowed = {"name": reference} if _PLAIN_NAME.fullmatch(reference) else {}
+    everyone = client.collection("compute", "/servers/detail", "servers", **narrowed)
+    return _only("server", reference, (each for each in everyone if each["name"] == reference))
+
+
+def image(client: Client, reference: str) -> dict[str, Any]:
+    if _is_uuid(reference):
+        found = _by_id(client, "image", f"/images/{reference}", "")
+        if found is not None:
+            return found
+    return _only("image", reference, client.collection("image", "/images", "images", name=reference))
+
+
+def flavor(client: Client, reference: str) -> dict[str, Any]:
+    everyone = client.collection("compute", "/flavors/detail", "flavors", is_public="None")
+    return _only("flavor", reference, (each for each in everyone if reference in (each["id"], each["name"])))
+
+
+def network(client: Client, reference: str) -> dict[str, Any]:
+    key = "id" if _is_uuid(reference) else "name"
+    return _only("network", reference, client.collection("network", "/networks", "networks", **{key: reference}))
+
+
+def networks(client: Client, references: Sequence[str]) -> list[dict[str, str]]:
+    """What a new server's ``networks`` shall be; without references the only network there is."""
+    if references:
+        return [{"uuid": network(client, each)["id"]} for each in references]
+    known = [each for each in client.collection("network", "/networks", "networks") if not each.get("router:external")]
+    if not known:
+        raise NotFound(
+            "network",
+            "",
+            message="There is no network to put the server on.",
+            hint="'novalite network list' shows them all.",
+        )
+    if len(known) > 1:
+        raise Invalid(
+            "There are several networks; say which.",
+            field="network",
+            code="network.ambiguous",
+            hint=f"--network {' or '.join(sorted(each['name'] or each['id'] for each in known))}",
+        )
+    return [{"uuid": known[0]["id"]}]
+
+
+def _only(kind: str, reference: str, found: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    several = [dict(each) for each in found]
+    if not several:
+        raise NotFound(
+            kind, reference, message=f"There is no {kind} {reference}.", hint=f"'novalite {kind} list' shows them all."
+        )
+    exact = [each for each in several if each["id"] == reference] or several
+    if len(exact) > 1:
+        raise Conflict(
+            f"{len(exact)} {kind}s are named {reference}.",
+            code=f"{kind}.ambiguous",
+            hint=f"Say which by id: {', '.join(str(each['id']) for each in exact)}.",
+        )
+    return exact[0]
+
+
+def _by_id(client: Client, service: str, path: str, key: str) -> dict[str, Any] | None:
+    try:
+        answer = client.get(service, path)
+    except NotFound:
+        return None
+    return dict(answer[key] if key else answer)
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,127 @@
+"""``novalite image``: list, show, create, delete, build and fetch images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from novalite.cli.commands import Branch
+from novalite.cli.server import pairs
+from novalite.cli.session import Session, pass_session
+
+
+@click.group(cls=Branch)
+def image() -> None:
+    """What servers start from. An IMAGE is a name or an id."""
+
+
+def _mib(size: Any) -> str:
+    return f"{size / 1024 / 1024:.0f} MiB" if isinstance(size, int) else "-"
+
+
+@image.command("list")
+@pass_session
+def list_(session: Session) -> None:
+    """List images."""
+    found = session.client.collection("image", "/images", "images", limit=1000)
+    session.show_list(
+        found,
+        [
+            ("ID", lambda each: each["id"]),
+            ("Name", lambda each: each["name"]),
+            ("Status", lambda each: each["status"]),
+            ("Format", lambda each: each["disk_format"]),
+            ("Size", lambda each: _mib(each["size"])),
+            ("Visibility", lambda each: each["visibility"]),
+        ],
+    )
+
+
+@image.command()
+@click.argument("reference", metavar="IMAGE")
+@pass_session
+def show(session: Session, reference: str) -> None:
+    """Show everything about an image."""
+    from novalite.cli import find
+
+    found = find.image(session.client, reference)
+    hidden = {"self", "file", "schema", "links"}
+    session.show_one(found, [(name, value) for name, value in sorted(found.items()) if name not in hidden])
+
+
+@image.command()
+@click.argument("name")
+@click.option(
+    "--file",
+    "path",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The disk image.",
+)
+@click.option("--disk-format", help="qcow2, raw, vmdk, vdi, vhd, vhdx, iso; default: what the file looks like.")
+@click.option("--public/--private", default=False, help="Whether every project may use it.")
+@click.option("--min-disk", type=click.IntRange(0), default=0, metavar="GIB", help="Least disk a flavor must have.")
+@click.option("--min-ram", type=click.IntRange(0), default=0, metavar="MIB", help="Least memory a flavor must have.")
+@click.option(
+    "--property",
+    "properties",
+    multiple=True,
+    callback=pairs,
+    metavar="NAME=VALUE",
+    help="An image property such as hw_firmware_type=uefi; may be repeated.",
+)
+@pass_session
+def create(
+    session: Session,
+    name: str,
+    path: Path,
+    disk_format: str | None,
+    public: bool,
+    min_disk: int,
+    min_ram: int,
+    properties: dict[str, str],
+) -> None:
+    """Upload an image."""
+    from novalite.cli.upload import upload
+
+    body: dict[str, Any] = {
+        **properties,
+        "min_disk": min_disk,
+        "min_ram": min_ram,
+        "visibility": "public" if public else "private",
+    }
+    made = upload(session, name, path, disk_format=disk_format, body=body)
+    session.show_one(made, [(key, made[key]) for key in ("id", "name", "status", "disk_format", "size", "checksum")])
+
+
+@image.command()
+@click.argument("references", metavar="IMAGE...", nargs=-1, required=True)
+@pass_session
+def delete(session: Session, references: tuple[str, ...]) -> None:
+    """Delete images."""
+    from novalite.cli import find
+
+    found = [find.image(session.client, reference) for reference in references]
+    for each in found:
+        session.client.delete("image", f"/images/{each['id']}")
+        session.say(f"{each['name']} is deleted.")
+
+
+@image.command()
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the image here; upload nothing.")
+@click.option("--name", default="novalite-guest", show_default=True, help="Name of the image to upload it as.")
+@pass_session
+def build(session: Session, output: Path | None, name: str) -> None:
+    """Build the small bundled guest from this machine's distribution and upload it."""
+    from novalite.cli.guest import GUEST_IMAGE, build_guest
+    from novalite.cli.upload import upload
+
+    path = output or session.state_path / "cache" / GUEST_IMAGE
+    build_guest(path, session)
+    if output is None:
+        made = upload(session, name, path, disk_format="qcow2", body={"visibility": "public", "os_admin_user": "root"})
+        session.show_one(made, [(key, made[key]) for key in ("id", "name", "status", "size", "checksum")])
+    elif session.json:
+        session.show_one({"path": str(path)}, [])

@@ -1,0 +1,101 @@
+"""Tables and facts: rich on a terminal, plain aligned columns in a pipe, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import click
+
+Column = tuple[str, Callable[[Mapping[str, Any]], Any]]
+
+_STYLES = {
+    "ACTIVE": "green",
+    "active": "green",
+    "up": "green",
+    "enabled": "green",
+    "running": "green",
+    "ERROR": "bold red",
+    "error": "bold red",
+    "down": "bold red",
+    "failed": "bold red",
+    "BUILD": "yellow",
+    "REBOOT": "yellow",
+    "HARD_REBOOT": "yellow",
+    "disabled": "yellow",
+    "queued": "yellow",
+    "saving": "yellow",
+    "SHUTOFF": "dim",
+    "PAUSED": "cyan",
+    "SUSPENDED": "cyan",
+}
+
+
+def printable(value: Any) -> str:
+    """Text safe for a terminal: names may hold control characters that others chose."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{printable(key)}={printable(item)}" for key, item in value.items()) or "-"
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return ", ".join(printable(item) for item in value) or "-"
+    return "".join(mark if mark.isprintable() else "·" for mark in str(value))
+
+
+def emit_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def is_terminal() -> bool:
+    return sys.stdout.isatty()
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    texts = [[printable(cell) for cell in row] for row in rows]
+    if is_terminal():
+        _rich_table(headers, texts)
+    else:
+        _plain(([name.upper() for name in headers], *texts))
+
+
+def facts(pairs: Iterable[tuple[str, Any]]) -> None:
+    rows = [[name, printable(value)] for name, value in pairs]
+    if is_terminal():
+        _rich_table(None, rows)
+    else:
+        _plain(rows)
+
+
+def _plain(rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _rich_table(headers: Sequence[str] | None, rows: Sequence[Sequence[str]]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(box=SIMPLE_HEAD, show_header=headers is not None, pad_edge=False, header_style="bold")
+    for place, name in enumerate(headers or ("", "")):
+        is_id = name == "ID"
+        grid.add_column(
+            name,
+            overflow="fold",
+            no_wrap=is_id,
+            min_width=36 if is_id and _has_uuids(rows, place) else None,
+            style="dim" if headers is None and not place else "",
+        )
+    for row in rows:
+        grid.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
+    Console().print(grid)
+
+
+def _has_uuids(rows: Sequence[Sequence[str]], place: int) -> bool:
+    return any(len(row[place]) == 36 for row in rows)

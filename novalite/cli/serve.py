@@ -1,0 +1,62 @@
+"""``novalite serve`` and ``novalite agent``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from novalite.cli.commands import Leaf
+from novalite.cli.server import pairs
+from novalite.cli.session import Session, pass_session
+
+if TYPE_CHECKING:
+    from novalite.settings import Settings
+
+
+def load_settings(
+    session: Session,
+    given: Mapping[str, str],
+    *,
+    file: Path | None = None,
+    port: int | None = None,
+    host: str | None = None,
+    driver: str | None = None,
+) -> Settings:
+    """The settings of a command line; ``given`` are its --set options, which the options of their own outweigh."""
+    from novalite.settings import load
+
+    lists = {each.name for each in load(environment={})[1] if isinstance(each.default, tuple)}
+    arguments: dict[str, Any] = {
+        name: [part.strip() for part in value.split(",") if part.strip()] if name in lists else value
+        for name, value in given.items()
+    }
+    own = {"state_dir": session.state_dir or None, "http.port": port, "http.host": host, "compute.driver": driver}
+    arguments |= {name: value for name, value in own.items() if value is not None}
+    return load(arguments=arguments, environment=session.environment, file=file)[0]
+
+
+@click.command(cls=Leaf)
+@click.option("--port", type=click.IntRange(0, 65535), help="TCP port of all APIs and the UI.")
+@click.option("--host", help="Address to listen on.")
+@click.option("--driver", type=click.Choice(["libvirt", "fake"]), help="How guests run.")
+@click.option("--config", "file", type=click.Path(dir_okay=False, path_type=Path), help="A settings file (TOML).")
+@click.option(
+    "--set",
+    "given",
+    multiple=True,
+    callback=pairs,
+    metavar="NAME=VALUE",
+    help="Any option that 'novalite config' lists; may be repeated.",
+)
+@pass_session
+def serve(
+    session: Session, port: int | None, host: str | None, driver: str | None, file: Path | None, given: dict[str, str]
+) -> None:
+    """Run the appliance until SIGTERM. Guests keep running when it stops."""
+    settings = load_settings(session, given, file=file, port=port, host=host, driver=driver)
+    from novalite import appliance
+
+    appliance.serve(settings)
