@@ -1,0 +1,5 @@
+"""Runs guests with libvirt and QEMU on this machine."""
+
+from novalite.drivers.compute.libvirt.driver import LibvirtDriver
+
+__all__ = ["LibvirtDriver"]

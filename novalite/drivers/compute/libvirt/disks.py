@@ -1,0 +1,98 @@
+"""Makes a guest's disks: copy-on-write overlays, blank disks, the config drive."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path, PurePosixPath
+
+from novalite.drivers.compute.base import ConfigDrive, DiskSpec
+from novalite.drivers.compute.libvirt.images import CachedImage, ImageCache
+from novalite.drivers.compute.libvirt.places import GuestPlace
+from novalite.drivers.compute.libvirt.programs import run
+from novalite.errors import DriverError
+
+GIB = 1 << 30
+_SECONDS = 60.0
+
+
+def ensure_disk(disk: DiskSpec, place: GuestPlace, cache: ImageCache) -> CachedImage | None:
+    """Make the disk unless it exists; the image below it. Codes: ``image.missing``, ``disk.full``,
+    ``guest.refused`` (the image is larger than the disk)."""
+    path = place.disk(disk.name)
+    if disk.image is None:
+        if not path.exists():
+            _create(path, ["-f", "qcow2"], f"{disk.size_gib}G")
+        return None
+    image = cache.get(disk.image.id)
+    if path.exists():
+        return image
+    size = disk.size_gib * GIB
+    if size and size < image.virtual_size:
+        raise DriverError(
+            "ensure_guest",
+            f"the image needs {-(-image.virtual_size // GIB)} GiB, disk {disk.name} has {disk.size_gib}",
+            code="guest.refused",
+        )
+    with cache.lock:
+        cache.get(disk.image.id)
+        _create(path, ["-f", "qcow2", "-b", str(image.path), "-F", image.format], str(size) if size else "")
+    return image
+
+
+def _create(path: Path, options: list[str], size: str) -> None:
+    """Under another name first: a file that has its name is a whole disk."""
+    arriving = path.with_suffix(".new")
+    arriving.unlink(missing_ok=True)
+    argv = ["qemu-img", "create", "-q", *options, str(arriving), *([size] if size else [])]
+    run("ensure_guest", argv, timeout_seconds=_SECONDS)
+    os.replace(arriving, path)
+
+
+def write_config_drive(drive: ConfigDrive, target: Path) -> None:
+    """An ISO 9660 image labelled config-2, replaced as a whole."""
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix="config-") as name:
+        root = Path(name) / "root"
+        for path, content in drive.files.items():
+            file = root / _inside(path)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+        root.mkdir(exist_ok=True)
+        arriving = Path(name) / "config.iso"
+        run(
+            "ensure_guest",
+            [
+                "genisoimage",
+                "-quiet",
+                "-o",
+                str(arriving),
+                "-ldots",
+                "-allow-lowercase",
+                "-allow-multidot",
+                "-l",
+                "-J",
+                "-r",
+                "-V",
+                "config-2",
+                str(root),
+            ],
+            timeout_seconds=_SECONDS,
+        )
+        os.replace(arriving, target)
+
+
+def _inside(path: str) -> PurePosixPath:
+    relative = PurePosixPath(path.lstrip("/"))
+    if not relative.parts or ".." in relative.parts:
+        raise DriverError("ensure_guest", f"config drive path {path!r} is not allowed", code="guest.refused")
+    return relative
+
+
+def direct_io_works(directory: Path) -> bool:
+    """Can files there be opened past the page cache? Some file systems refuse."""
+    with tempfile.NamedTemporaryFile(dir=directory) as file:
+        try:
+            os.close(os.open(file.name, os.O_RDONLY | os.O_DIRECT))
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,254 @@
+"""A compute host run by libvirt and QEMU. libvirt holds all state: this keeps connections and caches only."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import libvirt
+
+from novalite import logs
+from novalite.drivers.compute.base import (
+    ConsoleKind,
+    Diagnostics,
+    EventBatch,
+    GuestArtifacts,
+    GuestSpec,
+    GuestState,
+    HostReport,
+    ImageSource,
+    ImageSpec,
+    Power,
+    PowerAction,
+)
+from novalite.drivers.compute.event_log import EventLog
+from novalite.drivers.compute.libvirt import console, disks, guest, power, stats
+from novalite.drivers.compute.libvirt.accel import Acceleration, Verdict
+from novalite.drivers.compute.libvirt.connection import Connection
+from novalite.drivers.compute.libvirt.domains import Domains
+from novalite.drivers.compute.libvirt.images import ImageCache
+from novalite.drivers.compute.libvirt.places import GuestPlace, Places, is_server_id
+from novalite.errors import DriverError
+
+_log = logs.get("libvirt")
+_HOUSEKEEPING_SECONDS = 30.0
+_UP = (Power.RUNNING, Power.PAUSED)
+
+
+class LibvirtDriver:
+    """Implements ``ComputeDriver``.
+
+    ``state_dir`` holds guests/ and images-cache/; ``appliance_id`` marks the domains that are ours.
+    ``virt_type`` is auto, kvm or qemu; ``cpu_model`` (of emulated guests) may be empty. Making one never
+    fails because libvirt is down: calls then raise ``HostUnreachable`` until it is back.
+    """
+
+    def __init__(
+        self, *, uri: str, state_dir: Path, host: str, appliance_id: str, virt_type: str = "auto", cpu_model: str = ""
+    ) -> None:
+        self.host = host
+        self._cpu_model = cpu_model
+        self._places = Places(state_dir, appliance_id)
+        self._images = ImageCache(self._places.images, self._places.guests)
+        self._cache_mode = "none" if disks.direct_io_works(self._places.guests) else "writeback"
+        self._acceleration = Acceleration(virt_type, self._places.state_dir / "acceleration.json")
+        self._serial_lines = console.SerialLines()
+        self._events = EventLog()
+        self._domains = Domains(guest.Names(appliance_id))
+        self._locks = tuple(threading.Lock() for _ in range(64))
+        self._host_lock = threading.Lock()
+        self._capabilities: stats.Capabilities | None = None
+        self._firmwares: tuple[str, ...] | None = None
+        self._advice = ""
+        self._met = False
+        self._stop = threading.Event()
+        threading.Thread(target=self._keep_house, name="libvirt-housekeeping", daemon=True).start()
+        self._connection = Connection(uri, on_open=self._opened, on_loss=self._lost)
+
+    def host_report(self) -> HostReport:
+        facts = self._host_facts()
+        verdict = self._verdict()
+        _, memory_mib, vcpus, *_ = self._connection.call("host_report", lambda c: c.getInfo())
+        memory = self._connection.call("host_report", lambda c: c.getMemoryStats(-1))
+        version = self._connection.call("host_report", lambda c: c.getVersion())
+        states = self.list_guests()
+        disk = shutil.disk_usage(self._places.state_dir)
+        free_kib = sum(memory.get(name, 0) for name in ("free", "buffers", "cached"))
+        return HostReport(
+            host=self.host,
+            hypervisor_type="QEMU",
+            hypervisor_version=version,
+            architecture=facts.architecture,
+            vcpus=vcpus,
+            memory_mib=memory_mib,
+            disk_gib=disk.total >> 30,
+            memory_used_mib=max(0, memory_mib - free_kib // 1024),
+            disk_used_gib=(disk.total - disk.free) >> 30,
+            running_guests=sum(state.power in _UP for state in states),
+            virt_type=verdict.virt_type,
+            virt_verdict=f"{verdict.words}{self._advice}",
+            cpu_info={"arch": facts.architecture, "model": facts.cpu_model, "vendor": facts.vendor},
+            features=("suspend",),
+            machine_types=facts.machine_types,
+            firmwares=self._firmware_kinds(),
+            boot_id=stats.boot_id(),
+            uptime_seconds=stats.uptime_seconds(),
+            host_ip=stats.host_ip(),
+        )
+
+    def list_guests(self) -> tuple[GuestState, ...]:
+        return self._connection.call("list_guests", self._domains.states)
+
+    def guest(self, guest_id: str) -> GuestState:
+        return self._connection.call("guest", self._domains.state, guest_id)
+
+    def ensure_image(self, image: ImageSpec, source: ImageSource) -> None:
+        self._images.ensure(image, source)
+
+    def remove_image(self, image_id: str) -> None:
+        self._images.remove(image_id)
+
+    def ensure_guest(self, spec: GuestSpec) -> GuestState:
+        place = self._places.guest(spec.id)
+        with self._lock(spec.id):
+            there = self._connection.call("ensure_guest", self._domains.state, spec.id)
+            if there.power in _UP:
+                return there
+            if there.power is Power.SUSPENDED:
+                return self.set_power(spec.id, PowerAction.RESUME)
+            definition = self._prepare(spec, place)
+            self._advice = self._connection.call("ensure_guest", self._domains.define, spec.id, definition)
+            return self._connection.call("ensure_guest", self._domains.start, spec.id)
+
+    def _prepare(self, spec: GuestSpec, place: GuestPlace) -> str:
+        """Everything that a definition needs on disk, and the definition."""
+        facts = self._host_facts()
+        if spec.architecture != facts.architecture:
+            raise DriverError(
+                "ensure_guest", f"this host runs {facts.architecture}, not {spec.architecture}", code="guest.refused"
+            )
+        choices = guest.HostChoices(self._verdict().virt_type, self._cpu_model, self._cache_mode)
+        self._places.prepare(place, facts.user)
+        below = {disk.name: disks.ensure_disk(disk, place, self._images) for disk in spec.disks}
+        if spec.config_drive is not None:
+            disks.write_config_drive(spec.config_drive, place.config_drive)
+        images = {name: image for name, image in below.items() if image is not None}
+        return guest.domain(spec, self._domains.names, place, images, choices).render()
+
+    def delete_guest(self, guest_id: str) -> None:
+        if not is_server_id(guest_id):
+            return
+        with self._lock(guest_id):
+            self._connection.call("delete_guest", self._domains.remove, guest_id)
+            self._places.guest(guest_id).remove()
+
+    def set_power(self, guest_id: str, action: PowerAction) -> GuestState:
+        return self._connection.call("set_power", self._domains.act, guest_id, action)
+
+    def console(self, guest_id: str, kind: ConsoleKind) -> socket.socket:
+        state = self._connection.call("console", self._domains.known_state, "console", guest_id)
+        path = self._places.guest(guest_id).socket(kind)
+        if state.power not in _UP or not path.exists():
+            raise DriverError(
+                "console", f"the guest is {state.power} or offers no {kind} console", code="console.unavailable"
+            )
+        return self._serial_lines.open(path) if kind is ConsoleKind.SERIAL else console.connect(path)
+
+    def console_text(self, guest_id: str, max_bytes: int) -> bytes:
+        self._connection.call("console_text", self._domains.known_state, "console_text", guest_id)
+        return console.tail(self._places.guest(guest_id).console_log, max_bytes)
+
+    def diagnostics(self, guest_id: str) -> Diagnostics:
+        place = self._places.guest(guest_id)
+
+        def ask(connection: Any) -> Diagnostics:
+            domain = self._domains.known(connection, "diagnostics", guest_id)
+            now, _ = power.current(domain)
+            if now not in _UP:
+                raise DriverError("diagnostics", f"the guest is {now}", code="guest.state")
+            # QEMU makes the socket when it starts.
+            booted_at = place.socket(ConsoleKind.SERIAL).stat().st_ctime
+            return stats.diagnostics(connection, domain, now, booted_at)
+
+        return self._connection.call("diagnostics", ask)
+
+    def artifacts(self) -> tuple[GuestArtifacts, ...]:
+        defined = self._connection.call("artifacts", self._domains.with_taps)
+        found = []
+        for guest_id in sorted({*defined, *self._places.guest_ids()}):
+            state, taps = defined.get(guest_id, (None, ()))
+            found.append(
+                GuestArtifacts(
+                    guest_id,
+                    state is not None,
+                    state.power if state else Power.ABSENT,
+                    self._places.guest(guest_id).files(),
+                    taps,
+                )
+            )
+        return tuple(found)
+
+    def events(self, position: str, timeout_seconds: float) -> EventBatch:
+        return self._events.since(position, timeout_seconds)
+
+    def close(self) -> None:
+        self._stop.set()
+        self._events.close()
+        self._serial_lines.close()
+        self._connection.close()
+
+    # What is known of the host, asked once per contact with libvirt.
+
+    def _host_facts(self) -> stats.Capabilities:
+        with self._host_lock:
+            if self._capabilities is None:
+                self._capabilities = self._connection.call("host_report", stats.capabilities)
+            return self._capabilities
+
+    def _verdict(self) -> Verdict:
+        facts = self._host_facts()
+        version = self._connection.call("host_report", lambda c: c.getVersion())
+        return self._acceleration.verdict(facts.emulator, version, facts.has_kvm, facts.user)
+
+    def _firmware_kinds(self) -> tuple[str, ...]:
+        facts, virt_type = self._host_facts(), self._verdict().virt_type
+        with self._host_lock:
+            if self._firmwares is None:
+                self._firmwares = self._connection.call("host_report", stats.firmwares, facts.architecture, virt_type)
+            return self._firmwares
+
+    # Contact with libvirt.
+
+    def _opened(self, connection: Any) -> None:
+        connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._happened, None)
+        self._capabilities = self._firmwares = None
+        if self._met:
+            self._events.resync("libvirt is back")
+        self._met = True
+
+    def _lost(self, why: str) -> None:
+        _log.warning("libvirt_lost", host=self.host, why=why)
+
+    def _happened(self, connection: Any, domain: Any, event: int, detail: int, opaque: object) -> None:
+        del connection, opaque
+        guest_id = self._domains.names.guest_id(domain.name(), domain.UUIDString())
+        said = power.state_from_event(event, detail)
+        if guest_id and said:
+            self._events.power(guest_id, *said)
+
+    def _lock(self, guest_id: str) -> threading.Lock:
+        return self._locks[hash(guest_id) % len(self._locks)]
+
+    def _keep_house(self) -> None:
+        while not self._stop.wait(_HOUSEKEEPING_SECONDS):
+            started = time.monotonic()
+            for guest_id in self._places.guest_ids():
+                try:
+                    console.cut(self._places.guest(guest_id).console_log)
+                except OSError as error:
+                    _log.warning("console_log_not_cut", guest=guest_id, error=str(error))
+            _log.debug("console_logs_checked", seconds=round(time.monotonic() - started, 3))

@@ -1,0 +1,135 @@
+"""Where a libvirt host keeps what belongs to its guests, and who must be able to reach it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from novalite.drivers.compute.base import ConsoleKind
+from novalite.errors import DriverError
+
+_SOCKET_PATH_BYTES = 107
+"""Longest path of a unix socket (sun_path less its end mark)."""
+
+
+@dataclass(frozen=True)
+class GuestPlace:
+    """The files of one guest; ``sockets`` may lie elsewhere when the state directory's path is long."""
+
+    directory: Path
+    sockets: Path
+
+    def disk(self, name: str) -> Path:
+        return self.directory / f"{name}.qcow2"
+
+    @property
+    def config_drive(self) -> Path:
+        return self.directory / "config.iso"
+
+    @property
+    def console_log(self) -> Path:
+        return self.directory / "console.log"
+
+    def socket(self, kind: ConsoleKind) -> Path:
+        return self.sockets / f"{kind}.sock"
+
+    def files(self) -> tuple[str, ...]:
+        """Names of what lies in the guest's directory."""
+        return tuple(sorted(os.listdir(self.directory))) if self.directory.is_dir() else ()
+
+    def remove(self) -> None:
+        """Take all files away; absent ones are fine."""
+        for path in {self.directory, self.sockets}:
+            try:
+                shutil.rmtree(path)
+            except FileNotFoundError:
+                continue
+
+
+@dataclass(frozen=True)
+class QemuUser:
+    """The user and group that guests run as."""
+
+    uid: int
+    gid: int
+
+
+class Places:
+    """STATE/guests/<server id>/ and STATE/images-cache/ of one appliance."""
+
+    def __init__(self, state_dir: Path, appliance_id: str) -> None:
+        self.state_dir = state_dir.absolute()
+        self.guests = self.state_dir / "guests"
+        self.images = self.state_dir / "images-cache"
+        longest = self.guests / str(UUID(int=0)) / "serial.sock"
+        fits = len(os.fsencode(longest)) <= _SOCKET_PATH_BYTES
+        self._sockets = self.guests if fits else _run_directory() / f"novalite-{appliance_id[:8]}"
+        for directory in (self.guests, self.images):
+            directory.mkdir(parents=True, exist_ok=True)
+            directory.chmod(0o711)
+
+    def guest(self, guest_id: str) -> GuestPlace:
+        _checked(guest_id)
+        return GuestPlace(self.guests / guest_id, self._sockets / guest_id)
+
+    def guest_ids(self) -> list[str]:
+        """Server ids that have a directory, whether or not a guest is defined."""
+        return [entry.name for entry in os.scandir(self.guests) if entry.is_dir() and is_server_id(entry.name)]
+
+    def prepare(self, place: GuestPlace, user: QemuUser) -> None:
+        """Make the guest's directories so that its hypervisor process, and no other user, can work there."""
+        for directory in {place.directory, place.sockets}:
+            directory.parent.mkdir(parents=True, exist_ok=True)
+            directory.mkdir(mode=0o750, exist_ok=True)
+            if os.geteuid() == 0 and directory.stat().st_uid != user.uid:
+                os.chown(directory, user.uid, user.gid)
+            self._open_way(directory.parent, user)
+
+    def _open_way(self, directory: Path, user: QemuUser) -> None:
+        """Let the guest's user pass through our own directories; those above are not ours to change."""
+        if user.uid in (0, os.geteuid()):
+            return
+        for parent in (directory, *directory.parents):
+            if _may_pass(parent, user):
+                continue
+            if not parent.is_relative_to(self.state_dir):
+                raise DriverError(
+                    "ensure_guest",
+                    f"QEMU runs as user {user.uid} and may not enter {parent}",
+                    code="guest.refused",
+                    hint=f"Run 'chmod o+x {parent}', or choose another state directory.",
+                )
+            parent.chmod(stat.S_IMODE(parent.stat().st_mode) | stat.S_IXOTH)
+
+
+def _may_pass(directory: Path, user: QemuUser) -> bool:
+    facts = directory.stat()
+    if facts.st_uid == user.uid:
+        return bool(facts.st_mode & stat.S_IXUSR)
+    if facts.st_gid == user.gid:
+        return bool(facts.st_mode & stat.S_IXGRP)
+    return bool(facts.st_mode & stat.S_IXOTH)
+
+
+def _run_directory() -> Path:
+    if os.geteuid() == 0:
+        return Path("/run")
+    return Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
+
+
+def is_server_id(text: str) -> bool:
+    """Ids become paths: nothing but a UUID may."""
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def _checked(guest_id: str) -> None:
+    if not is_server_id(guest_id):
+        raise DriverError("guest", f"{guest_id!r} is not a server id", code="guest.not_found")

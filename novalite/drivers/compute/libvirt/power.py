@@ -1,0 +1,121 @@
+"""Power states and actions in libvirt's words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import libvirt
+
+from novalite.drivers.compute.base import Power, PowerAction
+from novalite.errors import DriverError
+
+_STATES = {
+    libvirt.VIR_DOMAIN_NOSTATE: Power.OFF,
+    libvirt.VIR_DOMAIN_RUNNING: Power.RUNNING,
+    libvirt.VIR_DOMAIN_BLOCKED: Power.RUNNING,
+    libvirt.VIR_DOMAIN_PAUSED: Power.PAUSED,
+    libvirt.VIR_DOMAIN_SHUTDOWN: Power.RUNNING,  # QEMU is about to exit; an event will say when
+    libvirt.VIR_DOMAIN_SHUTOFF: Power.OFF,
+    libvirt.VIR_DOMAIN_CRASHED: Power.CRASHED,
+    libvirt.VIR_DOMAIN_PMSUSPENDED: Power.PAUSED,
+}
+_PAUSE_REASONS = {
+    libvirt.VIR_DOMAIN_PAUSED_IOERROR: "paused: disk error",
+    libvirt.VIR_DOMAIN_PAUSED_WATCHDOG: "paused: watchdog",
+    libvirt.VIR_DOMAIN_PAUSED_CRASHED: "crashed: panicked",
+}
+
+
+def state_of(state: int, reason: int, saved: bool) -> tuple[Power, str]:
+    """The port's state and, where known, why. ``saved`` tells that a memory image exists."""
+    power = _STATES.get(state, Power.OFF)
+    if power is Power.PAUSED and reason == libvirt.VIR_DOMAIN_PAUSED_CRASHED:
+        return Power.CRASHED, "crashed: panicked"
+    if power is Power.PAUSED:
+        return power, _PAUSE_REASONS.get(reason, "")
+    if power is Power.OFF and saved:
+        return Power.SUSPENDED, ""
+    if power is Power.OFF and reason == libvirt.VIR_DOMAIN_SHUTOFF_CRASHED:
+        return Power.CRASHED, "crashed: panicked, or its process died"
+    if power is Power.OFF and reason == libvirt.VIR_DOMAIN_SHUTOFF_FAILED:
+        return power, "it failed to start"
+    return power, ""
+
+
+def state_from_event(event: int, detail: int) -> tuple[Power, str] | None:
+    """What a life cycle event says about the power state; None for events that say nothing about it."""
+    if event == libvirt.VIR_DOMAIN_EVENT_STOPPED:
+        return _stopped(detail)
+    if event == libvirt.VIR_DOMAIN_EVENT_SUSPENDED:
+        io_error = detail == libvirt.VIR_DOMAIN_EVENT_SUSPENDED_IOERROR
+        return Power.PAUSED, "paused: disk error" if io_error else ""
+    return {
+        libvirt.VIR_DOMAIN_EVENT_STARTED: (Power.RUNNING, ""),
+        libvirt.VIR_DOMAIN_EVENT_RESUMED: (Power.RUNNING, ""),
+        libvirt.VIR_DOMAIN_EVENT_PMSUSPENDED: (Power.PAUSED, "the guest put itself to sleep"),
+        libvirt.VIR_DOMAIN_EVENT_CRASHED: (Power.CRASHED, "crashed: panicked"),
+        libvirt.VIR_DOMAIN_EVENT_UNDEFINED: (Power.ABSENT, ""),
+    }.get(event)
+
+
+def _stopped(detail: int) -> tuple[Power, str]:
+    if detail == libvirt.VIR_DOMAIN_EVENT_STOPPED_SAVED:
+        return Power.SUSPENDED, ""
+    if detail == libvirt.VIR_DOMAIN_EVENT_STOPPED_CRASHED:
+        return Power.CRASHED, "crashed: panicked"
+    if detail == libvirt.VIR_DOMAIN_EVENT_STOPPED_FAILED:
+        return Power.CRASHED, "crashed: its process died"
+    by_guest = detail == libvirt.VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN
+    return Power.OFF, "the guest shut down" if by_guest else ""
+
+
+def current(domain: Any) -> tuple[Power, str]:
+    """Ask libvirt for the state now."""
+    state, reason = domain.state()
+    saved = state == libvirt.VIR_DOMAIN_SHUTOFF and bool(domain.hasManagedSaveImage())
+    return state_of(state, reason, saved)
+
+
+def _destroy(domain: Any) -> None:
+    if domain.isActive():
+        try:
+            domain.destroy()
+        except libvirt.libvirtError:
+            if domain.isActive():  # else it went down by itself meanwhile
+                raise
+    if domain.hasManagedSaveImage():
+        domain.managedSaveRemove()
+
+
+_DOWN = (Power.OFF, Power.CRASHED)
+_UP = (Power.RUNNING, Power.PAUSED)
+
+# action -> (states it acts on, states in which there is nothing to do, what to call)
+_ACTIONS: dict[PowerAction, tuple[tuple[Power, ...], tuple[Power, ...], Callable[[Any], object]]] = {
+    PowerAction.START: ((*_DOWN, Power.SUSPENDED), (Power.RUNNING,), lambda d: d.create()),
+    PowerAction.SHUTDOWN: (
+        (Power.RUNNING,),
+        _DOWN,
+        lambda d: d.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN),
+    ),
+    PowerAction.OFF: ((*_UP, Power.SUSPENDED, Power.CRASHED), (Power.OFF,), _destroy),
+    PowerAction.REBOOT: ((Power.RUNNING,), (), lambda d: d.reboot(libvirt.VIR_DOMAIN_REBOOT_ACPI_POWER_BTN)),
+    PowerAction.RESET: ((Power.RUNNING,), (), lambda d: d.reset(0)),
+    PowerAction.PAUSE: ((Power.RUNNING,), (Power.PAUSED,), lambda d: d.suspend()),
+    PowerAction.UNPAUSE: ((Power.PAUSED,), (Power.RUNNING,), lambda d: d.resume()),
+    PowerAction.SUSPEND: (_UP, (Power.SUSPENDED,), lambda d: d.managedSave(libvirt.VIR_DOMAIN_SAVE_RUNNING)),
+    PowerAction.RESUME: ((Power.SUSPENDED,), (Power.RUNNING,), lambda d: d.create()),
+    PowerAction.CRASH_DUMP: ((Power.RUNNING,), (), lambda d: d.injectNMI()),
+}
+
+
+def act(domain: Any, action: PowerAction) -> None:
+    """Do ``action`` unless it holds already. Raises ``DriverError`` with code ``guest.state``."""
+    sources, done, call = _ACTIONS[action]
+    power, _ = current(domain)
+    if power in done:
+        return
+    if power not in sources:
+        raise DriverError("set_power", f"{action} does not apply to a guest that is {power}", code="guest.state")
+    call(domain)
