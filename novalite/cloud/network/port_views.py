@@ -29,6 +29,7 @@ class PortView:
     cidr: str
     gateway_ip: str
     mtu: int
+    dhcp: bool
     dns_servers: tuple[str, ...]
     fixed_ips: tuple[str, ...]
     security_groups: tuple[str, ...]
@@ -89,6 +90,7 @@ def _view(rows: list[Any]) -> PortView:
         cidr=subnet.cidr if subnet else "",
         gateway_ip=subnet.gateway_ip if subnet else "",
         mtu=mtu,
+        dhcp=subnet.enable_dhcp if subnet else False,
         dns_servers=tuple(subnet.dns_servers) if subnet else (),
         fixed_ips=ips,
         security_groups=tuple(dict.fromkeys(row[5] for row in rows if row[5])),

@@ -1,0 +1,250 @@
+"""What a guest is told about itself, as files: shared by the config drive and the metadata service.
+
+Forms follow Nova's metadata versions and EC2's instance metadata; cloud-init and cloudbase-init read both.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network
+from typing import Any
+
+import msgspec
+
+from novalite.cloud.network.ports import PortView
+from novalite.drivers.network.base import tap_name
+
+EC2_VERSIONS = (
+    "1.0", "2007-01-19", "2007-03-01", "2007-08-29", "2007-10-10", "2007-12-15", "2008-02-01", "2008-09-01",
+    "2009-04-04",
+)  # fmt: skip
+OPENSTACK_VERSIONS = (
+    "2012-08-10", "2013-04-04", "2013-10-17", "2015-10-15", "2016-06-30", "2016-10-06", "2017-02-22",
+    "2018-08-27", "2020-10-14",
+)  # fmt: skip
+LATEST = "latest"
+Tree = dict[str, "str | Tree"]
+_SEED_BYTES = 512
+
+
+@dataclass(frozen=True)
+class KeyFact:
+    """A public key to install. ``type`` is ssh or x509."""
+
+    name: str
+    public_key: str
+    type: str = "ssh"
+
+
+@dataclass(frozen=True)
+class NicFact:
+    """A network card and its address. ``mtu`` in bytes; ``tag`` is the user's word for the card."""
+
+    port_id: str
+    network_id: str
+    mac_address: str
+    ip_address: str
+    cidr: str
+    gateway_ip: str
+    mtu: int = 1500
+    dhcp: bool = True
+    dns_servers: tuple[str, ...] = ()
+    tag: str = ""
+
+
+@dataclass(frozen=True)
+class GuestFacts:
+    """``user_data`` is what the user sent, decoded; ``admin_pass`` is known at the first boot only. ``files`` are
+    (path, content) to be written by the guest. ``security_groups`` are names."""
+
+    id: str
+    name: str
+    hostname: str
+    project_id: str
+    user_data: bytes = b""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    keys: tuple[KeyFact, ...] = ()
+    admin_pass: str = ""
+    availability_zone: str = "nova"
+    launch_index: int = 0
+    flavor_name: str = ""
+    image_id: str = ""
+    reservation_id: str = ""
+    nics: tuple[NicFact, ...] = ()
+    security_groups: tuple[str, ...] = ()
+    files: tuple[tuple[str, bytes], ...] = ()
+
+
+@dataclass(frozen=True)
+class GuestData:
+    """Facts with the random bytes told beside them."""
+
+    facts: GuestFacts
+    seed: bytes
+
+
+def nic_fact(port: PortView) -> NicFact:
+    """The network facts of one port."""
+    return NicFact(port.port_id, port.network_id, port.mac_address, port.ip_address, port.cidr, port.gateway_ip,
+                   port.mtu, port.dhcp, port.dns_servers, port.tag)  # fmt: skip
+
+
+def guest_data(facts: GuestFacts, seed: bytes = b"") -> GuestData:
+    """``seed`` empty: new random bytes."""
+    return GuestData(facts, seed or secrets.token_bytes(_SEED_BYTES))
+
+
+def known_version(version: str) -> bool:
+    return version == LATEST or version in OPENSTACK_VERSIONS
+
+
+def openstack_names(data: GuestData, version: str) -> tuple[str, ...]:
+    """Names of the files below ``openstack/VERSION`` (dates compare as texts, ``latest`` is above all)."""
+    names = ["meta_data.json"]
+    if data.facts.user_data:
+        names.append("user_data")
+    if version >= "2013-10-17":
+        names.append("vendor_data.json")
+    if version >= "2015-10-15":
+        names.append("network_data.json")
+    if version >= "2016-10-06":
+        names.append("vendor_data2.json")
+    return tuple(names)
+
+
+def openstack_file(data: GuestData, version: str, name: str) -> bytes | None:
+    """The content of ``openstack/VERSION/NAME``; None when there is no such file in that version."""
+    if not known_version(version) or name not in openstack_names(data, version):
+        return None
+    if name == "user_data":
+        return data.facts.user_data
+    documents = {"meta_data.json": _meta_data, "network_data.json": _network_data}
+    build = documents.get(name)
+    return msgspec.json.encode(build(data, version) if build else {})
+
+
+def _meta_data(data: GuestData, version: str) -> dict[str, Any]:
+    facts = data.facts
+    found: dict[str, Any] = {
+        "uuid": facts.id,
+        "name": facts.name,
+        "hostname": facts.hostname,
+        "availability_zone": facts.availability_zone,
+        "launch_index": facts.launch_index,
+    }
+    if facts.metadata:
+        found["meta"] = dict(facts.metadata)
+    if facts.keys:
+        found["public_keys"] = {key.name: key.public_key for key in facts.keys}
+        found["keys"] = [{"name": key.name, "type": key.type, "data": key.public_key} for key in facts.keys]
+    if facts.files:
+        found["files"] = [{"path": path, "content_path": f"/content/{index:04}"}
+                          for index, (path, _) in enumerate(facts.files)]  # fmt: skip
+    if version >= "2013-04-04" and facts.admin_pass:
+        found["admin_pass"] = facts.admin_pass
+    if version >= "2013-10-17":
+        found["random_seed"] = base64.b64encode(data.seed).decode()
+    if version >= "2015-10-15":
+        found["project_id"] = facts.project_id
+    if version >= "2016-06-30":
+        found["devices"] = [{"type": "nic", "bus": "none", "address": "none", "mac": nic.mac_address,
+                             "tags": [nic.tag]} for nic in facts.nics if nic.tag]  # fmt: skip
+    if version >= "2020-10-14":
+        found["dedicated_cpus"] = []
+    return found
+
+
+def _network_data(data: GuestData, version: str) -> dict[str, Any]:
+    nics = data.facts.nics
+    servers = dict.fromkeys(server for nic in nics for server in nic.dns_servers)
+    return {
+        "links": [
+            {
+                "id": tap_name(nic.port_id),
+                "vif_id": nic.port_id,
+                "type": "bridge",
+                "mtu": nic.mtu,
+                "ethernet_mac_address": nic.mac_address,
+            }
+            for nic in nics
+        ],
+        "networks": [_network(index, nic) for index, nic in enumerate(nics)],
+        "services": [{"type": "dns", "address": server} for server in servers],
+    }
+
+
+def _network(index: int, nic: NicFact) -> dict[str, Any]:
+    shared = {"id": f"network{index}", "link": tap_name(nic.port_id), "network_id": nic.network_id}
+    if nic.dhcp:
+        return {**shared, "type": "ipv4_dhcp"}
+    default = {"network": "0.0.0.0", "netmask": "0.0.0.0", "gateway": nic.gateway_ip}  # noqa: S104
+    return {
+        **shared,
+        "type": "ipv4",
+        "ip_address": nic.ip_address,
+        "netmask": str(IPv4Network(nic.cidr).netmask),
+        "routes": [default] if index == 0 and nic.gateway_ip else [],
+        "services": [{"type": "dns", "address": server} for server in nic.dns_servers],
+    }
+
+
+def ec2_id(prefix: str, id: str) -> str:
+    """``i-0123456789abcdef0``: EC2's form of an id, derived from ours."""
+    return f"{prefix}-{id.replace('-', '')[:17]}"
+
+
+def ec2_tree(data: GuestData) -> Tree:
+    """What is below ``meta-data``: texts, and directories as trees. Only what exists is listed, since guests try
+    again and again to read what an index names."""
+    facts = data.facts
+    address = facts.nics[0].ip_address if facts.nics else ""
+    tree: Tree = {
+        "ami-id": ec2_id("ami", facts.image_id) if facts.image_id else "",
+        "ami-launch-index": str(facts.launch_index),
+        "block-device-mapping": {"ami": "vda", "root": "/dev/vda"},
+        "hostname": facts.hostname,
+        "instance-action": "none",
+        "instance-id": ec2_id("i", facts.id),
+        "instance-type": facts.flavor_name,
+        "local-hostname": facts.hostname,
+        "local-ipv4": address,
+        "placement": {"availability-zone": facts.availability_zone},
+        "public-hostname": facts.hostname,
+        "public-ipv4": "",
+        "reservation-id": facts.reservation_id,
+        "security-groups": "\n".join(facts.security_groups),
+    }
+    ssh_keys = [key for key in facts.keys if key.type == "ssh"]
+    if ssh_keys:
+        tree["public-keys"] = {f"{index}={key.name}": {"openssh-key": key.public_key}
+                               for index, key in enumerate(ssh_keys)}  # fmt: skip
+    return tree
+
+
+def config_drive_files(data: GuestData) -> dict[str, bytes]:
+    """All files of the config drive: path below its root -> content."""
+    files: dict[str, bytes] = {}
+    for version in (*OPENSTACK_VERSIONS, LATEST):
+        for name in openstack_names(data, version):
+            content = openstack_file(data, version, name)
+            if content is not None:
+                files[f"openstack/{version}/{name}"] = content
+    for index, (_, content) in enumerate(data.facts.files):
+        files[f"openstack/content/{index:04}"] = content
+    for version in (EC2_VERSIONS[-1], LATEST):
+        files[f"ec2/{version}/meta-data.json"] = msgspec.json.encode(_ec2_drive(data))
+        if data.facts.user_data:
+            files[f"ec2/{version}/user-data"] = data.facts.user_data
+    return files
+
+
+def _ec2_drive(data: GuestData) -> dict[str, Any]:
+    tree: dict[str, Any] = dict(ec2_tree(data))
+    keys = [key for key in data.facts.keys if key.type == "ssh"]
+    if keys:
+        tree["public-keys"] = {str(index): {"_name": f"{index}={key.name}", "openssh-key": key.public_key}
+                               for index, key in enumerate(keys)}  # fmt: skip
+    return tree
