@@ -125,9 +125,7 @@ class FakeDriver:
         for chunk in source.chunks():
             digest.update(chunk)
         if digest.hexdigest() != image.sha512:
-            raise DriverError(
-                "ensure_image", f"image {image.id} does not match its checksum", code="image.corrupt"
-            )
+            raise DriverError("ensure_image", f"image {image.id} does not match its checksum", code="image.corrupt")
         with self._lock:
             self._images.add(image.id)
             self._store.save_host(sorted(self._images), self._boot_id)
@@ -195,9 +193,7 @@ class FakeDriver:
             spec = guest.spec
             offered = spec is not None and (kind is ConsoleKind.SERIAL or kind in spec.consoles)
             if not offered or guest.power not in _UP:
-                raise DriverError(
-                    "console", f"the guest offers no {kind} console", code="console.unavailable"
-                )
+                raise DriverError("console", f"the guest offers no {kind} console", code="console.unavailable")
             ours, theirs = open_console(kind)
             self._consoles.setdefault(guest_id, []).append(ours)
             return theirs

@@ -12,8 +12,13 @@ from uuid import uuid4
 
 from tests.contracts.waiting import until
 
-_DIRECTORIES = {"etc": "/etc/libvirt", "run": "/run/libvirt", "lib": "/var/lib/libvirt",
-                "log": "/var/log/libvirt", "cache": "/var/cache/libvirt"}
+_DIRECTORIES = {
+    "etc": "/etc/libvirt",
+    "run": "/run/libvirt",
+    "lib": "/var/lib/libvirt",
+    "log": "/var/log/libvirt",
+    "cache": "/var/cache/libvirt",
+}
 _START = """
 set -e
 for pair in etc:/etc/libvirt run:/run/libvirt lib:/var/lib/libvirt log:/var/log/libvirt cache:/var/cache/libvirt; do
@@ -31,10 +36,11 @@ class PrivateLibvirtd:
             (directory / name).mkdir(parents=True)
         (directory / "etc" / "libvirtd.conf").write_text(
             f'host_uuid = "{uuid4()}"\nunix_sock_rw_perms = "0700"\nauth_unix_rw = "none"\n'
-            f'log_outputs = "2:file:{directory}/log/libvirtd.log"\n')
+            f'log_outputs = "2:file:{directory}/log/libvirtd.log"\n'
+        )
         (directory / "etc" / "qemu.conf").write_text(
-            'user = "root"\ngroup = "root"\nsecurity_driver = "none"\nstdio_handler = "file"\n'
-            "remember_owner = 0\n")
+            'user = "root"\ngroup = "root"\nsecurity_driver = "none"\nstdio_handler = "file"\nremember_owner = 0\n'
+        )
 
     @property
     def uri(self) -> str:
@@ -52,8 +58,21 @@ class PrivateLibvirtd:
     def start(self) -> None:
         with (self._directory / "log" / "stdout").open("ab") as log:
             self._process = subprocess.Popen(
-                ["unshare", "--mount", "--propagation", "private", "bash", "-c", _START, "libvirtd",
-                 str(self._directory)], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                [
+                    "unshare",
+                    "--mount",
+                    "--propagation",
+                    "private",
+                    "bash",
+                    "-c",
+                    _START,
+                    "libvirtd",
+                    str(self._directory),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
         until(self._answers, "libvirtd listens")
 
     def _answers(self) -> bool:

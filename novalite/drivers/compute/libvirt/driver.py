@@ -72,12 +72,13 @@ class LibvirtDriver:
     def host_report(self) -> HostReport:
         facts = self._host_facts()
         verdict = self._verdict()
-        _, memory_mib, vcpus, *_ = self._connection.call("host_report", lambda c: c.getInfo())
+        vcpus = self._connection.call("host_report", lambda c: c.getInfo()[2])
         memory = self._connection.call("host_report", lambda c: c.getMemoryStats(-1))
         version = self._connection.call("host_report", lambda c: c.getVersion())
         states = self.list_guests()
         disk = shutil.disk_usage(self._places.state_dir)
         free_kib = sum(memory.get(name, 0) for name in ("free", "buffers", "cached"))
+        memory_mib = memory["total"] // 1024
         return HostReport(
             host=self.host,
             hypervisor_type="QEMU",

@@ -38,9 +38,7 @@ def diagnostics(connection: Any, domain: Any, power: Power, booted_at: float) ->
         cpu_times_ns=tuple(raw.get(f"vcpu.{n}.time", 0) for n in vcpus if f"vcpu.{n}.state" in raw),
         memory_maximum_mib=maximum // 1024,
         memory_used_mib=max(0, used) // 1024,
-        disks=tuple(
-            _disk(raw, f"block.{n}") for n in range(raw.get("block.count", 0)) if f"block.{n}.backingIndex" not in raw
-        ),
+        disks=tuple(_disk(raw, f"block.{n}") for n in range(raw.get("block.count", 0))),
         nics=_nics(domain, raw),
     )
 
