@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -92,7 +93,7 @@ class DemoAppliance:
         ]
         for option in self._options:
             argv += ["--set", option]
-        with self._log.open("ab") as log:
+        with open(os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
             # A session of its own: Ctrl-C reaches the demo alone, which then lets the appliance drain.
             self._child = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True

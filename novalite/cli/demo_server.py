@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import time
@@ -14,6 +13,7 @@ from typing import Any
 import click
 
 from novalite.cli import find, output
+from novalite.cli.command_here import command_here
 from novalite.cli.console import console_text, harmless
 from novalite.cli.guest import GUEST_IMAGE, build_guest
 from novalite.cli.key import new_pair, write_private
@@ -61,7 +61,7 @@ class Report:
                 }
             )
             return
-        command = self._command(settings)
+        command = command_here(settings)
         click.echo("\nThe last lines of its console:")
         for line in harmless(self.console).splitlines()[-_LAST_LINES:]:
             click.echo(f"  | {line}")
@@ -79,15 +79,6 @@ class Report:
         click.echo(f"  ssh -i {shlex.quote(str(self.key_path))} -o StrictHostKeyChecking=accept-new root@{address}")
         click.echo(f"  {command} server list")
         click.echo(f"  {command} server console url {NAME}\n")
-
-    @staticmethod
-    def _command(settings: Settings) -> str:
-        """How to call this program here; a launcher in front of it says so in NOVALITE_COMMAND."""
-        from novalite.settings import load
-
-        command = os.environ.get("NOVALITE_COMMAND", "novalite")
-        usual = load()[0].state_dir
-        return command if settings.state_dir == usual else f"{command} --state-dir {shlex.quote(settings.state_dir)}"
 
 
 def boot_hello(session: Session, *, seconds: float) -> Report:

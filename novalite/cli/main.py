@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import click
 
+from novalite import __version__
 from novalite.cli.commands import LazyGroup
 from novalite.cli.session import Session
 
@@ -26,7 +27,6 @@ PEOPLE = {
 OPERATORS = {
     "demo": ("novalite.cli.demo:demo", "From nothing to a server's login prompt."),
     "serve": ("novalite.cli.serve:serve", "Run the appliance."),
-    "agent": ("novalite.cli.serve:agent", "Offer this machine to an appliance elsewhere."),
     "status": ("novalite.cli.status:status", "Components of the appliance and their health."),
     "doctor": ("novalite.cli.doctor:doctor", "What database, hypervisor, network and disks disagree about."),
     "config": ("novalite.cli.config:config", "Every option, its value and where it comes from."),
@@ -38,9 +38,7 @@ OPERATORS = {
 
 def _version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        click.echo(f"novalite {version('novalite')}")
+        click.echo(f"novalite {__version__}")
         context.exit()
 
 
@@ -80,6 +78,8 @@ def run(arguments: Sequence[str], session: Session | None = None) -> int:
         if code is None:
             raise
         return code
+    finally:
+        session.close()
     return result if isinstance(result, int) else 0
 
 

@@ -1,4 +1,4 @@
-"""``novalite serve`` and ``novalite agent``."""
+"""``novalite serve``."""
 
 from __future__ import annotations
 

@@ -56,6 +56,12 @@ class Session:
 
         return Client(of_appliance(self.state_path))
 
+    def close(self) -> None:
+        """Let go of connections."""
+        for name in ("client", "appliance"):
+            if name in self.__dict__:
+                self.__dict__[name].close()
+
     def show_list(self, objects: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> None:
         """A table, or the objects themselves as JSON."""
         from novalite.cli import output

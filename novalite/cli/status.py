@@ -15,7 +15,7 @@ def status(session: Session, context: click.Context) -> None:
     """Show each component, its thread, its health and its backlog. Exits 1 when one is not running."""
     from novalite.cli import output
 
-    found = session.appliance.get("appliance", "/status")
+    found = session.appliance.get("appliance", "/admin/status")
     if session.json:
         output.emit_json(found)
     else:
@@ -24,6 +24,7 @@ def status(session: Session, context: click.Context) -> None:
                 ("version", found["version"]),
                 ("uptime", _duration(found["uptime_seconds"])),
                 ("address", session.appliance.base_url),
+                ("tasks", found.get("tasks")),
             ]
         )
         click.echo()
