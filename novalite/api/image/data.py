@@ -1,0 +1,80 @@
+"""The bytes of an image: upload (a unit, the bytes, a unit) and download, both streamed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from novalite.api.kit.call import Answer, Call
+from novalite.api.kit.faults import BadMediaType, Gone
+from novalite.api.kit.routes import Route
+from novalite.cloud.image import images
+from novalite.drivers.storage.base import ImageStore, StoredImage
+from novalite.errors import DriverError, Forbidden, Invalid, NotFound, TooLarge
+
+_BLOCK_BYTES = 1 << 20
+
+
+def upload(call: Call) -> None:
+    """queued -> saving -> active; whatever goes wrong puts the image back to queued, without data."""
+    image_id = call.path["image_id"]
+    kind = call.headers.get("Content-Type", "").split(";")[0].strip().lower()
+    if kind != "application/octet-stream" or call.stream is None:
+        raise BadMediaType("Image data must be sent as application/octet-stream.")
+    with call.parts.database.write(call.ctx) as w:
+        image = images.begin_upload(w, image_id)
+    finished = False
+    try:
+        stored = _store(call.parts.image_store, image_id, call.stream, image.disk_format or "")
+        with call.parts.database.write(call.ctx) as w:
+            finished = images.finish_upload(
+                w, image_id, size=stored.size, virtual_size=stored.virtual_size, checksum=stored.md5,
+                os_hash_value=stored.sha512,
+            )  # fmt: skip
+    finally:
+        if not finished:
+            call.parts.image_store.delete(image_id)
+            with call.parts.database.write(call.ctx) as w:
+                images.fail_upload(w, image_id)
+    if not finished:
+        raise Gone(f"Image {image_id} was deleted during the upload.")
+
+
+def _store(store: ImageStore, image_id: str, stream: BinaryIO, disk_format: str) -> StoredImage:
+    try:
+        return store.save(image_id, _blocks(stream), disk_format=disk_format)
+    except DriverError as error:
+        if error.code != "disk.full":
+            raise
+        raise TooLarge("Image storage media is full.", code=error.code, hint=error.hint) from error
+
+
+def _blocks(stream: BinaryIO) -> Iterator[bytes]:
+    while True:
+        try:
+            block = stream.read(_BLOCK_BYTES)
+        except OSError as error:
+            raise Invalid("The upload was cut off.", field="body", code="image.upload_cut") from error
+        if not block:
+            return
+        yield block
+
+
+def download(call: Call) -> Answer:
+    image_id = call.path["image_id"]
+    with call.parts.database.read(call.ctx) as w:
+        image = images.get(w, image_id)
+    if image.status == "deactivated" and not call.ctx.is_admin:
+        raise Forbidden("The requested image has been deactivated. Image data download is forbidden.")
+    if image.status not in ("active", "deactivated"):
+        return Answer(status=204)
+    file = call.parts.image_store.path(image_id)
+    if file is None:
+        raise NotFound("image data", image_id, hint="'novalite doctor' looks for what else is missing.")
+    return Answer(file=file, headers={"Content-MD5": image.checksum or ""})
+
+
+ROUTES = [
+    Route("PUT", "/v2/images/{image_id}/file", upload, rule="upload_image", success=204, stream=True),
+    Route("GET", "/v2/images/{image_id}/file", download, rule="download_image"),
+]

@@ -1,0 +1,21 @@
+"""The image API (Glance v2) as one front."""
+
+from __future__ import annotations
+
+from novalite.api.image import data, images, members, schemas, tags, versions
+from novalite.api.kit import faults
+from novalite.api.kit.routes import Front
+
+FRONT = Front(
+    "image",
+    "/image",
+    [
+        *versions.ROUTES,
+        *images.ROUTES,
+        *data.ROUTES,
+        *tags.ROUTES,
+        *members.ROUTES,
+        *schemas.ROUTES,
+    ],
+    faults.GLANCE,
+)

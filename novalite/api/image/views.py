@@ -1,0 +1,98 @@
+"""Images, members and pages of them as Glance shows them; custom properties stand at the top level."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from novalite.api.kit.call import Call
+from novalite.api.kit.view import Field, View, utc_seconds
+from novalite.cloud.image.records import Image
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An image with its tags, ready to be rendered."""
+
+    image: Image
+    tags: Sequence[str]
+
+
+def image(shown: Shown) -> dict[str, Any]:
+    """All of an image; ``self``, ``file`` and ``schema`` are relative to the front, as clients expect."""
+    one = shown.image
+    here = f"/v2/images/{one.id}"
+    return {
+        **one.properties,
+        "id": one.id,
+        "name": one.name,
+        "status": one.status,
+        "visibility": one.visibility,
+        "protected": one.protected,
+        "os_hidden": one.os_hidden,
+        "owner": one.owner,
+        "checksum": one.checksum,
+        "os_hash_algo": one.os_hash_algo,
+        "os_hash_value": one.os_hash_value,
+        "size": one.size,
+        "virtual_size": one.virtual_size,
+        "container_format": one.container_format,
+        "disk_format": one.disk_format,
+        "min_disk": one.min_disk,
+        "min_ram": one.min_ram,
+        "tags": list(shown.tags),
+        "created_at": utc_seconds(one.created_at),
+        "updated_at": utc_seconds(one.updated_at),
+        "self": here,
+        "file": f"{here}/file",
+        "schema": "/v2/schemas/image",
+    }
+
+
+@dataclass(frozen=True)
+class OneImage:
+    """Renders a ``Shown``."""
+
+    def render(self, result: Shown, call: Call) -> dict[str, Any]:
+        return image(result)
+
+
+@dataclass(frozen=True)
+class ImagePage:
+    """``images`` with tags by id; ``next_marker`` is empty on the last page."""
+
+    images: Sequence[Image]
+    tags: Mapping[str, Sequence[str]]
+    next_marker: str = ""
+
+
+@dataclass(frozen=True)
+class ImageList:
+    """Renders an ``ImagePage`` with Glance's relative links."""
+
+    def render(self, result: ImagePage, call: Call) -> dict[str, Any]:
+        pairs = [(name, value) for name, values in call.query.lists() for value in values if name != "marker"]
+        shown: dict[str, Any] = {
+            "images": [image(Shown(one, result.tags[one.id])) for one in result.images],
+            "first": _url(pairs),
+            "schema": "/v2/schemas/images",
+        }
+        if result.next_marker:
+            shown["next"] = _url([*pairs, ("marker", result.next_marker)])
+        return shown
+
+
+def _url(pairs: list[tuple[str, str]]) -> str:
+    return "/v2/images" + (f"?{urlencode(pairs)}" if pairs else "")
+
+
+MEMBER = View(
+    Field("member_id"),
+    Field("image_id"),
+    Field("status"),
+    Field("created_at", lambda member, call: utc_seconds(member.created_at)),
+    Field("updated_at", lambda member, call: utc_seconds(member.updated_at)),
+    Field("schema", lambda member, call: "/v2/schemas/member"),
+)
