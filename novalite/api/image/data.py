@@ -64,14 +64,15 @@ def download(call: Call) -> Answer:
     image_id = call.path["image_id"]
     with call.parts.database.read(call.ctx) as w:
         image = images.get(w, image_id)
-    if image.status == "deactivated" and not call.ctx.is_admin:
+        status, checksum = image.status, image.checksum
+    if status == "deactivated" and not call.ctx.is_admin:
         raise Forbidden("The requested image has been deactivated. Image data download is forbidden.")
-    if image.status not in ("active", "deactivated"):
+    if status not in ("active", "deactivated"):
         return Answer(status=204)
     file = call.parts.image_store.path(image_id)
     if file is None:
         raise NotFound("image data", image_id, hint="'novalite doctor' looks for what else is missing.")
-    return Answer(file=file, headers={"Content-MD5": image.checksum or ""})
+    return Answer(file=file, headers={"Content-MD5": checksum or ""})
 
 
 ROUTES = [
