@@ -125,3 +125,13 @@ def as_spec(view: PortView, hostname: str = "") -> PortSpec:
         ip_address=view.ip_address,
         hostname=hostname,
     )
+
+
+def at_address(w: Work, network_id: str, ip_address: str) -> str:
+    """The id of the device whose port has this address on the network; empty when there is none."""
+    query = (
+        sa.select(Port.device_id)
+        .join(FixedIp, FixedIp.port_id == Port.id)
+        .where(Port.network_id == network_id, FixedIp.ip_address == ip_address)
+    )
+    return w.session.scalar(query) or ""

@@ -13,7 +13,7 @@ from sqlalchemy.orm import selectinload
 
 from novalite.cloud.network import networks, security_groups
 from novalite.cloud.network.addresses import free_numbers, new_mac, number_in
-from novalite.cloud.network.port_views import PortView, as_spec, of_device, of_devices, specs
+from novalite.cloud.network.port_views import PortView, as_spec, at_address, of_device, of_devices, specs
 from novalite.cloud.network.records import FixedIp, Network, Port, PortSecurityGroup, Subnet
 from novalite.db.records import new_id
 from novalite.db.work import Work
@@ -23,6 +23,7 @@ __all__ = [
     "NewPort",
     "PortView",
     "as_spec",
+    "at_address",
     "bind",
     "create",
     "create_many",
@@ -254,13 +255,25 @@ def get(w: Work, port_id: str) -> Port:
     return port
 
 
-def bind(w: Work, port_id: str, device_id: str, device_owner: str, host: str = "") -> None:
-    """Give a port to a device; repeating it is allowed. Raises ``Conflict`` when another device has it."""
-    hit = w.changed(
-        sa.update(Port)
-        .where(Port.id == port_id, Port.device_id.in_(("", device_id)))
-        .values(device_id=device_id, device_owner=device_owner, host=host, updated_at=w.now, revision=Port.revision + 1)
-    )
+def bind(
+    w: Work,
+    port_id: str,
+    device_id: str,
+    device_owner: str,
+    host: str = "",
+    *,
+    dns_name: str = "",
+    tag: str = "",
+    position: int = 0,
+) -> None:
+    """Give a port to a device, as its card number ``position``; repeating it is allowed. ``dns_name`` empty: the
+    port's own. Raises ``Conflict`` when another device has it."""
+    values = {
+        "device_id": device_id, "device_owner": device_owner, "host": host, "dns_name": dns_name or Port.dns_name,
+        "tag": tag, "position": position, "updated_at": w.now, "revision": Port.revision + 1,
+    }  # fmt: skip
+    free = sa.update(Port).where(Port.id == port_id, Port.device_id.in_(("", device_id)))
+    hit = w.changed(free.values(values))
     if not hit:
         get(w, port_id)
         raise Conflict(f"Port {port_id} is still in use.", code="port.in_use")

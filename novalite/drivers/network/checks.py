@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from dataclasses import replace
 from uuid import UUID
 
 from novalite.drivers.network.base import NetworkSpec, PortSpec
@@ -35,12 +36,6 @@ def _address(value: str, what: str) -> ipaddress.IPv4Address:
     return address
 
 
-def _name(value: str, what: str, *, dots: bool) -> None:
-    labels = value.split(".") if dots else [value]
-    if len(value) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
-        raise _refuse(what, value)
-
-
 def network(spec: NetworkSpec) -> ipaddress.IPv4Network:
     """The network's range; ``DriverError`` when anything in ``spec`` is not exactly what it says it is."""
     uuid_text(spec.id, "network id")
@@ -53,18 +48,17 @@ def network(spec: NetworkSpec) -> ipaddress.IPv4Network:
         raise _refuse("range, gateway or MTU", f"{spec.cidr} {spec.gateway_ip} {spec.mtu}")
     for server in spec.dns_servers:
         _address(server, "name server")
-    if spec.dns_domain:
-        _name(spec.dns_domain, "DNS domain", dots=True)
+    if spec.dns_domain and not all(_LABEL.fullmatch(label) for label in spec.dns_domain.split(".")):
+        raise _refuse("DNS domain", spec.dns_domain)
     return cidr
 
 
 def port(spec: PortSpec) -> PortSpec:
-    """The port itself when each of its values is well formed."""
+    """The port when its values are well formed; its host name is cut to what DHCP can tell, which may be none."""
     uuid_text(spec.id, "port id")
     uuid_text(spec.network_id, "network id")
     if not _MAC.fullmatch(spec.mac_address):
         raise _refuse("MAC address", spec.mac_address)
     _address(spec.ip_address, "address")
-    if spec.hostname:
-        _name(spec.hostname, "host name", dots=False)
-    return spec
+    name = spec.hostname.partition(".")[0]
+    return replace(spec, hostname=name if _LABEL.fullmatch(name) else "")

@@ -64,7 +64,7 @@ class FakeNetworkDriver:
 
     def ensure_port(self, port: PortSpec) -> None:
         self._enter("ensure_port")
-        checks.port(port)
+        port = checks.port(port)
         with self._changed:
             if port.network_id not in self.networks:
                 raise DriverError("ensure_port", f"network {port.network_id} is not set up on this host",

@@ -171,7 +171,7 @@ class LinuxNetworkDriver:
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def ensure_port(self, port: PortSpec) -> None:
-        checks.port(port)
+        port = checks.port(port)
         known = self._known(port.network_id)
         with known.lock:
             before = known.ports.get(port.id)
