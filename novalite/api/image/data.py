@@ -25,7 +25,8 @@ def upload(call: Call) -> None:
         image = images.begin_upload(w, image_id)
     finished = False
     try:
-        stored = _store(call.parts.image_store, image_id, call.stream, image.disk_format or "")
+        blocks = _blocks(call.stream, call.content_length)
+        stored = _store(call.parts.image_store, image_id, blocks, image.disk_format or "")
         with call.parts.database.write(call.ctx) as w:
             finished = images.finish_upload(
                 w, image_id, size=stored.size, virtual_size=stored.virtual_size, checksum=stored.md5,
@@ -40,24 +41,30 @@ def upload(call: Call) -> None:
         raise Gone(f"Image {image_id} was deleted during the upload.")
 
 
-def _store(store: ImageStore, image_id: str, stream: BinaryIO, disk_format: str) -> StoredImage:
+def _store(store: ImageStore, image_id: str, blocks: Iterator[bytes], disk_format: str) -> StoredImage:
     try:
-        return store.save(image_id, _blocks(stream), disk_format=disk_format)
+        return store.save(image_id, blocks, disk_format=disk_format)
     except DriverError as error:
         if error.code != "disk.full":
             raise
         raise TooLarge("Image storage media is full.", code=error.code, hint=error.hint) from error
 
 
-def _blocks(stream: BinaryIO) -> Iterator[bytes]:
+def _blocks(stream: BinaryIO, announced: int | None) -> Iterator[bytes]:
+    """``announced`` is the Content-Length in bytes, None for a chunked upload. Raises ``Invalid`` when cut off."""
+    received = 0
     while True:
         try:
             block = stream.read(_BLOCK_BYTES)
         except OSError as error:
             raise Invalid("The upload was cut off.", field="body", code="image.upload_cut") from error
         if not block:
-            return
+            break
+        received += len(block)
         yield block
+    if announced is not None and received != announced:
+        raise Invalid(f"The upload was cut off after {received} of {announced} bytes.", field="body",
+                      code="image.upload_cut")  # fmt: skip
 
 
 def download(call: Call) -> Answer:

@@ -101,7 +101,7 @@ class Cut(BytesIO):
 def test_a_cut_connection_leaves_a_queued_image(glance: Glance, sized: bool) -> None:
     image = glance.new()
     if sized:
-        how = {"input_stream": BytesIO(b"x" * (1 << 20)), "content_length": 4 << 20}
+        how = {"input_stream": BytesIO(b"x" * (1 << 20)), "environ_overrides": {"CONTENT_LENGTH": str(4 << 20)}}
     else:
         chunked = {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
         how = {"input_stream": Cut(b"x" * (4 << 20)), "environ_overrides": chunked}
