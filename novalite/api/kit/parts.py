@@ -1,22 +1,14 @@
-"""What fronts are handed by the composition root: ports and settings, never concrete classes."""
+"""What fronts are handed by the composition root: ports and settings."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from novalite.cloud.identity.login import Logins
 from novalite.context import Context
-from novalite.db.work import Work
+from novalite.db.work import Database
 from novalite.settings import Settings
-
-
-class Units(Protocol):
-    """Where units of work come from (``novalite.db.work.Database``)."""
-
-    def read(self, ctx: Context) -> AbstractContextManager[Work]: ...
-
-    def write(self, ctx: Context) -> AbstractContextManager[Work]: ...
 
 
 class Tokens(Protocol):
@@ -30,12 +22,17 @@ class Tokens(Protocol):
 class Parts:
     """``links`` maps a host name to its ``ComputeDriver`` (``novalite.drivers.compute.base``);
     ``image_store`` keeps image bytes (``novalite.drivers.storage.base``); ``network_driver`` makes networks
-    (``novalite.drivers.network.base``). A front is handed only what it needs; the rest stays None."""
+    (``novalite.drivers.network.base``). A front is handed only what it needs; the rest stays None.
+    ``logins`` is made here, once, so that all fronts count failed logins together."""
 
     settings: Settings
-    database: Units
+    database: Database
     tokens: Tokens
     links: Any = None
     image_store: Any = None
     network_driver: Any = None
     listeners: Any = None
+    logins: Logins = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "logins", Logins(self.database, self.settings.identity))

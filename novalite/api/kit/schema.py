@@ -72,11 +72,12 @@ class Schema:
         steps = [str(step) for step in error.absolute_path]
         if not steps:
             raise Invalid(_short(error.message), field=_field_of(error))
-        name = next((step for step in reversed(steps) if not step.isdigit()), steps[-1])
+        name = next((step for step in reversed(steps) if not step.isdigit()), "")
+        shown = ".".join(step for step in (name, steps[-1]) if step) if steps[-1].isdigit() else name
         secret = _without_secrets(error.instance, name)
         reason = error.message if secret == error.instance else _reason(error)
         raise Invalid(
-            f"Invalid input for {self._place} {steps[-1]}. Value: {_short(secret)}. {_short(reason)}",
+            f"Invalid input for {self._place} {shown}. Value: {_short(secret)}. {_short(reason)}",
             field=".".join(steps),
         )
 

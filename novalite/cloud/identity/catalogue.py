@@ -46,6 +46,9 @@ BLOCK_STORAGE = Service("block-storage", "cinder", "/volume/v3", "Block Storage 
 VOLUME_V3 = Service("volumev3", "cinderv3", "/volume/v3", "Block Storage API v3, under its older name")
 PLACEMENT = Service("placement", "placement", "/placement", "Placement API")
 
+SERVICES = (IDENTITY, COMPUTE, IMAGE, NETWORK, BLOCK_STORAGE, VOLUME_V3)
+"""The fronts that answer."""
+
 
 class Catalogue:
     """The services that answer, as each caller reaches them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from pathlib import Path
 
@@ -63,3 +64,16 @@ def _write_once(path: Path, text: str) -> None:
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
+
+
+def point_files_to(state_path: Path, public_url: str) -> None:
+    """Let both files name the address the appliance answers at now; password and region stay."""
+    for name in (OPENRC, CLOUDS):
+        path = state_path / name
+        if not path.exists():
+            continue
+        text = path.read_text()
+        wanted = re.sub(r"""(['"])https?://[^'"]*/identity/v3\1""", rf"\g<1>{public_url}/identity/v3\g<1>", text)
+        if wanted != text:
+            path.unlink()
+            _write_once(path, wanted)

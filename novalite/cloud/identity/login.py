@@ -5,7 +5,7 @@ Hashes are checked between units of work, never inside one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -61,29 +61,33 @@ class Logins:
         """Raises ``Unauthenticated``, after equal time and in equal words for wrong names and passwords."""
         with self._database.read(Context()) as w:
             user = _user(w, who)
+            user_id, password_hash = (user.id, user.password_hash) if user else ("", "")
         name = f"{who.domain_id or who.domain_name}/{who.id or who.name}".casefold()[:512]
-        self._check(name, user.password_hash if user else "", password)
-        assert user is not None
-        return Proof(user.id, ("password",))
+        self._check(name, password_hash, password)
+        return Proof(user_id, ("password",))
 
     def credential(self, which: Named, owner: Named, secret: str) -> Proof:
         """An application credential by id, or by its name and its user."""
         with self._database.read(Context()) as w:
             found = _credential(w, which, owner)
-        self._check(f"credential/{which.id or which.name}", found.secret_hash if found else "", secret)
-        assert found is not None
-        return Proof(found.user_id, ("application_credential",), found.expires_at, found.id, found.project_id)
+            secret_hash = found.secret_hash if found else ""
+            proof = Proof("", ())
+            if found is not None:
+                until, project_id = found.expires_at, found.project_id
+                proof = Proof(found.user_id, ("application_credential",), until, found.id, project_id)
+        self._check(f"credential/{which.id or which.name}", secret_hash, secret)
+        return proof
 
     def token(self, token: str) -> Proof:
         """A living token; the new one ends no later, and a credential's token stays with its project."""
         with self._database.read(Context()) as w:
             grant = tokens.resolve(w, token)
-        methods = tuple(dict.fromkeys((*grant.token.methods, "token")))
-        credential = grant.credential
-        return Proof(
-            grant.user.id, methods, grant.token.expires_at, credential.id if credential else None,
-            credential.project_id if credential else "",
-        )  # fmt: skip
+            methods = tuple(dict.fromkeys((*grant.token.methods, "token")))
+            proof = Proof(grant.user.id, methods, grant.token.expires_at)
+            if grant.credential is not None:
+                credential = grant.credential
+                proof = replace(proof, credential_id=credential.id, project_id=credential.project_id)
+        return proof
 
     def _check(self, name: str, secret_hash: str, secret: str) -> None:
         if self._limiter.waits(name):

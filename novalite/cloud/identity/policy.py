@@ -91,8 +91,7 @@ def _identity() -> dict[str, str]:
             "identity:",
             "any",
             "get_auth_catalog get_auth_projects get_auth_domains get_auth_system "
-            "validate_token check_token revoke_token list_roles get_role list_regions "
-            "get_region list_services get_service list_endpoints get_endpoint",
+            "validate_token check_token revoke_token list_regions get_region get_project get_domain",
         ),
         **_rules(
             "identity:",
@@ -104,9 +103,9 @@ def _identity() -> dict[str, str]:
         **_rules(
             "identity:",
             "admin_reader",
-            "list_projects list_users list_domains list_grants check_grant list_role_assignments list_implied_roles",
+            "list_projects list_users list_domains list_grants check_grant list_role_assignments "
+            "list_roles get_role list_implied_roles list_services get_service list_endpoints get_endpoint",
         ),
-        **_rules("identity:", "any", "get_project get_domain"),
         **_rules(
             "identity:",
             "admin",
@@ -174,7 +173,18 @@ def _volume_and_placement() -> dict[str, str]:
     }
 
 
-RULES: Mapping[str, str] = {**_compute(), **_identity(), **_image(), **_network(), **_volume_and_placement()}
+def _appliance() -> dict[str, str]:
+    return _rules("novalite:admin:", "admin", "status doctor")
+
+
+RULES: Mapping[str, str] = {
+    **_appliance(),
+    **_compute(),
+    **_identity(),
+    **_image(),
+    **_network(),
+    **_volume_and_placement(),
+}
 
 
 def known(rule: str) -> bool:

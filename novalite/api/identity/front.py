@@ -1,0 +1,19 @@
+"""The Identity API v3, below /identity."""
+
+from __future__ import annotations
+
+from novalite.api.identity import (
+    application_credentials,
+    domains,
+    projects,
+    roles,
+    services,
+    tokens,
+    users,
+    versions,
+)
+from novalite.api.kit import faults
+from novalite.api.kit.routes import Front
+
+_NOUNS = (versions, tokens, projects, domains, users, roles, application_credentials, services)
+FRONT = Front("identity", "/identity", [route for noun in _NOUNS for route in noun.ROUTES], faults.KEYSTONE)
