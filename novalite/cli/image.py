@@ -125,3 +125,52 @@ def build(session: Session, output: Path | None, name: str) -> None:
         session.show_one(made, [(key, made[key]) for key in ("id", "name", "status", "size", "checksum")])
     elif session.json:
         session.show_one({"path": str(path)}, [])
+
+
+@image.command()
+@pass_session
+def names(session: Session) -> None:
+    """List the distributions that 'image fetch' knows."""
+    from novalite.cli.distributions import DISTRIBUTIONS
+
+    known = [{"name": each.name, "user": each.user, "url": each.url} for each in DISTRIBUTIONS.values()]
+    session.show_list(
+        known,
+        [
+            ("Name", lambda each: each["name"]),
+            ("Log in as", lambda each: each["user"]),
+            ("From", lambda each: each["url"].split("/")[2]),
+        ],
+    )
+
+
+@image.command()
+@click.argument("name")
+@click.option("--arch", type=click.Choice(["x86_64", "aarch64"]), help="Default: this machine's.")
+@click.option("--checksum", metavar="sha256:HEX", help="What it must be; needed when NAME is an address.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Keep it here; upload nothing.")
+@click.option("--as", "image_name", help="Name of the image in the cloud; default: NAME.")
+@pass_session
+def fetch(
+    session: Session, name: str, arch: str | None, checksum: str | None, output: Path | None, image_name: str | None
+) -> None:
+    """Fetch a distribution's cloud image, check it and upload it.
+
+    NAME is one that 'novalite image names' lists, or an address. What was cut off goes on where it was.
+    """
+    from novalite.cli import distributions
+    from novalite.cli.fetch import obtain, web
+    from novalite.cli.upload import upload
+    from novalite.cli.waiting import progress
+
+    source = distributions.source(name, architecture=arch, checksum=checksum)
+    path = output or session.state_path / "cache" / source.file_name
+    session.say(f"Fetching {source.url}")
+    with web() as http, progress(quiet=session.json) as tell:
+        digest = obtain(http, source, path, tell)
+    if output is not None:
+        session.show_one({"path": str(path), source.algorithm: digest}, [("path", path), (source.algorithm, digest)])
+        return
+    made = upload(session, image_name or source.name, path, disk_format=None, body=source.properties)
+    path.unlink()
+    session.show_one(made, [(key, made[key]) for key in ("id", "name", "status", "size", "checksum")])
