@@ -11,6 +11,7 @@ import flask
 
 from novalite.api.kit.parts import Parts
 from novalite.api.ui.static import StaticFiles
+from novalite.cloud.identity.login import Logins
 
 Target = Callable[[], socket.socket]
 
@@ -44,6 +45,7 @@ class UiParts:
     """Everything the UI's views reach, found from any of them by ``of_app``."""
 
     kit: Parts
+    logins: Logins
     consoles: Consoles
     streams: Streams
     files: StaticFiles

@@ -1,0 +1,70 @@
+// Live pages: the server tells what has changed, htmx asks for it anew, and screen readers hear of new states.
+(() => {
+  const where = document.body.dataset.live;
+  const lost = document.getElementById("link-lost");
+  const announcer = document.getElementById("announcer");
+  let known = states();
+
+  function tell(name) {
+    document.body.dispatchEvent(new CustomEvent(name));
+  }
+
+  function states() {
+    const found = new Map();
+    for (const item of document.querySelectorAll("[data-status]")) {
+      found.set(item.id, { name: item.dataset.name, status: item.dataset.status });
+    }
+    return found;
+  }
+
+  function announceChanges() {
+    const now = states();
+    const changes = [];
+    for (const [id, { name, status }] of now) {
+      if (known.get(id)?.status !== status) changes.push(`${name} is ${status}`);
+    }
+    for (const [id, { name }] of known) {
+      if (!now.has(id)) changes.push(`${name} is gone`);
+    }
+    known = now;
+    if (changes.length) announcer.textContent = changes.join(". ");
+  }
+
+  let isFirst = true;
+  let warning = 0;
+  const events = new EventSource(where);
+  events.addEventListener("open", () => {
+    clearTimeout(warning);
+    lost.hidden = true;
+    if (!isFirst) tell("live-resync"); // changes may have been missed in between
+    isFirst = false;
+  });
+  events.addEventListener("change", (event) => {
+    const { topic, id } = JSON.parse(event.data);
+    tell(`live-${topic}`);
+    tell(`live-${topic}-${id}`);
+  });
+  events.addEventListener("error", () => {
+    clearTimeout(warning);
+    warning = setTimeout(() => { lost.hidden = false; }, 4000); // it ends now and then by itself
+    if (events.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 5000);
+  });
+  window.addEventListener("pagehide", () => events.close());
+
+  setInterval(() => {
+    if (document.getElementById("follow")?.checked && !document.hidden) tell("log-tick");
+  }, 3000);
+
+  document.addEventListener("htmx:before:swap", () => {
+    for (const tail of document.querySelectorAll("[data-tail]")) {
+      tail.wasAtEnd = tail.scrollHeight - tail.scrollTop - tail.clientHeight < 40;
+    }
+  });
+  document.addEventListener("htmx:after:swap", () => {
+    announceChanges();
+    for (const tail of document.querySelectorAll("[data-tail]")) {
+      if (tail.wasAtEnd ?? true) tail.scrollTop = tail.scrollHeight;
+    }
+  });
+  document.addEventListener("submit", () => document.getElementById("alerts").replaceChildren());
+})();
