@@ -1,4 +1,4 @@
-"""``novalite serve``."""
+"""``novalite serve`` and ``novalite agent``."""
 
 from __future__ import annotations
 
@@ -60,3 +60,34 @@ def serve(
     from novalite import appliance
 
     appliance.serve(settings)
+
+
+@click.command(cls=Leaf)
+@click.option("--driver", type=click.Choice(["libvirt", "fake"]), help="How guests run.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8780, show_default=True, help="TCP port.")
+@click.option(
+    "--secret-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The secret shared with the appliance; default: STATE_DIR/agent-secret.",
+)
+@click.option(
+    "--set",
+    "given",
+    multiple=True,
+    callback=pairs,
+    metavar="NAME=VALUE",
+    help="Any option that 'novalite config' lists; may be repeated.",
+)
+@pass_session
+def agent(
+    session: Session, driver: str | None, host: str, port: int, secret_file: Path | None, given: dict[str, str]
+) -> None:
+    """Offer this machine's guests to an appliance elsewhere, until SIGTERM. Guests keep running."""
+    from novalite import logs
+    from novalite.agent.main import run_agent
+
+    settings = load_settings(session, given, driver=driver)
+    logs.configure(level=settings.logging.level, json=settings.logging.json)
+    secret = secret_file or Path(settings.compute.agent_secret_file or settings.state_path / "agent-secret")
+    run_agent(settings, host, port, secret)
