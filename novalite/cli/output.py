@@ -82,20 +82,23 @@ def _rich_table(headers: Sequence[str] | None, rows: Sequence[Sequence[str]]) ->
     from rich.table import Table
     from rich.text import Text
 
+    console = Console()
+    if headers is not None:
+        headers, rows = fitting(headers, rows, console.width)
     grid = Table(box=SIMPLE_HEAD, show_header=headers is not None, pad_edge=False, header_style="bold")
-    for place, name in enumerate(headers or ("", "")):
-        is_id = name == "ID"
-        grid.add_column(
-            name,
-            overflow="fold",
-            no_wrap=is_id,
-            min_width=36 if is_id and _has_uuids(rows, place) else None,
-            style="dim" if headers is None and not place else "",
-        )
+    for name in headers or ("", ""):
+        grid.add_column(name, overflow="fold", no_wrap=name in ("ID", "Status"))
     for row in rows:
         grid.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
-    Console().print(grid)
+    console.print(grid)
 
 
-def _has_uuids(rows: Sequence[Sequence[str]], place: int) -> bool:
-    return any(len(row[place]) == 36 for row in rows)
+def fitting(
+    headers: Sequence[str], rows: Sequence[Sequence[str]], width: int
+) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+    """The table without its ids when it is wider than the terminal: commands take names as well."""
+    widest = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
+    if "ID" not in headers or "Name" not in headers or sum(widest) + 3 * len(widest) <= width:
+        return headers, rows
+    place = headers.index("ID")
+    return [*headers[:place], *headers[place + 1 :]], [[*row[:place], *row[place + 1 :]] for row in rows]

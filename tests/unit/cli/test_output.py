@@ -26,6 +26,13 @@ def test_a_terminal_gets_a_table_that_shows_brackets_as_they_are(
     assert "[red]x" in capsys.readouterr().out
 
 
+def test_a_narrow_terminal_gets_names_without_ids() -> None:
+    headers, row = ["ID", "Name"], ["6f1d0c1e-7b0a-4a57-9a53-0d4b8f9f2b11", "web"]
+    assert output.fitting(headers, [row], 80) == (headers, [row])
+    assert output.fitting(headers, [row], 40) == (["Name"], [["web"]])
+    assert output.fitting(["ID"], [row[:1]], 10) == (["ID"], [row[:1]]), "where ids are all there is, they stay"
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [
