@@ -98,6 +98,7 @@ class Database:
             if commit:
                 session.commit()
             else:
+                session.expunge_all()
                 session.rollback()
         except OperationalError as error:
             session.rollback()

@@ -11,6 +11,7 @@ from novalite.db.work import Database
 from novalite.drivers.network.base import NetworkDriver
 from novalite.engine.links import Links
 from novalite.engine.scheduler.ports import Filter, Weigher
+from novalite.engine.scheduling import Scheduling
 from novalite.settings import Settings
 
 
@@ -37,6 +38,7 @@ class Parts:
     links: Links
     network: NetworkDriver
     images: ImageFiles
+    scheduling: Scheduling
     filters: tuple[Filter, ...] = ()
     weighers: tuple[Weigher, ...] = ()
 

@@ -80,11 +80,15 @@ class Supervisor:
     def status(self) -> list[ComponentStatus]:
         return [component.status() for component in self._components]
 
+    def ask_to_stop(self) -> None:
+        """Tell every component that its end has come, without waiting."""
+        for component in reversed(self._components):
+            component.stop.set()
+
     def stop(self, *, seconds: float) -> list[str]:
         """Ask all to stop and wait for them, ``seconds`` at most together; the names of those still there."""
         deadline = Deadline(seconds)
-        for component in reversed(self._components):
-            component.stop.set()
+        self.ask_to_stop()
         for component in reversed(self._components):
             component.thread.join(deadline.remaining)
         return [component.name for component in self._components if component.thread.is_alive()]

@@ -24,7 +24,7 @@ _KINDS: dict[str, Callable[[Server], durable.Kind]] = {
 }
 
 
-def request(w: Work, server_id: str, action: str) -> Server:
+def request(w: Work, server_id: str, action: str, *, delay_seconds: float = 0) -> Server:
     """Start ``action`` (a name of ``states.RULES``) on a server.
 
     Raises ``NotFound``, ``Conflict`` when it is locked or its state does not allow the action.
@@ -47,6 +47,7 @@ def request(w: Work, server_id: str, action: str) -> Server:
         key=tasks.key(server_id),
         resource_id=server_id,
         project_id=server.project_id,
+        delay_seconds=delay_seconds,
     )
     return server
 

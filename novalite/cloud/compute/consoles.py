@@ -17,6 +17,7 @@ from novalite.db.work import Work
 from novalite.errors import Unsupported
 
 TOKEN_SECONDS = 600
+REVOKED_TOPIC = "console.revoked"
 
 KIND_OF_TYPE = {"novnc": "vnc", "serial": "serial"}
 """The API's console types that are offered, and the kind of console behind each."""
@@ -99,7 +100,9 @@ def check(w: Work, token: str) -> ConsoleGrant | None:
 
 
 def revoke_server(w: Work, server_id: str) -> int:
-    """Make every token of a server worthless; how many there were. Open consoles are the proxy's to close."""
+    """Make every token of a server worthless; how many there were. Whoever holds consoles of it open is told
+    to close them."""
+    w.announce(REVOKED_TOPIC, server_id)
     return w.changed(
         sa.update(ConsoleToken)
         .where(ConsoleToken.server_id == server_id, ConsoleToken.revoked_at.is_(None))

@@ -101,6 +101,11 @@ def failed(w: Work, server_id: str, what: dict[str, Any], *, vm_state: str | Non
     )
 
 
+def deletion_failed(w: Work, server_id: str, what: dict[str, Any]) -> None:
+    """Deleting did not come to its end: the server is in ERROR, and may be deleted again."""
+    change(w, server_id, {"vm_state": states.ERROR, "task_state": None, "fault": what}, Server.deleted_at.is_(None))
+
+
 def gone(w: Work, server_id: str) -> None:
     """The server and all it held are away; the row stays as a trace for ``changes-since``. Repeatable."""
     hosts.release(w, server_id)

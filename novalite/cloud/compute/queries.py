@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from novalite.cloud.compute import states
 from novalite.cloud.compute.servers import Server
-from novalite.cloud.network import ports
+from novalite.cloud.network.records import FixedIp, Port
 from novalite.db.paging import Page, page_of
 from novalite.db.work import Work
 from novalite.errors import Invalid
@@ -86,7 +86,7 @@ def _conditions(w: Work, filters: Filters) -> list[Any]:
     if filters.flavor_id:
         tests.append(Server.flavor["id"].as_string() == filters.flavor_id)
     for text in filter(None, (filters.ip, filters.ip6)):
-        tests.append(Server.id.in_(ports.device_ids_by_ip(text)))
+        tests.append(Server.id.in_(_with_address(text)))
     if filters.locked is not None:
         tests.append(Server.locked_by != "" if filters.locked else Server.locked_by == "")
     return tests + _tag_tests(filters)
@@ -134,6 +134,14 @@ def _tag_tests(filters: Filters) -> list[Any]:
     if filters.tags_not_any:
         tests.append(sa.not_(sa.or_(*(_has_tag(tag) for tag in filters.tags_not_any))))
     return tests
+
+
+def _with_address(prefix: str) -> Any:
+    return (
+        sa.select(Port.device_id)
+        .join(FixedIp, FixedIp.port_id == Port.id)
+        .where(FixedIp.ip_address.startswith(prefix.removeprefix("^"), autoescape=True))
+    )
 
 
 def _has_tag(tag: str) -> Any:

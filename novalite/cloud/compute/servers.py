@@ -312,14 +312,26 @@ def _over(names: list[str], limits: dict[str, int], used: dict[str, int], asked:
 
 def _make_ports(w: Work, server: Server, wanted: list[Any], security_groups: tuple[str, ...]) -> None:
     owner = f"compute:{server.availability_zone or 'nova'}"
-    for item in wanted:
+    new = []
+    for position, item in enumerate(wanted):
         if item.port_id:
             ports.bind(w, item.port_id, device_id=server.id, device_owner=owner, host="")
             continue
-        ports.create(w, ports.NewPort(
-            network_id=item.network_id, fixed_ip=item.fixed_ip, device_id=server.id, device_owner=owner,
-            security_groups=security_groups, dns_name=server.hostname,
-        ))  # fmt: skip
+        new.append(
+            ports.NewPort(
+                network_id=item.network_id,
+                fixed_ip=item.fixed_ip,
+                device_id=server.id,
+                device_owner=owner,
+                security_groups=security_groups or None,
+                dns_name=server.hostname,
+                tag=item.tag or "",
+                position=position,
+                is_compute_made=True,
+            )
+        )
+    if new:
+        ports.create_many(w, new)
 
 
 def _flavor_copy(flavor: flavors.Flavor) -> dict[str, Any]:

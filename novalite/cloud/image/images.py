@@ -236,3 +236,8 @@ def without_record(w: Work, blob_ids: Iterable[str]) -> list[str]:
     ids = set(blob_ids)
     known = w.session.scalars(sa.select(Image.id).where(Image.id.in_(ids)))
     return sorted(ids.difference(known))
+
+
+def active_ids(w: Work) -> set[str]:
+    """Every image whose bytes must be in the store."""
+    return set(w.session.scalars(sa.select(Image.id).where(Image.status.in_(("active", "deactivated")))))

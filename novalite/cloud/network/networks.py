@@ -10,8 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import selectinload
 
-from novalite.cloud.network import subnets
-from novalite.cloud.network.addresses import free_range, number_in, parse_range
+from novalite.cloud.network.addresses import free_range, number_in
 from novalite.cloud.network.records import FixedIp, Network, Port, Subnet
 from novalite.db.records import new_id
 from novalite.db.work import Work
@@ -19,6 +18,10 @@ from novalite.drivers.network.base import NetworkSpec
 from novalite.errors import Conflict, Invalid, NotFound
 
 __all__ = ["NetworkRequest", "choose", "ensure_first", "free_range", "get", "list_visible", "spec", "specs"]
+
+
+TOPIC = "network"
+ACTIVE, DELETING = "ACTIVE", "DELETING"
 
 
 @dataclass(frozen=True)
@@ -57,33 +60,23 @@ def list_visible(w: Work, **filters: Any) -> list[Network]:
 
 
 def create(
-    w: Work,
-    *,
-    name: str,
-    cidr: str,
-    mtu: int = 1500,
-    dns_servers: Sequence[str] = (),
-    project_id: str = "",
-    shared: bool = False,
+    w: Work, *, name: str, description: str = "", mtu: int = 1500, project_id: str = "", shared: bool = False
 ) -> Network:
-    """A network with one subnet over all of ``cidr``, its gateway the first address. Raises ``Invalid`` for a
-    bad range and ``Conflict`` for one that overlaps another network."""
-    range_ = parse_range(cidr)
-    for other in w.session.scalars(sa.select(Subnet.cidr)):
-        if range_.overlaps(parse_range(other)):
-            raise Conflict(
-                f"The range {cidr} overlaps {other}, which another network uses.",
-                code="network.overlap",
-                hint="Choose a range that no network uses.",
-            )
+    """A network without a subnet: nothing on the host yet."""
     owner = project_id or w.ctx.project_id
     network = Network(
-        id=new_id(), project_id=owner, name=name, is_shared=shared, mtu=mtu, created_at=w.now, updated_at=w.now
+        id=new_id(),
+        project_id=owner,
+        name=name,
+        description=description,
+        is_shared=shared,
+        mtu=mtu,
+        created_at=w.now,
+        updated_at=w.now,
     )
     w.session.add(network)
     w.session.flush()
-    subnets.add(w, network, name=name, range_=range_, dns_servers=dns_servers)
-    w.announce("network", network.id, owner)
+    w.announce(TOPIC, network.id, owner)
     return get(w, network.id)
 
 
@@ -96,16 +89,45 @@ def ensure_first(w: Work, *, name: str, cidr: str, mtu: int, dns_servers: Sequen
     return create(w, name=name, cidr=cidr, mtu=mtu, dns_servers=dns_servers, project_id=project_id, shared=True).id
 
 
-def rename(w: Work, network_id: str, *, name: str | None = None, description: str | None = None) -> Network:
-    """Change what people call a network; only its owner or an administrator may."""
+def get_own(w: Work, network_id: str) -> Network:
+    """A network the caller may change: its own, or any for an administrator."""
     network = get(w, network_id)
     if not w.ctx.is_admin and network.project_id != w.ctx.project_id:
         raise NotFound("network", network_id)
+    return network
+
+
+def rename(w: Work, network_id: str, *, name: str | None = None, description: str | None = None) -> Network:
+    """Change what people call a network."""
+    network = get_own(w, network_id)
     network.name = network.name if name is None else name
     network.description = network.description if description is None else description
     network.updated_at, network.revision = w.now, network.revision + 1
-    w.announce("network", network.id, network.project_id)
+    w.announce(TOPIC, network.id, network.project_id)
     return network
+
+
+def begin_removal(w: Work, network_id: str) -> None:
+    """Let nothing new onto the network, so that it can be taken from the host; may be repeated. Raises
+    ``Conflict`` while it has ports."""
+    network = get_own(w, network_id)
+    ports = sa.exists().where(Port.network_id == network_id)
+    if not w.changed(sa.update(Network).where(Network.id == network_id, ~ports).values(status=DELETING)):
+        raise Conflict(
+            f"Unable to complete operation on network {network_id}. There are one or more ports still in use on "
+            "the network.",
+            code="network.in_use",
+        )
+    w.announce(TOPIC, network.id, network.project_id)
+
+
+def remove(w: Work, network_id: str) -> None:
+    """Delete a network and its subnets; an absent one is a success."""
+    own = sa.select(Subnet.id).where(Subnet.network_id == network_id).scalar_subquery()
+    w.changed(sa.delete(FixedIp).where(FixedIp.subnet_id.in_(own), FixedIp.port_id.is_(None)))
+    w.changed(sa.delete(Subnet).where(Subnet.network_id == network_id))
+    w.changed(sa.delete(Network).where(Network.id == network_id))
+    w.announce(TOPIC, network_id)
 
 
 def _as_spec(network: Network) -> NetworkSpec:
@@ -126,15 +148,19 @@ def _as_spec(network: Network) -> NetworkSpec:
 def spec(w: Work, network_id: str) -> NetworkSpec:
     """What the host is told of a network, whoever asks."""
     network = w.session.get(Network, network_id, options=[selectinload(Network.subnets)])
-    if network is None or not network.subnets:
+    if network is None or not _is_on_host(network):
         raise NotFound("network", network_id)
     return _as_spec(network)
+
+
+def _is_on_host(network: Network) -> bool:
+    return bool(network.subnets) and network.status == ACTIVE
 
 
 def specs(w: Work) -> list[NetworkSpec]:
     """All networks, as the host is told of them."""
     found = w.session.scalars(sa.select(Network).options(selectinload(Network.subnets)).order_by(Network.created_at))
-    return [_as_spec(network) for network in found if network.subnets]
+    return [_as_spec(network) for network in found if _is_on_host(network)]
 
 
 def choose(w: Work, requested: str | Sequence[NetworkRequest] | None) -> list[NetworkRequest]:
@@ -155,7 +181,9 @@ def choose(w: Work, requested: str | Sequence[NetworkRequest] | None) -> list[Ne
 
 
 def _only_one(w: Work, *, asked: bool) -> list[NetworkRequest]:
-    ids = w.session.scalars(sa.select(Network.id).where(_visible(w, own_only=True)).limit(2)).all()
+    usable = sa.exists().where(Subnet.network_id == Network.id)
+    query = sa.select(Network.id).where(_visible(w, own_only=True), Network.status == ACTIVE, usable)
+    ids = w.session.scalars(query.limit(2)).all()
     if len(ids) > 1:
         raise Conflict(
             "Multiple possible networks found, use a Network ID to be more specific.", code="network.ambiguous"

@@ -36,6 +36,7 @@ __all__ = [
     "set_host",
     "specs",
     "unbind",
+    "update",
 ]
 
 _ATTEMPTS = 20
@@ -83,6 +84,8 @@ def create_many(w: Work, wanted: Sequence[NewPort]) -> list[Port]:
 def _create_on(w: Work, network: Network, wanted: list[NewPort]) -> list[Port]:
     if not network.subnets:
         raise Invalid(f"Network {network.id} has no subnet to take addresses from.", field="network_id")
+    if network.status != networks.ACTIVE:
+        raise Conflict(f"Network {network.id} is being deleted.", code="network.in_removal")
     subnet = network.subnets[0]
     groups = _groups_of(w, wanted)
     for _ in range(_ATTEMPTS):
@@ -295,10 +298,39 @@ def unbind(w: Work, port_id: str) -> None:
     w.announce("port", port_id)
 
 
-def delete(w: Work, port_id: str) -> None:
-    """Delete a port of the caller and give its address back."""
-    get(w, port_id)
+def update(
+    w: Work,
+    port_id: str,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    dns_name: str | None = None,
+    groups: Sequence[str] | None = None,
+) -> Port:
+    """Change what people call a port, the name its address gets, or its security groups (names or ids)."""
+    port = get(w, port_id)
+    port.name = port.name if name is None else name
+    port.description = port.description if description is None else description
+    port.dns_name = port.dns_name if dns_name is None else dns_name
+    port.updated_at, port.revision = w.now, port.revision + 1
+    if groups is not None:
+        ids = security_groups.resolve(w, groups, port.project_id) if groups else []
+        w.changed(sa.delete(PortSecurityGroup).where(PortSecurityGroup.port_id == port_id))
+        w.session.add_all(PortSecurityGroup(port_id=port_id, group_id=group_id) for group_id in ids)
+    w.session.flush()
+    w.announce("port", port_id, port.project_id)
+    return _loaded(w, [port_id])[0]
+
+
+def delete(w: Work, port_id: str) -> Port:
+    """Delete a port of the caller and give its address back. Raises ``Conflict`` while a server has it."""
+    port = get(w, port_id)
+    if port.device_id:
+        raise Conflict(
+            f"Port {port_id} cannot be deleted directly: device {port.device_id} has it.", code="port.in_use",
+            hint="Delete the server, or detach the port from it.")  # fmt: skip
     _delete(w, [port_id])
+    return port
 
 
 def _delete(w: Work, ids: Sequence[str]) -> None:

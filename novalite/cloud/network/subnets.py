@@ -2,34 +2,100 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
 import sqlalchemy as sa
 
-from novalite.cloud.network.records import Network, Subnet
+from novalite.cloud.network.addresses import parse_range
+from novalite.cloud.network.records import FixedIp, Network, Subnet
+from novalite.db.records import new_id
 from novalite.db.work import Work
-from novalite.errors import NotFound
+from novalite.errors import Conflict, Invalid, NotFound
 
 
-def add(w: Work, network: Network, *, name: str, range_: IPv4Network, dns_servers: Sequence[str]) -> Subnet:
-    """A subnet over all of ``range_``: the first address is the gateway, guests get the rest."""
-    gateway = range_.network_address + 1
+@dataclass(frozen=True)
+class NewSubnet:
+    """A subnet to make. ``gateway_ip`` empty: the first address; ``pool`` empty: all others."""
+
+    cidr: str
+    gateway_ip: str = ""
+    pool: tuple[str, str] | None = None
+    name: str = ""
+    description: str = ""
+    enable_dhcp: bool = True
+    dns_servers: tuple[str, ...] = ()
+
+
+def create(w: Work, network: Network, new: NewSubnet) -> Subnet:
+    """The one subnet of a network. Raises ``Invalid`` for values that do not fit together and ``Conflict`` for a
+    range that overlaps another network's, since all share the machine's routes."""
+    range_ = parse_range(new.cidr)
+    if w.session.scalar(sa.select(Subnet.id).where(Subnet.network_id == network.id)):
+        raise Conflict(f"Network {network.id} has a subnet; a network has one.", code="subnet.exists")
+    for other in w.session.scalars(sa.select(Subnet.cidr)):
+        if range_.overlaps(parse_range(other)):
+            raise Conflict(f"The range {new.cidr} overlaps {other}, which another network uses.",
+                           code="network.overlap", hint="Choose a range that no network uses.")  # fmt: skip
+    gateway = _inside(range_, new.gateway_ip or str(range_.network_address + 1), "gateway_ip")
+    first, last = _pool(range_, new, gateway)
     subnet = Subnet(
+        id=new_id(),
         network_id=network.id,
         project_id=network.project_id,
-        name=name,
+        name=new.name,
+        description=new.description,
         cidr=str(range_),
-        gateway_ip=str(gateway),
-        pool_first=int(gateway) + 1,
-        pool_last=int(range_.broadcast_address) - 1,
-        dns_servers=list(dns_servers),
+        gateway_ip=str(IPv4Address(gateway)),
+        enable_dhcp=new.enable_dhcp,
+        pool_first=first,
+        pool_last=last,
+        dns_servers=list(new.dns_servers),
         created_at=w.now,
         updated_at=w.now,
     )
     w.session.add(subnet)
     w.session.flush()
+    w.session.add(FixedIp(subnet_id=subnet.id, address=gateway, ip_address=subnet.gateway_ip))
+    w.session.flush()
+    w.session.expire(network, ["subnets"])
+    w.announce("network", network.id, network.project_id)
     return subnet
+
+
+def _inside(range_: IPv4Network, ip_address: str, field: str) -> int:
+    try:
+        address = IPv4Address(ip_address)
+    except ValueError:
+        raise Invalid(f"'{ip_address}' is not a valid IP address.", field=field) from None
+    if address not in range_ or address in (range_.network_address, range_.broadcast_address):
+        raise Invalid(f"{ip_address} is not an address of a guest in {range_}.", field=field)
+    return int(address)
+
+
+def _pool(range_: IPv4Network, new: NewSubnet, gateway: int) -> tuple[int, int]:
+    first, last = int(range_.network_address) + 1, int(range_.broadcast_address) - 1
+    if new.pool is not None:
+        first, last = (_inside(range_, end, "allocation_pools") for end in new.pool)
+        if first > last or first <= gateway <= last:
+            raise Invalid("The allocation pool is empty or holds the gateway.", field="allocation_pools")
+    elif gateway == first:
+        first += 1
+    return first, last
+
+
+def remove(w: Work, subnet_id: str) -> None:
+    """Delete a subnet; an absent one is a success. Raises ``Conflict`` while ports have addresses of it."""
+    taken = sa.exists().where(FixedIp.subnet_id == subnet_id, FixedIp.port_id.is_not(None))
+    if w.session.scalar(sa.select(taken)):
+        raise Conflict(
+            f"Unable to complete operation on subnet {subnet_id}: One or more ports have an IP allocation from "
+            "this subnet.",
+            code="subnet.in_use",
+        )
+    w.changed(sa.delete(FixedIp).where(FixedIp.subnet_id == subnet_id))
+    w.changed(sa.delete(Subnet).where(Subnet.id == subnet_id))
+    w.announce("network", "")
 
 
 def query_visible(w: Work) -> sa.Select[Subnet]:
@@ -47,11 +113,17 @@ def get(w: Work, subnet_id: str) -> Subnet:
     return subnet
 
 
-def rename(w: Work, subnet_id: str, *, name: str | None = None, description: str | None = None) -> Subnet:
-    """Change what people call a subnet; only its owner or an administrator may."""
+def get_own(w: Work, subnet_id: str) -> Subnet:
+    """A subnet the caller may change: its own, or any for an administrator."""
     subnet = get(w, subnet_id)
     if not w.ctx.is_admin and subnet.project_id != w.ctx.project_id:
         raise NotFound("subnet", subnet_id)
+    return subnet
+
+
+def rename(w: Work, subnet_id: str, *, name: str | None = None, description: str | None = None) -> Subnet:
+    """Change what people call a subnet."""
+    subnet = get_own(w, subnet_id)
     subnet.name = subnet.name if name is None else name
     subnet.description = subnet.description if description is None else description
     subnet.updated_at, subnet.revision = w.now, subnet.revision + 1

@@ -100,8 +100,9 @@ def start(
     resource_id: str = "",
     project_id: str = "",
     deadline_seconds: float = 3600,
+    delay_seconds: float = 0,
 ) -> Task:
-    """Record a task in the caller's unit; its id reaches the queue after the commit."""
+    """Record a task in the caller's unit; its id reaches the queue after the commit, or after the delay."""
     task = Task(
         id=new_id(),
         kind=kind.kind,
@@ -207,7 +208,14 @@ def pause(w: Work, task: Task, *, event: str, until: datetime) -> bool:
         w.changed(
             sa.update(Task)
             .where(Task.id == task.id, Task.cancel_requested.is_(False) | Task.undoing.is_(True))
-            .values(state=State.WAITING, wait_event=event, run_after=until, memo=dict(task.memo), updated_at=w.now)
+            .values(
+                state=State.WAITING,
+                wait_event=event,
+                run_after=until,
+                memo=dict(task.memo),
+                attempts=0,
+                updated_at=w.now,
+            )
         )
     )
 

@@ -1,0 +1,119 @@
+"""Builds an appliance from settings: the only place that names concrete classes."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import cast
+
+from novalite.appliance import first_start
+from novalite.db import migrate
+from novalite.db.work import Database
+from novalite.drivers.compute.base import ComputeDriver
+from novalite.drivers.network.base import NetworkDriver
+from novalite.drivers.storage.files import FileImageStore
+from novalite.engine.flow import Parts
+from novalite.engine.links import Links, guarded
+from novalite.engine.scheduler.loader import load_filters, load_weighers
+from novalite.engine.scheduling import Scheduling
+from novalite.errors import Invalid
+from novalite.settings import Settings
+
+_GIB = 1024**3
+
+
+@dataclass(frozen=True)
+class Built:
+    """``hosts`` maps the name of each compute host to its availability zone."""
+
+    settings: Settings
+    database: Database
+    store: FileImageStore
+    links: Links
+    network: NetworkDriver
+    parts: Parts
+    hosts: dict[str, str]
+
+
+def build(settings: Settings) -> Built:
+    """Everything without threads: drivers, database, ports. Raises ``Invalid`` for settings that name what
+    does not exist."""
+    database = Database(settings.database_url, busy_timeout_seconds=settings.database.busy_timeout_seconds)
+    options = settings.images
+    store = FileImageStore(
+        settings.state_path / "images", max_size=options.max_size_gib * _GIB,
+        max_virtual_size=options.max_virtual_size_gib * _GIB, reserve=int(options.reserve_gib * _GIB),
+    )  # fmt: skip
+    appliance_id = first_start.appliance_id(settings.state_path)
+    links, names = Links(), {}
+    for name, driver in (*_local_drivers(settings, appliance_id), *_remote_drivers(settings)):
+        links.add(name, driver)
+        names[name] = settings.compute.availability_zone
+    network = cast(NetworkDriver, guarded(_network_driver(settings, appliance_id), "network driver"))
+    parts = Parts(
+        settings, database, links, network, store, Scheduling(),
+        load_filters(settings.scheduler.filters), load_weighers(),
+    )  # fmt: skip
+    return Built(settings, database, store, links, network, parts, names)
+
+
+def local_host_name(settings: Settings) -> str:
+    return settings.compute.host_name or socket.gethostname()
+
+
+def _local_drivers(settings: Settings, appliance_id: str) -> Iterator[tuple[str, ComputeDriver]]:
+    options, name = settings.compute, local_host_name(settings)
+    if options.driver == "fake":
+        from novalite.drivers.compute.fake import FakeDriver
+
+        names = [name] if options.fake_hosts == 1 else [f"{name}-{n + 1}" for n in range(options.fake_hosts)]
+        for each in names:
+            yield each, FakeDriver(
+                each, options.fake_vcpus, options.fake_memory_mib, options.fake_disk_gib,
+                state_dir=settings.state_path / "fake" / each,
+            )  # fmt: skip
+        return
+    from novalite.drivers.compute.libvirt.driver import LibvirtDriver
+
+    yield (
+        name,
+        LibvirtDriver(
+            uri=options.libvirt_uri, state_dir=settings.state_path, host=name, appliance_id=appliance_id,
+            virt_type=options.virt_type, cpu_model=options.cpu_model,
+        ),
+    )  # fmt: skip
+
+
+def _remote_drivers(settings: Settings) -> Iterator[tuple[str, ComputeDriver]]:
+    if not settings.compute.agents:
+        return
+    from novalite.drivers.compute.remote import RemoteDriver
+
+    secret = first_start.agent_secret(settings)
+    for item in settings.compute.agents:
+        name, found, url = item.partition("=")
+        if not found or not name or not url.startswith(("http://", "https://")):
+            raise Invalid(f"'{item}' is not NAME=URL.", field="compute.agents")
+        yield name, RemoteDriver(url, secret)
+
+
+def _network_driver(settings: Settings, appliance_id: str) -> NetworkDriver:
+    wanted = settings.network.driver
+    if wanted == "fake" or (wanted == "auto" and settings.compute.driver == "fake"):
+        from novalite.drivers.network.fake import FakeNetworkDriver
+
+        return FakeNetworkDriver()
+    from novalite.drivers.network.linux import LinuxNetworkDriver
+
+    return LinuxNetworkDriver(appliance_id)
+
+
+def prepare(settings: Settings) -> Built:
+    """Schema, credentials and defaults, then everything that acts on them. Repeatable."""
+    migrate.upgrade(settings.database_url)
+    built = build(settings)
+    first_start.ensure_admin(built.database, settings)
+    first_start.ensure_defaults(built.database, settings, built.hosts)
+    first_start.ensure_network(built.database, settings, built.network)
+    return built

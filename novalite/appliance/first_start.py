@@ -1,0 +1,108 @@
+"""What must stand before anybody can ask for anything: schema, admin, flavors, the first network, hosts. Repeatable."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+
+from novalite.cloud.compute import flavors
+from novalite.cloud.hosts import hosts
+from novalite.cloud.identity import bootstrap, credentials, quotas
+from novalite.cloud.identity.records import Project
+from novalite.cloud.image import images
+from novalite.cloud.network import networks
+from novalite.context import internal
+from novalite.db.work import Database
+from novalite.drivers.network.base import NetworkDriver
+from novalite.drivers.storage.base import ImageStore
+from novalite.settings import Settings
+
+
+def _written_once(path: Path, text: str) -> str:
+    """The content of a file that is made with ``text`` if it is not there, for its owner only."""
+    if not path.exists():
+        draft = path.with_suffix(".new")
+        draft.touch(mode=0o600)
+        draft.write_text(text)
+        draft.replace(path)
+    return path.read_text().strip()
+
+
+def appliance_id(state_path: Path) -> str:
+    """The UUID that marks everything this appliance makes on a machine."""
+    return str(UUID(_written_once(state_path / "appliance-id", f"{uuid4()}\n")))
+
+
+def agent_secret(settings: Settings) -> str:
+    """The secret shared with agents, made at first start."""
+    path = Path(settings.compute.agent_secret_file or settings.state_path / "agent-secret")
+    return _written_once(path, secrets.token_urlsafe(32) + "\n")
+
+
+def ensure_admin(database: Database, settings: Settings) -> None:
+    """The first administrator, whose password is random and stands in two files. The files are written
+    before the record: a process killed in between starts over with new ones."""
+    state_path = settings.state_path
+    with database.read(internal()) as w:
+        exists = bootstrap.has_admin(w)
+    if exists:
+        credentials.point_files_to(state_path, settings.public_url)
+        return
+    for name in (credentials.OPENRC, credentials.CLOUDS):
+        (state_path / name).unlink(missing_ok=True)
+    password = credentials.new_password()
+    credentials.write_files(state_path, settings.public_url, password, settings.identity.region)
+    with database.write(internal()) as w:
+        bootstrap.first_admin(w, password)
+
+
+def ensure_defaults(database: Database, settings: Settings, names: dict[str, str]) -> None:
+    """Quota defaults, flavors, and a record for each host (``names`` maps it to its zone)."""
+    options = settings.scheduler
+    ratios = hosts.Ratios(
+        options.cpu_allocation_ratio, options.ram_allocation_ratio, options.disk_allocation_ratio,
+        options.reserved_memory_mib, options.reserved_disk_gib,
+    )  # fmt: skip
+    with database.write(internal()) as w:
+        quotas.configure(w, settings.quota)
+        flavors.ensure_defaults(w)
+        for name, zone in names.items():
+            hosts.register(w, name, zone=zone, ratios=ratios)
+        hosts.recount(w)
+
+
+def ensure_network(database: Database, settings: Settings, driver: NetworkDriver) -> None:
+    """The first network, in a range the machine does not use."""
+    with database.read(internal()) as w:
+        if networks.specs(w):
+            return
+    wanted = settings.network.cidr
+    cidr = networks.free_range(driver.used_ranges()) if wanted == "auto" else wanted
+    with database.write(internal()) as w:
+        admin = w.session.scalar(sa.select(Project.id).where(Project.name == bootstrap.ADMIN))
+        networks.ensure_first(
+            w, name=settings.network.name, cidr=cidr, mtu=settings.network.mtu,
+            dns_servers=settings.network.dns_servers or _machine_dns(), project_id=admin or "",
+        )  # fmt: skip
+
+
+def _machine_dns() -> tuple[str, ...]:
+    """The machine's own name servers that guests can reach too."""
+    try:
+        lines = Path("/etc/resolv.conf").read_text().splitlines()
+    except OSError:
+        return ()
+    found = [line.split()[1] for line in lines if line.startswith("nameserver ") and len(line.split()) > 1]
+    return tuple(address for address in found if not address.startswith("127.") and ":" not in address)
+
+
+def mend_images(database: Database, store: ImageStore) -> None:
+    """Uploads cut off by the end of the last process: back to queued, their bytes away."""
+    with database.write(internal()) as w:
+        cut_off = images.abandoned(w)
+        orphans = images.without_record(w, store.ids())
+    for image_id in {*cut_off, *orphans}:
+        store.delete(image_id)

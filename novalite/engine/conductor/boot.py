@@ -1,0 +1,78 @@
+"""The flow that boots a server: place, wire, image, spawn, finish."""
+
+from __future__ import annotations
+
+from novalite.cloud.compute import progress, states
+from novalite.cloud.compute.tasks import Boot
+from novalite.engine.conductor import guests, placement
+from novalite.engine.flow import Flow, Run, Step
+from novalite.errors import NovaLiteError
+
+
+def _show(run: Run, task_state: str) -> None:
+    with run.parts.database.write(run.ctx) as w:
+        progress.doing(w, run.server_id, task_state)
+
+
+def _place(run: Run) -> None:
+    run.parts.scheduling.do(lambda: placement.place(run))
+
+
+def _wire(run: Run) -> None:
+    guests.wire(run)
+
+
+def _image(run: Run) -> None:
+    _show(run, states.BLOCK_DEVICE_MAPPING)
+    made = guests.plan(run)
+    guests.bring_image(run, made)
+
+
+def _spawn(run: Run) -> None:
+    _show(run, states.SPAWNING)
+    made = guests.plan(run, admin_pass=str(run.args.get("admin_pass", "")))
+    run.parts.links.driver(made.host).ensure_guest(made.spec)
+
+
+def _unspawn(run: Run) -> None:
+    guests.remove(run, patient=True)
+
+
+def _finish(run: Run) -> None:
+    with run.parts.database.write(run.ctx) as w:
+        progress.settle(w, run.server_id, vm_state=states.ACTIVE, power_state=states.RUNNING, launched=True)
+
+
+def _failed(run: Run, error: Exception) -> None:
+    with run.parts.database.write(run.ctx) as w:
+        message = error.message if isinstance(error, NovaLiteError) else str(error)
+        hint = error.hint if isinstance(error, NovaLiteError) else ""
+        progress.failed(w, run.server_id, progress.fault(500, f"{message} {hint}".strip(), w.now))
+
+
+def _another_host(run: Run, error: Exception) -> str | None:
+    """Undo back to ``place`` and leave this host out, a bounded number of times."""
+    excluded = dict(run.memo.get("excluded", {}))
+    if not guests.is_about_one_host(error) or len(excluded) + 1 >= run.parts.settings.scheduler.max_attempts + 1:
+        return None
+    with run.parts.database.read(run.ctx) as w:
+        server = progress.find(w, run.server_id)
+        host = server.host if server else None
+    if not host:
+        return None
+    run.memo["excluded"] = excluded | {host: str(error)[:500]}
+    return "place"
+
+
+BOOT = Flow(
+    kind=Boot.kind,
+    steps=(
+        Step("place", _place, placement.unplace),
+        Step("wire", _wire, guests.unwire),
+        Step("image", _image),
+        Step("spawn", _spawn, _unspawn),
+        Step("finish", _finish),
+    ),
+    failed=_failed,
+    reroute=_another_host,
+)

@@ -1,0 +1,42 @@
+"""The flow that deletes a server: close its consoles, remove the guest, unwire it, forget it."""
+
+from __future__ import annotations
+
+from novalite.cloud.compute import consoles, progress
+from novalite.cloud.compute.tasks import Delete
+from novalite.engine.conductor import guests
+from novalite.engine.flow import Flow, Run, Step
+from novalite.errors import NovaLiteError
+
+
+def _close(run: Run) -> None:
+    with run.parts.database.write(run.ctx) as w:
+        consoles.revoke_server(w, run.server_id)
+
+
+def _remove(run: Run) -> None:
+    guests.remove(run, patient=True)
+
+
+def _finish(run: Run) -> None:
+    with run.parts.database.write(run.ctx) as w:
+        progress.gone(w, run.server_id)
+
+
+def _failed(run: Run, error: Exception) -> None:
+    message = error.message if isinstance(error, NovaLiteError) else str(error)
+    with run.parts.database.write(run.ctx) as w:
+        what = progress.fault(500, f"Deleting failed: {message} Delete the server again to repeat it.", w.now)
+        progress.deletion_failed(w, run.server_id, what)
+
+
+DELETE = Flow(
+    kind=Delete.kind,
+    steps=(
+        Step("close", _close),
+        Step("remove", _remove),
+        Step("unwire", guests.unwire),
+        Step("finish", _finish),
+    ),
+    failed=_failed,
+)

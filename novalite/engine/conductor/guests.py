@@ -1,0 +1,172 @@
+"""From records to what a host is told: the guest's definition, its wiring, its removal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from novalite import logs
+from novalite.cloud.compute import guest_data, progress
+from novalite.cloud.compute.facts import guest_facts
+from novalite.cloud.compute.servers import Server
+from novalite.cloud.network import networks, ports
+from novalite.db.work import Work
+from novalite.drivers.compute.base import ConfigDrive, DiskSpec, GuestSpec, ImageSpec, NicSpec
+from novalite.drivers.network.base import NetworkSpec, PortSpec, bridge_name, tap_name
+from novalite.engine.flow import Run
+from novalite.errors import DriverError, Failed, HostUnreachable
+
+_log = logs.get("conductor")
+
+_BUS_DEVICE = {"virtio": "vda", "scsi": "sda", "sata": "sda", "ide": "hda"}
+
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """An image in the store of this machine."""
+
+    path: Path
+
+    def chunks(self) -> Iterator[bytes]:
+        with self.path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                yield chunk
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a server needs on its host."""
+
+    host: str
+    spec: GuestSpec
+    image: ImageSpec
+    networks: tuple[NetworkSpec, ...]
+    ports: tuple[PortSpec, ...]
+
+
+def plan(run: Run, *, admin_pass: str = "") -> Plan:
+    """Read everything at once. Raises ``Failed`` when the server is gone or has no host."""
+    with run.parts.database.read(run.ctx) as w:
+        server = progress.find(w, run.server_id)
+        if server is None or not server.host:
+            raise Failed("The server is no longer there to be built.", code="server.gone")
+        views = ports.of_device(w, server.id)
+        specs = {view.network_id: networks.spec(w, view.network_id) for view in views}
+        wired = tuple(
+            PortSpec(view.port_id, view.network_id, view.mac_address, view.ip_address, server.hostname)
+            for view in views
+        )
+        drive = _config_drive(w, server, admin_pass)
+        image = ImageSpec(server.image["id"], server.image["disk_format"], server.image["size"] or 0,
+                          server.image["sha512"] or "")  # fmt: skip
+        nics = tuple(
+            NicSpec(
+                port_id=view.port_id,
+                mac_address=view.mac_address,
+                bridge=bridge_name(view.network_id),
+                tap=tap_name(view.port_id),
+                mtu=specs[view.network_id].mtu,
+                model=str(server.image["properties"].get("hw_vif_model", "virtio")),
+            )
+            for view in views
+        )
+        return Plan(server.host, _guest_spec(server, image, nics, drive), image, tuple(specs.values()), wired)
+
+
+def _config_drive(w: Work, server: Server, admin_pass: str) -> ConfigDrive | None:
+    if not server.config_drive:
+        return None
+    data = guest_data.guest_data(guest_facts(w, server, admin_pass=admin_pass))
+    return ConfigDrive(guest_data.config_drive_files(data))
+
+
+def _guest_spec(server: Server, image: ImageSpec, nics: tuple[NicSpec, ...], drive: ConfigDrive | None) -> GuestSpec:
+    properties = {str(k): str(v) for k, v in server.image["properties"].items()}
+    properties |= {str(k): str(v) for k, v in server.flavor["extra_specs"].items()}
+    bus = properties.get("hw_disk_bus", "virtio")
+    root = DiskSpec("root", _BUS_DEVICE.get(bus, "vda"), server.flavor["disk"], image, bus, boot_index=0)
+    return GuestSpec(
+        id=server.id,
+        name=server.name,
+        project_id=server.project_id,
+        vcpus=server.vcpus,
+        memory_mib=server.memory_mib,
+        disks=(root, *_extra_disks(server.flavor)),
+        nics=nics,
+        config_drive=drive,
+        firmware="uefi" if properties.get("hw_firmware_type") == "uefi" else "bios",
+        machine=properties.get("hw_machine_type", ""),
+        on_crash=_on_crash(server),
+        properties=properties,
+    )
+
+
+def _extra_disks(flavor: dict[str, Any]) -> tuple[DiskSpec, ...]:
+    disks = []
+    if flavor["ephemeral"]:
+        disks.append(DiskSpec("ephemeral0", "vdb", flavor["ephemeral"], serial="ephemeral0"))
+    if flavor["swap"]:
+        gib = -(-flavor["swap"] // 1024)
+        disks.append(DiskSpec("swap", "vdc" if disks else "vdb", gib, serial="swap"))
+    return tuple(disks)
+
+
+def _on_crash(server: Server) -> str:
+    """``novalite:on_crash`` of the flavor, or ``on_crash`` of the server's metadata, which wins."""
+    wish = server.metadata_items.get("on_crash") or server.flavor["extra_specs"].get("novalite:on_crash", "")
+    return "restart" if wish == "restart" else "destroy"
+
+
+def wire(run: Run) -> None:
+    """Networks and ports of the server, made or mended."""
+    made = plan(run)
+    for network in made.networks:
+        run.parts.network.ensure_network(network)
+    for port in made.ports:
+        run.parts.network.ensure_port(port)
+
+
+def bring_image(run: Run, made: Plan) -> None:
+    """The server's image in its host's cache. A host that has it needs no file here."""
+    path = run.parts.images.path(made.image.id)
+    if path is None:
+        raise Failed(
+            f"The data of image {made.image.id} are missing.", code="image.missing", hint="Upload the image again."
+        )
+    run.parts.links.driver(made.host).ensure_image(made.image, FileSource(path))
+
+
+def unwire(run: Run) -> None:
+    """Forget the server's ports on the machine; the records stay with the server."""
+    with run.parts.database.read(run.ctx) as w:
+        views = ports.of_device(w, run.server_id)
+    for view in views:
+        run.parts.network.remove_port(view.network_id, view.port_id)
+
+
+def remove(run: Run, *, patient: bool) -> None:
+    """Take the guest away from its host. A host that cannot be reached is left to reconciliation, which
+    removes guests nobody owns as soon as it is back; ``patient`` gives it a chance to return first."""
+    with run.parts.database.read(run.ctx) as w:
+        server = progress.find(w, run.server_id)
+        host = server.host if server else None
+    if not host:
+        return
+    try:
+        run.parts.links.driver(host).delete_guest(run.server_id)
+    except HostUnreachable:
+        tries = int(run.memo.get("_unreachable", 0)) + 1
+        run.memo["_unreachable"] = tries
+        if patient and tries < 4:
+            raise
+        _log.warning("host unreachable, its guest will be removed when it is back", host=host)
+
+
+def is_about_one_host(error: Exception) -> bool:
+    """Whether another host might do better."""
+    return isinstance(error, HostUnreachable) or (isinstance(error, DriverError) and error.code != "image.corrupt")

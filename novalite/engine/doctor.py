@@ -1,0 +1,221 @@
+"""Compares database, hypervisors, network and disks, and says in words what does not agree. Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from novalite.cloud.compute import progress, states
+from novalite.cloud.compute.servers import Server
+from novalite.cloud.hosts import hosts
+from novalite.cloud.image import images
+from novalite.cloud.network import networks, ports
+from novalite.cloud.tasks import tasks
+from novalite.context import internal
+from novalite.db.work import Work
+from novalite.drivers.compute.base import GuestArtifacts, Power
+from novalite.drivers.network.base import tap_name
+from novalite.drivers.storage.base import ImageStore
+from novalite.engine.flow import Parts
+from novalite.errors import NovaLiteError
+
+
+@dataclass(frozen=True)
+class Finding:
+    """``severity`` is error or warning; ``what`` happened, ``why`` it is wrong, ``fix`` it so."""
+
+    severity: str
+    kind: str
+    id: str
+    what: str
+    why: str
+    fix: str
+
+
+@dataclass(frozen=True)
+class Examination:
+    """``checked`` counts what was looked at, by kind."""
+
+    findings: tuple[Finding, ...]
+    checked: dict[str, int]
+
+
+def examine(parts: Parts, store: ImageStore) -> Examination:
+    """Everything once. Servers with a task under way are left out: they are allowed to be in between."""
+    findings: list[Finding] = []
+    with parts.database.read(internal()) as w:
+        all_hosts = hosts.everyone(w)
+        servers = {host.name: progress.on_host(w, host.name) for host in all_hosts}
+        busy = tasks.live_resources(w)
+        held = {allocation.server_id: allocation for allocation in hosts.allocations(w)}
+        wanted_ports = {(port.network_id, port.id) for spec in networks.specs(w) for port in ports.specs(w, spec.id)}
+        port_owners = _tap_owners(w, servers)
+        image_ids = images.active_ids(w)
+        network_names = {spec.id: spec.name for spec in networks.specs(w)}
+    findings += _allocations(all_hosts, servers, held, busy)
+    guests = 0
+    for host in all_hosts:
+        try:
+            found = parts.links.driver(host.name).artifacts()
+        except NovaLiteError as error:
+            findings.append(
+                Finding(
+                    "error",
+                    "host",
+                    host.name,
+                    f"Host {host.name} does not answer.",
+                    str(error),
+                    "Start libvirtd or the host's agent.",
+                )
+            )
+            continue
+        guests += len(found)
+        findings += _guests(host.name, servers[host.name], found, busy, port_owners)
+    findings += _networks(parts, network_names, wanted_ports)
+    findings += _images(store, image_ids)
+    checked = {
+        "hosts": len(all_hosts),
+        "servers": sum(map(len, servers.values())),
+        "guests": guests,
+        "allocations": len(held),
+        "ports": len(wanted_ports),
+        "images": len(image_ids),
+    }
+    return Examination(tuple(findings), checked)
+
+
+def _tap_owners(w: Work, servers: dict[str, list[Server]]) -> dict[str, set[str]]:
+    ids = [server.id for each in servers.values() for server in each]
+    return {id: {tap_name(view.port_id) for view in views} for id, views in ports.of_devices(w, ids).items()}
+
+
+def _allocations(
+    all_hosts: list[hosts.Host], servers: dict[str, list[Server]], held: dict[str, hosts.Allocation], busy: set[str]
+) -> Iterator[Finding]:
+    placed = {server.id: server for each in servers.values() for server in each}
+    for server_id, allocation in held.items():
+        if server_id not in placed and server_id not in busy:
+            yield Finding(
+                "error",
+                "allocation",
+                server_id,
+                f"Room is held for server {server_id}, which is on no host.",
+                f"{allocation.vcpus} vCPUs and {allocation.memory_mib} MiB cannot be used by others.",
+                "Restart NovaLite: claims are counted again at start.",
+            )
+    for server_id in placed.keys() - held.keys() - busy:
+        yield Finding(
+            "error",
+            "allocation",
+            server_id,
+            f"Server {server_id} holds no room on its host.",
+            "The host may be overcommitted.",
+            "Delete the server, or restart NovaLite.",
+        )
+    for host in all_hosts:
+        mine = [a for a in held.values() if a.host_id == host.id]
+        sums = (sum(a.vcpus for a in mine), sum(a.memory_mib for a in mine), sum(a.disk_gib for a in mine), len(mine))
+        if sums != (host.vcpus_used, host.memory_mib_used, host.disk_gib_used, host.server_count):
+            yield Finding(
+                "error",
+                "host",
+                host.name,
+                f"The use of host {host.name} is counted wrongly.",
+                f"Its claims add up to {sums} (vCPUs, MiB, GiB, servers).",
+                "Restart NovaLite: claims are counted again at start.",
+            )
+
+
+_RUNS = {states.ACTIVE: Power.RUNNING, states.PAUSED: Power.PAUSED, states.SUSPENDED: Power.SUSPENDED}
+
+
+def _guests(
+    host: str, servers: list[Server], found: tuple[GuestArtifacts, ...], busy: set[str], taps: dict[str, set[str]]
+) -> Iterator[Finding]:
+    known = {server.id: server for server in servers}
+    there = {artifact.id: artifact for artifact in found}
+    for artifact in found:
+        if artifact.id in known or artifact.id in busy:
+            continue
+        left = [f"definition ({artifact.power})"] * artifact.defined + list(artifact.files) + list(artifact.taps)
+        yield Finding(
+            "error",
+            "guest",
+            artifact.id,
+            f"Host {host} has leftovers of {artifact.id}, which is no server there.",
+            "Left: " + ", ".join(left),
+            "They are removed by the next reconciliation, within a minute.",
+        )
+    for server in servers:
+        if server.id in busy or server.launched_at is None:
+            continue
+        artifact_or_none = there.get(server.id)
+        wanted = _RUNS.get(server.vm_state)
+        power = artifact_or_none.power if artifact_or_none else Power.ABSENT
+        if wanted is not None and power != wanted:
+            yield Finding(
+                "error",
+                "server",
+                server.id,
+                f"Server {server.name} is {server.status}, its guest is {power}.",
+                "Record and hypervisor disagree.",
+                "It is corrected by the next reconciliation.",
+            )
+        if artifact_or_none is not None:
+            foreign = set(artifact_or_none.taps) - taps.get(server.id, set())
+            if foreign:
+                yield Finding(
+                    "warning",
+                    "tap",
+                    server.id,
+                    f"Server {server.name} has taps of no port of its own.",
+                    ", ".join(sorted(foreign)),
+                    "Hard reboot the server.",
+                )
+
+
+def _networks(parts: Parts, names: dict[str, str], wanted: set[tuple[str, str]]) -> Iterator[Finding]:
+    report = parts.network.check()
+    for problem in report.problems:
+        yield Finding("warning", "network", "", problem, "Found on the machine's network.", "See docs/networking.md.")
+    for network_id in names.keys() - set(report.dhcp_running):
+        yield Finding(
+            "error",
+            "network",
+            network_id,
+            f"Network {names[network_id]} has no DHCP server.",
+            "Guests there get no address.",
+            "It is started again within seconds; look at the log.",
+        )
+    have = set(report.ports)
+    for network_id, port_id in sorted(have - wanted):
+        yield Finding(
+            "error",
+            "port",
+            port_id,
+            f"DHCP knows port {port_id}, which is no port of network {network_id}.",
+            "A lease is left over.",
+            "Restart NovaLite.",
+        )
+
+
+def _images(store: ImageStore, recorded: set[str]) -> Iterator[Finding]:
+    stored = set(store.ids())
+    for image_id in sorted(stored - recorded):
+        yield Finding(
+            "warning",
+            "image",
+            image_id,
+            f"The store holds data of image {image_id}, which does not exist.",
+            "It takes room for nothing.",
+            "Restart NovaLite.",
+        )
+    for image_id in sorted(recorded - stored):
+        yield Finding(
+            "error",
+            "image",
+            image_id,
+            f"The data of image {image_id} are missing.",
+            "Servers cannot be made from it.",
+            "Upload it again or delete it.",
+        )

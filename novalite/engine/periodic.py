@@ -1,0 +1,105 @@
+"""What happens by the clock: APScheduler's jobs, each short, each repeatable, each visible in the status."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from novalite import clock, logs
+from novalite.cloud.compute import consoles
+from novalite.cloud.tasks import tasks
+from novalite.context import internal
+from novalite.engine import heartbeat, reconcile
+from novalite.engine.flow import Parts
+from novalite.engine.queue.base import Queue
+
+_log = logs.get("periodic")
+
+
+@dataclass(frozen=True)
+class Job:
+    """``run`` every ``seconds``."""
+
+    name: str
+    seconds: float
+    run: Callable[[], object]
+
+
+class Periodic:
+    """Runs jobs, and puts task ids on the queue at given times."""
+
+    def __init__(self, parts: Parts, queue: Queue) -> None:
+        self._parts, self._queue = parts, queue
+        self._scheduler = BackgroundScheduler(
+            executors={"default": ThreadPoolExecutor(3), "alarms": ThreadPoolExecutor(1)},
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+            timezone="UTC",
+        )
+        self.last_errors: dict[str, str] = {}
+
+    def alarm(self, when: datetime, task_id: str) -> None:
+        """Put ``task_id`` on the queue at ``when``."""
+        self._scheduler.add_job(self._queue.put, "date", run_date=when, args=[task_id], executor="alarms")
+
+    def add(self, job: Job) -> None:
+        self._scheduler.add_job(
+            self._safely, "interval", seconds=job.seconds, args=[job], id=job.name,
+            next_run_time=clock.now() + timedelta(seconds=job.seconds),
+        )  # fmt: skip
+
+    def _safely(self, job: Job) -> None:
+        try:
+            job.run()
+            self.last_errors.pop(job.name, None)
+        except Exception as error:  # noqa: BLE001  a job that fails is told, and runs again at its time
+            self.last_errors[job.name] = f"{type(error).__name__}: {error}"
+            _log.error("job failed", job=job.name, exc_info=error)
+
+    def loop(self, stop: threading.Event) -> None:
+        """Start the scheduler and stay until asked to stop."""
+        if not self._scheduler.running:
+            self._scheduler.start()
+        stop.wait()
+        self._scheduler.shutdown(wait=False)
+
+    def backlog(self) -> int:
+        """Alarms that are set."""
+        jobs: list[Any] = self._scheduler.get_jobs()
+        return sum(job.id not in self.last_errors and job.executor == "alarms" for job in jobs)
+
+
+def jobs(parts: Parts, queue: Queue) -> list[Job]:
+    """The jobs of every appliance."""
+    database, links, settings = parts.database, parts.links, parts.settings
+
+    def sweep() -> None:
+        with database.read(internal()) as w:
+            due = tasks.due(w)
+        for task_id in due:
+            queue.put(task_id)
+
+    def expire() -> None:
+        with database.write(internal()) as w:
+            late = tasks.expire(w)
+        if late:
+            _log.warning("tasks past their deadline", number=late)
+
+    def prune() -> None:
+        with database.write(internal()) as w:
+            tasks.prune(w, older_than=w.now - timedelta(days=settings.tasks.keep_days))
+            consoles.prune(w)
+
+    return [
+        Job("reports", 10, lambda: heartbeat.beat_all(database, links)),
+        Job("sweep", settings.tasks.sweep_seconds, sweep),
+        Job("deadlines", 15, expire),
+        Job("reconcile", 60, lambda: reconcile.every_host(database, links)),
+        Job("unowned", 30, lambda: reconcile.end_unowned_states(database, older_than_seconds=60)),
+        Job("prune", 3600, prune),
+    ]
