@@ -1,7 +1,4 @@
-"""Bootable disks with 512 bytes on them: enough of an operating system to test a hypervisor with.
-
-Each prints its text to the first serial port and then does one thing.
-"""
+"""A bootable disk with 512 bytes on it: enough of an operating system to test a hypervisor with."""
 
 from __future__ import annotations
 
@@ -30,38 +27,43 @@ _PRINT = bytes.fromhex(
     "ee"  # out dx,al
     "ebe9"
 )  # jmp next
-_IDLE = bytes.fromhex("fbf4ebfd")  # sti; hlt; jmp back
-_ECHO = bytes.fromhex(
+_OBEY = bytes.fromhex(
+    "fb"  # idle: sti
+    "f4"  # hlt, until the timer ticks (18 times a second)
     "bafd03"  # again: mov dx,3fdh
     "ec"  # in al,dx
     "a801"  # test al,1
-    "74f8"  # jz again
+    "74f6"  # jz idle
     "baf803"  # mov dx,3f8h
     "ec"  # in al,dx
+    "3c6f"  # cmp al,'o'
+    "7407"  # je off
+    "3c70"  # cmp al,'p'
+    "740e"  # je panic
     "ee"  # out dx,al
-    "ebf1"
-)  # jmp again
-# PIIX4 and ICH9 power management: SLP_EN with type 0 is S5. SeaBIOS puts the registers at 0x600.
-_POWER_OFF = bytes.fromhex("ba0406b80020effbf4ebfd")
+    "ebe9"  # jmp again
+    "ba0406"  # off: mov dx,604h (the control register of ACPI power management)
+    "b80020"  # mov ax,2000h (sleep now, type 0: soft off)
+    "ef"  # out dx,ax
+    "fbf4ebfd"  # sti; hlt; jmp back
+    "ba0505"  # panic: mov dx,505h (pvpanic)
+    "b001"  # mov al,1
+    "ee"  # out dx,al
+    "fbf4ebfd"  # sti; hlt; jmp back
+)
 _DISK_BYTES = 1 << 20  # the BIOS does not boot from disks that are much smaller
 _TEXT_AT = 0x7C00 + 0x80
 
 
-def boot_sector(then: bytes, text: bytes) -> bytes:
-    code = _PRINT[:5] + _TEXT_AT.to_bytes(2, "little") + _PRINT[7:] + then
-    return (code.ljust(0x80, b"\0") + text + b"\0").ljust(510, b"\0") + b"\x55\xaa" + bytes(_DISK_BYTES - 512)
+GREETING = b"guest is up\r\n"
+POWER_OFF, PANIC = b"o", b"p"
 
 
-def idle(text: bytes = b"hello from the guest\r\n") -> bytes:
-    return boot_sector(_IDLE, text)
-
-
-def echo(text: bytes = b"type something\r\n") -> bytes:
-    return boot_sector(_ECHO, text)
-
-
-def power_off(text: bytes = b"good bye\r\n") -> bytes:
-    return boot_sector(_POWER_OFF, text)
+def obedient(text: bytes = GREETING) -> bytes:
+    """Prints ``text``, then echoes what is typed, but 'o' powers it off and 'p' makes it panic."""
+    code = _PRINT[:5] + _TEXT_AT.to_bytes(2, "little") + _PRINT[7:] + _OBEY
+    sector = (code.ljust(0x80, b"\0") + text + b"\0").ljust(510, b"\0") + b"\x55\xaa"
+    return sector + bytes(_DISK_BYTES - len(sector))
 
 
 @dataclass(frozen=True)
