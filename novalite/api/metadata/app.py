@@ -9,13 +9,12 @@ from functools import partial
 from typing import Any
 
 from novalite import logs
-from novalite.api.kit.parts import Units
 from novalite.api.metadata.files import Directory, File, Missing, Node, find
 from novalite.cloud.compute import guest_data
 from novalite.cloud.compute.guest_data import GuestFacts
 from novalite.cloud.network import ports
 from novalite.context import internal
-from novalite.db.work import Work
+from novalite.db.work import Database, Work
 from novalite.errors import NovaLiteError
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -43,7 +42,7 @@ class _Answer(Exception):
         self.status = status
 
 
-def metadata_app(database: Units, network_id: str, guests: Guests) -> Wsgi:
+def metadata_app(database: Database, network_id: str, guests: Guests) -> Wsgi:
     """The service of one network as a WSGI application."""
 
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -62,7 +61,7 @@ def metadata_app(database: Units, network_id: str, guests: Guests) -> Wsgi:
     return app
 
 
-def _serve(database: Units, network_id: str, guests: Guests, environ: dict[str, Any]) -> bytes:
+def _serve(database: Database, network_id: str, guests: Guests, environ: dict[str, Any]) -> bytes:
     method, address = environ["REQUEST_METHOD"], str(environ.get("REMOTE_ADDR", ""))
     parts = [part for part in str(environ.get("PATH_INFO", "")).split("/") if part]
     is_password = len(parts) == 3 and parts[0] == "openstack" and parts[2] == "password"
@@ -87,7 +86,9 @@ def _device(w: Work, network_id: str, address: str) -> str:
     return device_id
 
 
-def _password(database: Units, network_id: str, guests: Guests, address: str, posted: dict[str, Any] | None) -> bytes:
+def _password(
+    database: Database, network_id: str, guests: Guests, address: str, posted: dict[str, Any] | None
+) -> bytes:
     if posted is None:
         with database.read(internal()) as w:
             return guests.password(w, _device(w, network_id, address)).encode()

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import selectinload
 
+from novalite.cloud.network import subnets
 from novalite.cloud.network.addresses import free_range, number_in
 from novalite.cloud.network.records import FixedIp, Network, Port, Subnet
 from novalite.db.records import new_id
@@ -86,7 +87,9 @@ def ensure_first(w: Work, *, name: str, cidr: str, mtu: int, dns_servers: Sequen
     oldest = w.session.scalar(sa.select(Network.id).order_by(Network.created_at, Network.id).limit(1))
     if oldest is not None:
         return oldest
-    return create(w, name=name, cidr=cidr, mtu=mtu, dns_servers=dns_servers, project_id=project_id, shared=True).id
+    network = create(w, name=name, mtu=mtu, project_id=project_id, shared=True)
+    subnets.create(w, network, subnets.NewSubnet(cidr=cidr, name=name, dns_servers=tuple(dns_servers)))
+    return network.id
 
 
 def get_own(w: Work, network_id: str) -> Network:
