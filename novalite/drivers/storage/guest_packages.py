@@ -56,7 +56,7 @@ def kernel_names() -> list[str]:
         raise Unsupported(
             f"The guest image cannot be built on {system}.",
             code="guest_image.unsupported",
-            hint="'novalite image fetch cirros' brings a small image instead.",
+            hint="'novalite image fetch NAME' brings a distribution's image instead.",
         )
     image = _dependency(meta, "linux-image-")
     modules = [name for name in _depends(image) if name.startswith("linux-modules-")]
