@@ -12,6 +12,7 @@ import click
 from novalite.cli.commands import Branch
 from novalite.cli.server_view import COLUMNS, ImageNames, addresses, facts
 from novalite.cli.session import Session, pass_session
+from novalite.errors import NovaLiteError
 
 _WAIT_SECONDS = 900.0
 
@@ -95,13 +96,16 @@ def create(session: Session, /, name: str, count: int, wait: bool, timeout: floa
         made = client.collection("compute", "/servers/detail", "servers", reservation_id=answer["reservation_id"])
     else:
         made = [client.get("compute", f"/servers/{answer['server']['id']}")["server"]]
+    failures: list[NovaLiteError] = []
     if wait:
         with waits.progress(quiet=session.json) as tell:
-            made = [waits.for_status(client, each, "ACTIVE", seconds=timeout, show=tell) for each in made]
+            made, failures = waits.for_all(client, made, "ACTIVE", seconds=timeout, show=tell)
+    if count > 1:
+        session.show_list(made, COLUMNS)
+    if failures:
+        raise failures[0]
     if count == 1:
         session.show_one(made[0], facts(made[0], ImageNames(session)))
-    else:
-        session.show_list(made, COLUMNS)
 
 
 def _body(session: Session, wishes: Mapping[str, Any]) -> dict[str, Any]:
@@ -173,13 +177,16 @@ def act(
     found = [find.server(client, reference) for reference in references]
     for each in found:
         client.post("compute", f"/servers/{each['id']}/action", body)
+    failures: list[NovaLiteError] = []
     if wait:
         with waits.progress(quiet=session.json) as tell:
-            found = [waits.for_status(client, each, target, seconds=timeout, show=tell) for each in found]
+            found, failures = waits.for_all(client, found, target, seconds=timeout, show=tell)
     if session.json:
         session.show_list(found, [])
     for each in found:
         session.say(f"{each['name']} is {each['status']}." if wait else f"{each['name']}: asked.")
+    if failures:
+        raise failures[0]
 
 
 @server.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import Event
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from novalite.cli.client import Client
 from novalite.cli.output import printable
 from novalite.clock import Deadline
-from novalite.errors import Busy, Failed, NotFound
+from novalite.errors import Busy, Failed, NotFound, NovaLiteError
 
 Show = Callable[[str], None]
 _never = Event()
@@ -75,6 +75,20 @@ def for_status(client: Client, server: Mapping[str, Any], target: str, *, second
             hint=f"'novalite server console log {latest['id']}' may tell more.",
         )
     return latest
+
+
+def for_all(
+    client: Client, servers: Iterable[Mapping[str, Any]], target: str, *, seconds: float, show: Show
+) -> tuple[list[dict[str, Any]], list[NovaLiteError]]:
+    """Every server as it ended, and what went wrong with some: one failure does not end the wait for the rest."""
+    ended, failures = [], []
+    for each in servers:
+        try:
+            ended.append(for_status(client, each, target, seconds=seconds, show=show))
+        except (Failed, Busy) as error:
+            failures.append(error)
+            ended.append(client.get("compute", f"/servers/{each['id']}")["server"])
+    return ended, failures
 
 
 def for_absence(client: Client, server: Mapping[str, Any], *, seconds: float, show: Show) -> None:
