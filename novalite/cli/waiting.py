@@ -81,7 +81,8 @@ def for_all(
     client: Client, servers: Iterable[Mapping[str, Any]], target: str, *, seconds: float, show: Show
 ) -> tuple[list[dict[str, Any]], list[NovaLiteError]]:
     """Every server as it ended, and what went wrong with some: one failure does not end the wait for the rest."""
-    ended, failures = [], []
+    ended: list[dict[str, Any]] = []
+    failures: list[NovaLiteError] = []
     for each in servers:
         try:
             ended.append(for_status(client, each, target, seconds=seconds, show=show))
