@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
 
+import msgspec
+
 from novalite.appliance import first_start
 from novalite.db import migrate
 from novalite.db.work import Database
 from novalite.drivers.compute.base import ComputeDriver
+from novalite.drivers.compute.local import open_local
 from novalite.drivers.network.base import NetworkDriver
 from novalite.drivers.storage.files import FileImageStore
 from novalite.engine.flow import Parts
@@ -34,6 +37,11 @@ class Built:
     network: NetworkDriver
     parts: Parts
     hosts: dict[str, str]
+
+    @property
+    def serves_metadata(self) -> bool:
+        """Whether there are real bridges for the metadata service to listen on."""
+        return not has_fake_network(self.settings)
 
 
 def build(settings: Settings) -> Built:
@@ -64,43 +72,34 @@ def local_host_name(settings: Settings) -> str:
 
 def _local_drivers(settings: Settings, appliance_id: str) -> Iterator[tuple[str, ComputeDriver]]:
     options, name = settings.compute, local_host_name(settings)
-    if options.driver == "fake":
-        from novalite.drivers.compute.fake import FakeDriver
-
-        names = [name] if options.fake_hosts == 1 else [f"{name}-{n + 1}" for n in range(options.fake_hosts)]
-        for each in names:
-            yield each, FakeDriver(
-                each, options.fake_vcpus, options.fake_memory_mib, options.fake_disk_gib,
-                state_dir=settings.state_path / "fake" / each,
-            )  # fmt: skip
+    if options.driver != "fake" or options.fake_hosts == 1:
+        yield name, open_local(settings, appliance_id)
         return
-    from novalite.drivers.compute.libvirt.driver import LibvirtDriver
-
-    yield (
-        name,
-        LibvirtDriver(
-            uri=options.libvirt_uri, state_dir=settings.state_path, host=name, appliance_id=appliance_id,
-            virt_type=options.virt_type, cpu_model=options.cpu_model,
-        ),
-    )  # fmt: skip
+    for number in range(1, options.fake_hosts + 1):
+        numbered = msgspec.structs.replace(options, host_name=f"{name}-{number}")
+        yield numbered.host_name, open_local(msgspec.structs.replace(settings, compute=numbered), appliance_id)
 
 
 def _remote_drivers(settings: Settings) -> Iterator[tuple[str, ComputeDriver]]:
     if not settings.compute.agents:
         return
-    from novalite.drivers.compute.remote import RemoteDriver
+    from novalite.drivers.compute.remote import connect
 
     secret = first_start.agent_secret(settings)
     for item in settings.compute.agents:
         name, found, url = item.partition("=")
         if not found or not name or not url.startswith(("http://", "https://")):
             raise Invalid(f"'{item}' is not NAME=URL.", field="compute.agents")
-        yield name, RemoteDriver(url, secret)
+        yield name, connect(url, secret)
+
+
+def has_fake_network(settings: Settings) -> bool:
+    wanted = settings.network.driver
+    return wanted == "fake" or (wanted == "auto" and settings.compute.driver == "fake")
 
 
 def _network_driver(settings: Settings, appliance_id: str) -> NetworkDriver:
-    wanted = settings.network.driver
-    if wanted == "fake" or (wanted == "auto" and settings.compute.driver == "fake"):
+    if has_fake_network(settings):
         from novalite.drivers.network.fake import FakeNetworkDriver
 
         return FakeNetworkDriver()

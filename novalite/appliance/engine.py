@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from typing import Any
 
 from novalite import clock, logs
 from novalite.appliance import first_start
 from novalite.appliance.build import Built
+from novalite.appliance.metadata import Metadata
 from novalite.cloud.compute import consoles
 from novalite.cloud.compute.servers import TOPIC as SERVER_TOPIC
 from novalite.cloud.tasks import tasks
@@ -26,8 +26,6 @@ from novalite.errors import NovaLiteError
 _log = logs.get("engine")
 _WATCH_SECONDS = 30.0
 
-Component = tuple[str, Callable[[threading.Event], None], Callable[[], int]]
-
 
 def _no_boundary(name: str) -> None:
     return None
@@ -35,7 +33,7 @@ def _no_boundary(name: str) -> None:
 
 class Engine:
     """Everything that acts. ``start`` returns at once; ``ready`` is set when the machine's state has been made
-    from the records and tasks run. ``extra`` adds components of the composition (the metadata service)."""
+    from the records and tasks run."""
 
     def __init__(self, built: Built, *, boundary: Boundary = _no_boundary) -> None:
         self.built = built
@@ -47,7 +45,7 @@ class Engine:
         self.supervisor = Supervisor()
         self.ready = threading.Event()
         self.started_at = clock.now()
-        self.extra: list[Component] = []
+        self.metadata = Metadata(built) if built.serves_metadata else None
         built.database.listen(self._on_change)
 
     def _on_change(self, topic: str, id: str, project_id: str) -> None:
@@ -55,6 +53,8 @@ class Engine:
             self.queue.put(id)
         elif topic == consoles.REVOKED_TOPIC:
             self.proxy.close_server(id)
+        elif topic == "network" and self.metadata is not None:
+            self.metadata.network_changed()
         elif topic in (SERVER_TOPIC, "host", "image", "keypair"):
             self.hub.publish(topic, id, project_id)
 
@@ -97,8 +97,8 @@ class Engine:
         for name in built.hosts:
             add(f"host-{name}", HostEvents(built.database, built.links, name, self._resync).loop)
         add("network", self._watch_network)
-        for name, target, backlog in self.extra:
-            add(name, target, backlog=backlog)
+        if self.metadata is not None:
+            add("metadata", self.metadata.loop)
 
     def _resync(self, host: str) -> None:
         heartbeat.beat(self.built.database, self.built.links, host)
