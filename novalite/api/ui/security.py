@@ -37,7 +37,7 @@ def add_headers(response: Response) -> Response:
         "Content-Security-Policy": policy_text(),
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": "SAMEORIGIN",
-        "Referrer-Policy": "no-referrer",
+        "Referrer-Policy": "same-origin",  # stricter ones make browsers hide the Origin of our own forms
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
         "Permissions-Policy": "camera=(), geolocation=(), microphone=()",

@@ -17,7 +17,7 @@ from novalite.cloud.network import ports
 from novalite.cloud.tasks import tasks
 from novalite.context import Context
 from novalite.db.paging import Page
-from novalite.errors import Conflict, HostUnreachable, Invalid, NovaLiteError
+from novalite.errors import Conflict, Failed, Invalid, NovaLiteError, Unavailable
 
 PAGE_SIZE = 50
 LOG_BYTES = 64 << 10
@@ -172,8 +172,8 @@ def console_log(server_id: Any) -> str:
         try:
             data = of_app().kit.links.driver(host).console_text(str(server_id), LOG_BYTES)
             text = plain_text(data)
-        except HostUnreachable as error:  # the rest of the page is of use without it
-            problem = str(error)
+        except (Failed, Unavailable) as error:  # the rest of the page is of use without it
+            problem = "" if error.code == "guest.not_found" else str(error)
     return flask.render_template("part_log.html", text=text, problem=problem)
 
 

@@ -30,25 +30,29 @@
     if (changes.length) announcer.textContent = changes.join(". ");
   }
 
-  let isFirst = true;
   let warning = 0;
-  const events = new EventSource(where);
-  events.addEventListener("open", () => {
-    clearTimeout(warning);
-    lost.hidden = true;
-    if (!isFirst) tell("live-resync"); // changes may have been missed in between
-    isFirst = false;
-  });
-  events.addEventListener("change", (event) => {
-    const { topic, id } = JSON.parse(event.data);
-    tell(`live-${topic}`);
-    tell(`live-${topic}-${id}`);
-  });
-  events.addEventListener("error", () => {
-    clearTimeout(warning);
-    warning = setTimeout(() => { lost.hidden = false; }, 4000); // it ends now and then by itself
-    if (events.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 5000);
-  });
+  let events = null;
+
+  function listen() {
+    events = new EventSource(where);
+    events.addEventListener("open", () => {
+      clearTimeout(warning);
+      lost.hidden = true;
+      tell("live-resync"); // changes may have been missed since the page was made
+    });
+    events.addEventListener("change", (event) => {
+      const { topic, id } = JSON.parse(event.data);
+      tell(`live-${topic}`);
+      tell(`live-${topic}-${id}`);
+    });
+    events.addEventListener("error", () => {
+      clearTimeout(warning);
+      warning = setTimeout(() => { lost.hidden = false; }, 4000); // it ends now and then by itself
+      if (events.readyState === EventSource.CLOSED) setTimeout(listen, 10000);
+    });
+  }
+
+  document.addEventListener("DOMContentLoaded", listen); // after htmx, which has to hear what is told
   window.addEventListener("pagehide", () => events.close());
 
   setInterval(() => {
