@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from novalite.cli import names
 from novalite.cli.commands import Branch
 from novalite.cli.session import Session, pass_session
 
@@ -20,7 +21,7 @@ def console() -> None:
 
 
 @console.command()
-@click.argument("reference", metavar="SERVER")
+@click.argument("reference", metavar="SERVER", shell_complete=names.of("server"))
 @click.option("--lines", type=click.IntRange(1), help="Only the last lines.")
 @pass_session
 def log(session: Session, reference: str, lines: int | None) -> None:
@@ -36,7 +37,7 @@ def log(session: Session, reference: str, lines: int | None) -> None:
 
 
 @console.command()
-@click.argument("reference", metavar="SERVER")
+@click.argument("reference", metavar="SERVER", shell_complete=names.of("server"))
 @click.option(
     "--type", "kind", type=click.Choice(["novnc", "serial", "spice-html5"]), default="novnc", show_default=True
 )

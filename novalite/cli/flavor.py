@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from novalite.cli import names
 from novalite.cli.commands import Branch
 from novalite.cli.output import Column
 from novalite.cli.server import pairs
@@ -32,7 +33,7 @@ def list_(session: Session) -> None:
 
 
 @flavor.command()
-@click.argument("reference", metavar="FLAVOR")
+@click.argument("reference", metavar="FLAVOR", shell_complete=names.of("flavor"))
 @pass_session
 def show(session: Session, reference: str) -> None:
     """Show a flavor."""
@@ -95,7 +96,7 @@ def create(
 
 
 @flavor.command()
-@click.argument("references", metavar="FLAVOR...", nargs=-1, required=True)
+@click.argument("references", metavar="FLAVOR...", nargs=-1, required=True, shell_complete=names.of("flavor"))
 @pass_session
 def delete(session: Session, references: tuple[str, ...]) -> None:
     """Delete flavors; servers of that size keep theirs."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from novalite.cli import names
 from novalite.cli.commands import Branch
 from novalite.cli.output import Column
 from novalite.cli.session import Session, pass_session
@@ -35,7 +36,7 @@ def list_(session: Session) -> None:
 
 
 @host.command()
-@click.argument("name", metavar="HOST")
+@click.argument("name", metavar="HOST", shell_complete=names.of("host"))
 @pass_session
 def show(session: Session, name: str) -> None:
     """Show everything about a host."""
@@ -45,7 +46,7 @@ def show(session: Session, name: str) -> None:
 
 
 @host.command()
-@click.argument("name", metavar="HOST")
+@click.argument("name", metavar="HOST", shell_complete=names.of("host"))
 @pass_session
 def enable(session: Session, name: str) -> None:
     """Let a host take servers again."""
@@ -53,7 +54,7 @@ def enable(session: Session, name: str) -> None:
 
 
 @host.command()
-@click.argument("name", metavar="HOST")
+@click.argument("name", metavar="HOST", shell_complete=names.of("host"))
 @click.option("--reason", help="Why; shown to whoever looks.")
 @pass_session
 def disable(session: Session, name: str, reason: str | None) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from novalite.cli import names
 from novalite.cli.commands import Branch
 from novalite.cli.server import pairs
 from novalite.cli.session import Session, pass_session
@@ -40,7 +41,7 @@ def list_(session: Session) -> None:
 
 
 @image.command()
-@click.argument("reference", metavar="IMAGE")
+@click.argument("reference", metavar="IMAGE", shell_complete=names.of("image"))
 @pass_session
 def show(session: Session, reference: str) -> None:
     """Show everything about an image."""
@@ -97,7 +98,7 @@ def create(
 
 
 @image.command()
-@click.argument("references", metavar="IMAGE...", nargs=-1, required=True)
+@click.argument("references", metavar="IMAGE...", nargs=-1, required=True, shell_complete=names.of("image"))
 @pass_session
 def delete(session: Session, references: tuple[str, ...]) -> None:
     """Delete images."""
@@ -127,9 +128,9 @@ def build(session: Session, output: Path | None, name: str) -> None:
         session.show_one({"path": str(path)}, [])
 
 
-@image.command()
+@image.command("names")
 @pass_session
-def names(session: Session) -> None:
+def known_names(session: Session) -> None:
     """List the distributions that 'image fetch' knows."""
     from novalite.cli.distributions import DISTRIBUTIONS
 

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import click
 
+from novalite.cli import names
 from novalite.cli.commands import Branch
 from novalite.cli.output import Column
 from novalite.cli.session import Session, pass_session
@@ -33,7 +34,7 @@ def list_(session: Session) -> None:
 
 
 @key.command()
-@click.argument("name")
+@click.argument("name", shell_complete=names.of("key"))
 @pass_session
 def show(session: Session, name: str) -> None:
     """Show a key."""
@@ -75,11 +76,11 @@ def create(session: Session, name: str, public_key: Path | None, save: Path | No
 
 
 @key.command()
-@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@click.argument("given", metavar="NAME...", nargs=-1, required=True, shell_complete=names.of("key"))
 @pass_session
-def delete(session: Session, names: tuple[str, ...]) -> None:
+def delete(session: Session, given: tuple[str, ...]) -> None:
     """Forget keys; servers keep what was put into them."""
-    for name in names:
+    for name in given:
         session.client.delete("compute", f"/os-keypairs/{quote(name, safe='')}")
         session.say(f"{name} is deleted.")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from novalite.cli import names
 from novalite.cli.commands import Branch
 from novalite.cli.session import Session, pass_session
 
@@ -33,7 +34,7 @@ def list_networks(session: Session) -> None:
 
 
 @network.command()
-@click.argument("reference", metavar="NETWORK")
+@click.argument("reference", metavar="NETWORK", shell_complete=names.of("network"))
 @pass_session
 def show(session: Session, reference: str) -> None:
     """Show everything about a network."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from novalite.cli import names
 from novalite.cli.commands import Branch
 from novalite.cli.server_view import COLUMNS, ImageNames, addresses, facts
 from novalite.cli.session import Session, pass_session
@@ -54,7 +55,7 @@ def list_(session: Session, all_projects: bool, status: str | None) -> None:
 
 
 @server.command()
-@click.argument("reference", metavar="SERVER")
+@click.argument("reference", metavar="SERVER", shell_complete=names.of("server"))
 @pass_session
 def show(session: Session, reference: str) -> None:
     """Show everything about a server."""
@@ -66,10 +67,15 @@ def show(session: Session, reference: str) -> None:
 
 @server.command()
 @click.argument("name")
-@click.option("--image", required=True, help="Name or id of the image to start from.")
-@click.option("--flavor", required=True, help="Name or id of the size.")
-@click.option("--key", help="Name of the SSH key to install.")
-@click.option("--network", multiple=True, help="Name or id; may be repeated. Default: the only one there is.")
+@click.option("--image", required=True, shell_complete=names.of("image"), help="Name or id of the image to start from.")
+@click.option("--flavor", required=True, shell_complete=names.of("flavor"), help="Name or id of the size.")
+@click.option("--key", shell_complete=names.of("key"), help="Name of the SSH key to install.")
+@click.option(
+    "--network",
+    multiple=True,
+    shell_complete=names.of("network"),
+    help="Name or id; may be repeated. Default: the only one there is.",
+)
 @click.option(
     "--user-data",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -131,7 +137,7 @@ def _body(session: Session, wishes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @server.command()
-@click.argument("references", metavar="SERVER...", nargs=-1, required=True)
+@click.argument("references", metavar="SERVER...", nargs=-1, required=True, shell_complete=names.of("server"))
 @waiting
 @pass_session
 def delete(session: Session, references: tuple[str, ...], wait: bool, timeout: float) -> None:
@@ -152,7 +158,7 @@ def delete(session: Session, references: tuple[str, ...], wait: bool, timeout: f
 
 
 @server.command()
-@click.argument("reference", metavar="SERVER")
+@click.argument("reference", metavar="SERVER", shell_complete=names.of("server"))
 @click.argument("name")
 @pass_session
 def rename(session: Session, reference: str, name: str) -> None:
@@ -190,7 +196,7 @@ def act(
 
 
 @server.command()
-@click.argument("references", metavar="SERVER...", nargs=-1, required=True)
+@click.argument("references", metavar="SERVER...", nargs=-1, required=True, shell_complete=names.of("server"))
 @click.option("--hard", is_flag=True, help="Press the reset button instead of asking the guest.")
 @waiting
 @pass_session
@@ -211,7 +217,7 @@ _PLAIN_ACTIONS = {
 
 def _plain_action(name: str, action: str, target: str, text: str) -> None:
     @server.command(name, help=text)
-    @click.argument("references", metavar="SERVER...", nargs=-1, required=True)
+    @click.argument("references", metavar="SERVER...", nargs=-1, required=True, shell_complete=names.of("server"))
     @waiting
     @pass_session
     def command(session: Session, references: tuple[str, ...], wait: bool, timeout: float) -> None:
@@ -223,7 +229,7 @@ for _name, _facts in _PLAIN_ACTIONS.items():
 
 
 @server.command()
-@click.argument("reference", metavar="SERVER")
+@click.argument("reference", metavar="SERVER", shell_complete=names.of("server"))
 @click.argument("command", nargs=-1)
 @click.option("--user", help="Who to log in as; default: what the image says, else root.")
 @click.option("--identity", type=click.Path(exists=True, dir_okay=False), help="Private key file.")

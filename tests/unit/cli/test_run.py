@@ -265,3 +265,17 @@ def test_help_loads_nothing_heavy() -> None:
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30).stdout
     assert shown.splitlines()[-1] == "[]"
+
+
+def test_a_shell_completes_names_of_what_is_in_the_cloud(
+    cloud: Any, novalite: Novalite, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cloud.on("GET", "compute/servers", {"servers": [{"id": "1", "name": "web"}, {"id": "2", "name": "db"}]})
+    monkeypatch.setenv("_NOVALITE_COMPLETE", "zsh_complete")
+    monkeypatch.setenv("COMP_WORDS", "novalite server stop w")
+    monkeypatch.setenv("COMP_CWORD", "3")
+    with pytest.raises(SystemExit) as ended:
+        novalite()
+    assert ended.value.code == 0
+    assert "web" in (out := capsys.readouterr().out)
+    assert "db" not in out
