@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
@@ -23,6 +23,7 @@ __all__ = [
     "create_many",
     "delete",
     "get",
+    "list_visible",
     "of_device",
     "of_devices",
     "query_visible",
@@ -38,6 +39,20 @@ def query_visible(w: Work) -> sa.Select[Port]:
     """Ports of the caller's project, with addresses and groups; an administrator sees all."""
     query = with_parts(sa.select(Port))
     return query if w.ctx.is_admin else query.where(Port.project_id == w.ctx.project_id)
+
+
+def list_visible(
+    w: Work, *, columns: Mapping[str, Sequence[str]], fixed_ips: Mapping[str, Sequence[str]]
+) -> list[Port]:
+    """The caller's ports, oldest first. ``columns`` maps a column to the values it may have, ``fixed_ips`` the same
+    for ``ip_address`` and ``subnet_id`` of an address."""
+    query = query_visible(w).order_by(Port.created_at, Port.id)
+    for name, values in columns.items():
+        query = query.where(getattr(Port, name).in_(values))
+    if fixed_ips:
+        wanted = [getattr(FixedIp, name).in_(values) for name, values in fixed_ips.items()]
+        query = query.where(sa.exists().where(FixedIp.port_id == Port.id, *wanted))
+    return list(w.session.scalars(query))
 
 
 def get(w: Work, port_id: str) -> Port:

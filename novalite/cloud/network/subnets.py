@@ -106,6 +106,11 @@ def query_visible(w: Work) -> sa.Select[Subnet]:
     return query.where(sa.or_(Network.project_id == w.ctx.project_id, Network.is_shared))
 
 
+def list_visible(w: Work) -> list[Subnet]:
+    """Subnets of networks the caller may see, oldest first."""
+    return list(w.session.scalars(query_visible(w).order_by(Subnet.created_at, Subnet.id)))
+
+
 def get(w: Work, subnet_id: str) -> Subnet:
     subnet = w.session.scalar(query_visible(w).where(Subnet.id == subnet_id))
     if subnet is None:

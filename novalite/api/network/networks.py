@@ -1,0 +1,123 @@
+"""Networks. A change on the machine happens between two short units, so that none is open meanwhile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from novalite.api.kit.body import Body, Item
+from novalite.api.kit.call import Call
+from novalite.api.kit.routes import Route
+from novalite.api.kit.view import Field, View
+from novalite.api.network import listing
+from novalite.api.network.shapes import ANY, BOOLEAN, LIST, NAME, PROJECT, ROOT, common_fields, owner, refuse_unless
+from novalite.cloud.identity import policy
+from novalite.cloud.network import networks
+
+
+def _admin(call: Call) -> bool:
+    return policy.allows("get_network:provider", call.ctx)
+
+
+NETWORK = View(
+    *common_fields(),
+    Field("admin_state_up", lambda network, call: True),
+    Field("status"),
+    Field("subnets", lambda network, call: [subnet.id for subnet in network.subnets]),
+    Field("shared", "is_shared"),
+    Field("router:external", lambda network, call: False),
+    Field("mtu"),
+    Field("availability_zones", lambda network, call: [call.parts.settings.compute.availability_zone]),
+    Field("availability_zone_hints", lambda network, call: []),
+    Field("ipv4_address_scope", lambda network, call: None),
+    Field("ipv6_address_scope", lambda network, call: None),
+    Field("provider:network_type", lambda network, call: "local", only=_admin),
+    Field("provider:physical_network", lambda network, call: None, only=_admin),
+    Field("provider:segmentation_id", lambda network, call: None, only=_admin),
+)
+NEW = Body(
+    "network",
+    Item("name", NAME),
+    Item("description", NAME),
+    Item("admin_state_up", BOOLEAN),
+    Item("shared", BOOLEAN),
+    Item("mtu", {"type": "integer", "minimum": 576, "maximum": 65535}),
+    Item("project_id", PROJECT),
+    Item("tenant_id", PROJECT),
+    Item("port_security_enabled", BOOLEAN),
+    Item("router:external", BOOLEAN),
+    Item("provider:network_type", ANY),
+    Item("provider:physical_network", ANY),
+    Item("provider:segmentation_id", ANY),
+    Item("availability_zone_hints", LIST),
+    Item("dns_domain", NAME),
+    Item("qos_policy_id", ANY),
+    Item("is_default", BOOLEAN),
+    Item("vlan_transparent", BOOLEAN),
+)
+CHANGES = Body(
+    "network",
+    Item("name", NAME),
+    Item("description", NAME),
+    Item("admin_state_up", BOOLEAN),
+    Item("shared", BOOLEAN),
+    Item("router:external", BOOLEAN),
+    Item("port_security_enabled", BOOLEAN),
+    Item("is_default", BOOLEAN),
+    Item("mtu", ANY),
+)
+
+
+def _refuse_what_is_not_offered(call: Call) -> None:
+    refuse_unless(call, admin_state_up=True, port_security_enabled=True, router__external=False, is_default=False,
+                  provider__network_type="local", provider__physical_network=None, dns_domain="",
+                  provider__segmentation_id=None, availability_zone_hints=[], qos_policy_id=None,
+                  vlan_transparent=False)  # fmt: skip
+
+
+def index(call: Call) -> dict[str, Any]:
+    return listing.listing(call, "networks", NETWORK, networks.list_visible(call.w))
+
+
+def show(call: Call) -> dict[str, Any]:
+    return listing.one(call, "network", NETWORK, networks.get(call.w, call.path["network_id"]))
+
+
+def create(call: Call) -> Any:
+    _refuse_what_is_not_offered(call)
+    if call.body.get("shared"):
+        policy.require("create_network:shared", call.ctx)
+    return networks.create(
+        call.w,
+        name=call.body.get("name", ""),
+        description=call.body.get("description", ""),
+        mtu=call.body.get("mtu", call.parts.settings.network.mtu),
+        project_id=owner(call),
+        shared=call.body.get("shared", False),
+    )
+
+
+def update(call: Call) -> Any:
+    network = networks.get_own(call.w, call.path["network_id"])
+    refuse_unless(call, admin_state_up=True, port_security_enabled=True, router__external=False, is_default=False,
+                  shared=network.is_shared, mtu=network.mtu)  # fmt: skip
+    return networks.rename(call.w, network.id, name=call.body.get("name"), description=call.body.get("description"))
+
+
+def delete(call: Call) -> None:
+    network_id = call.path["network_id"]
+    with call.parts.database.write(call.ctx) as w:
+        networks.begin_removal(w, network_id)
+    call.parts.network_driver.remove_network(network_id)
+    with call.parts.database.write(call.ctx) as w:
+        networks.remove(w, network_id)
+
+
+_ONE = f"{ROOT}/networks/{{network_id}}"
+ROUTES = [
+    Route("GET", f"{ROOT}/networks", index, rule="get_network", unit="read"),
+    Route("GET", _ONE, show, rule="get_network", unit="read"),
+    Route("POST", f"{ROOT}/networks", create, rule="create_network", body=NEW, view=NETWORK.one("network"),
+          success=201, unit="write"),
+    Route("PUT", _ONE, update, rule="update_network", body=CHANGES, view=NETWORK.one("network"), unit="write"),
+    Route("DELETE", _ONE, delete, rule="delete_network", success=204),
+]  # fmt: skip

@@ -1,0 +1,50 @@
+"""What the nouns of the Network API share: common fields, JSON Schemas, what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from novalite.api.kit.call import Call
+from novalite.api.kit.view import Field, utc_seconds
+from novalite.errors import Unsupported
+
+ROOT = "/v2.0"
+NAME = {"type": "string", "maxLength": 255}
+BOOLEAN = {"type": "boolean"}
+UUID = {"type": "string", "format": "uuid"}
+PROJECT = {"type": "string", "maxLength": 255}
+LIST: dict[str, Any] = {"type": "array"}
+ANY: dict[str, Any] = {}
+
+
+def common_fields() -> tuple[Field, ...]:
+    """Fields that every object has, in Neutron's forms."""
+    return (
+        Field("id"),
+        Field("name"),
+        Field("description"),
+        Field("project_id"),
+        Field("tenant_id", "project_id"),
+        Field("created_at", lambda record, call: utc_seconds(record.created_at)),
+        Field("updated_at", lambda record, call: utc_seconds(record.updated_at)),
+        Field("revision_number", "revision"),
+        Field("tags", lambda record, call: []),
+    )
+
+
+def owner(call: Call) -> str:
+    """The project a new object is for: the caller's, or any that an administrator names."""
+    asked = str(call.body.get("project_id") or call.body.get("tenant_id") or "")
+    if asked and asked != call.ctx.project_id and not call.ctx.is_admin:
+        raise Unsupported("Only an administrator may create objects for another project.", code="policy.other_project")
+    return asked or call.ctx.project_id
+
+
+def refuse_unless(call: Call, **only: Any) -> None:
+    """Raises ``Unsupported`` for a value that NovaLite's networks cannot have; ``only`` are those they do have.
+    Underscores stand for colons where a name has ``__``."""
+    for key, allowed in only.items():
+        name = key.replace("__", ":")
+        if name in call.body and call.body[name] not in (allowed, None):
+            raise Unsupported(f"NovaLite's networks do not offer '{name}' other than {allowed!r} yet.",
+                              code="network.unsupported", field=name)  # fmt: skip
