@@ -66,9 +66,7 @@ def _in_order(request: Request, hosts: list[HostView], weighers: Sequence[Weighe
         if high > low:
             factor = weigher.multiplier / (high - low)
             totals = [total + (figure - low) * factor for total, figure in zip(totals, figures, strict=True)]
-    ranked = sorted(
-        zip(totals, hosts, strict=True), key=lambda pair: (-pair[0], _lot(request.server_id, pair[1].name))
-    )
+    ranked = sorted(zip(totals, hosts, strict=True), key=lambda pair: (-pair[0], _lot(request.server_id, pair[1].name)))
     return tuple(host for _, host in ranked)
 
 
@@ -83,9 +81,7 @@ def _with_remedies(
     """Hosts that the fewest filters refuse are nearest to fitting: ask just those filters for a remedy."""
     obstacles: dict[tuple[int, ...], list[HostView]] = {}
     for host in hosts:
-        refused_by = tuple(
-            place for place, each in enumerate(filters) if each.reason(host, request) is not None
-        )
+        refused_by = tuple(place for place, each in enumerate(filters) if each.reason(host, request) is not None)
         obstacles.setdefault(refused_by, []).append(host)
     for places in sorted(obstacles, key=len):
         suffices = len(places) == 1

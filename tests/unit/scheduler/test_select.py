@@ -112,9 +112,7 @@ def test_the_order_in_which_hosts_are_given_changes_nothing(
 
 
 @given(requests, hosts_of_a_cloud)
-def test_every_host_is_either_chosen_or_removed_once_with_a_reason(
-    request_: Request, hosts: list[HostView]
-) -> None:
+def test_every_host_is_either_chosen_or_removed_once_with_a_reason(request_: Request, hosts: list[HostView]) -> None:
     chosen, trace = (selection := choose(request_, hosts)).hosts, selection.trace
     accounted = [host.name for host in chosen] + [name for entry in trace for name, _ in entry.removed]
     assert sorted(accounted) == sorted(host.name for host in hosts)
@@ -173,9 +171,7 @@ def test_when_no_single_change_helps_the_nearest_host_tells_which_belong_togethe
 
 
 def test_a_host_tried_in_vain_is_not_offered_as_a_way_out() -> None:
-    request = Request(
-        server_id="s", vcpus=1, memory_mib=64, excluded_hosts={"a": "its hypervisor refused the guest"}
-    )
+    request = Request(server_id="s", vcpus=1, memory_mib=64, excluded_hosts={"a": "its hypervisor refused the guest"})
     text = explain(choose(request, [small("a")]).trace)
     assert text == (
         "No valid host was found. Of 1 host, allowed_host removed 1 of 1 (its hypervisor refused the guest)."
@@ -190,17 +186,12 @@ def test_many_different_reasons_are_shortened() -> None:
 
 
 def test_a_cloud_without_hosts_says_so() -> None:
-    assert (
-        explain(choose(Request(server_id="s"), []).trace)
-        == "No valid host was found. There is no compute host."
-    )
+    assert explain(choose(Request(server_id="s"), []).trace) == "No valid host was found. There is no compute host."
 
 
 def test_equal_hosts_are_drawn_by_lot_that_each_server_repeats() -> None:
     hosts = [small(f"h{number}") for number in range(5)]
-    firsts = [
-        choose(Request(server_id=f"server{number}", vcpus=1), hosts).hosts[0].name for number in range(60)
-    ]
+    firsts = [choose(Request(server_id=f"server{number}", vcpus=1), hosts).hosts[0].name for number in range(60)]
     assert set(firsts) == {host.name for host in hosts}
     assert firsts == [
         choose(Request(server_id=f"server{number}", vcpus=1), hosts).hosts[0].name for number in range(60)

@@ -17,11 +17,7 @@ class Cpu:
 
     def reason(self, host: HostView, request: Request) -> str | None:
         needed = request.vcpus
-        return (
-            shortage(needed=needed, free=host.vcpus_free, total=host.vcpus_total, unit=_UNIT)
-            if needed
-            else None
-        )
+        return shortage(needed=needed, free=host.vcpus_free, total=host.vcpus_total, unit=_UNIT) if needed else None
 
     def remedy(self, hosts: Sequence[HostView], request: Request) -> str | None:
         room = max(min(host.vcpus_free, host.vcpus_total) for host in hosts)

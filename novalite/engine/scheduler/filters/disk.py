@@ -18,9 +18,7 @@ class Disk:
     def reason(self, host: HostView, request: Request) -> str | None:
         needed = request.disk_gib
         return (
-            shortage(needed=needed, free=host.disk_gib_free, total=host.disk_gib_total, unit=_UNIT)
-            if needed
-            else None
+            shortage(needed=needed, free=host.disk_gib_free, total=host.disk_gib_total, unit=_UNIT) if needed else None
         )
 
     def remedy(self, hosts: Sequence[HostView], request: Request) -> str | None:

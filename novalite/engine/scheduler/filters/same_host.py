@@ -14,11 +14,7 @@ class SameHost:
 
     def reason(self, host: HostView, request: Request) -> str | None:
         wanted = request.hints.same_host
-        return (
-            "runs none of the servers to be beside"
-            if wanted is not None and host.name not in wanted
-            else None
-        )
+        return "runs none of the servers to be beside" if wanted is not None and host.name not in wanted else None
 
     def remedy(self, hosts: Sequence[HostView], request: Request) -> str | None:
         return "leaving out the same_host hint"
