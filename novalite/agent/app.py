@@ -44,6 +44,10 @@ class Answer:
     console: socket.socket | None = None
 
 
+class CallerGone(Exception):
+    """The caller hung up in the middle of a request; there is nobody to answer."""
+
+
 class Agent:
     """Answers requests for ``driver`` from those who know ``secret``."""
 
@@ -52,12 +56,14 @@ class Agent:
         self._expected = f"Bearer {secret}".encode()
 
     def answer(self, request: Request) -> Answer:
-        """Never raises: an unforeseen failure is logged and told as a ``DriverError``."""
+        """An unforeseen failure is logged and told as a ``DriverError``. Raises only ``CallerGone``."""
         try:
             self._admit(request)
             return self._route(request)
         except NovaLiteError as error:
             return Answer(_status(error), wire.encode_error(error))
+        except CallerGone:
+            raise
         except Exception as error:  # noqa: BLE001 - nothing stands above that could tell the caller
             _log.exception("call_failed", target=request.target)
             told = DriverError(urlsplit(request.target).path.rpartition("/")[2], f"the agent failed: {error!r}")
@@ -145,9 +151,12 @@ class _Arriving:
 def _body(request: Request) -> Iterator[bytes]:
     left = request.length
     while left:
-        chunk = request.read(min(left, _CHUNK))
+        try:
+            chunk = request.read(min(left, _CHUNK))
+        except OSError as error:
+            raise CallerGone(str(error)) from error
         if not chunk:
-            raise ConnectionError("the caller hung up")
+            raise CallerGone("the caller hung up")
         left -= len(chunk)
         yield chunk
 

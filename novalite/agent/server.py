@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import sys
 import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -54,7 +55,7 @@ class AgentServer(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         del request
-        _log.debug("connection_lost", client=str(client_address), exc_info=True)
+        _log.debug("connection_lost", client=str(client_address), error=repr(sys.exc_info()[1]))
 
 
 class _Handler(BaseHTTPRequestHandler):

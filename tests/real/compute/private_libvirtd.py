@@ -45,15 +45,17 @@ class PrivateLibvirtd:
         self._directory = directory
         for name in ("etc", "run", "lib", "log", "cache"):
             (directory / name).mkdir(parents=True)
-        (directory / "etc" / "libvirtd.conf").write_text(
-            _DAEMON_CONF.format(uuid=uuid4(), directory=directory))
+        (directory / "etc" / "libvirtd.conf").write_text(_DAEMON_CONF.format(uuid=uuid4(), directory=directory))
         (directory / "etc" / "qemu.conf").write_text(_QEMU_CONF.format(user=user))
         with (directory / "log" / "stdout").open("ab") as log:
             # The keeper adopts guests and buries them at once; not every machine's first process does.
             self._keeper = subprocess.Popen(
-                ["unshare", "--mount", "--propagation", "private", "bash", "-c", _KEEPER, "keeper",
-                 str(directory)],
-                stdin=subprocess.PIPE, stdout=log, stderr=log, preexec_fn=_adopt_orphans)
+                ["unshare", "--mount", "--propagation", "private", "bash", "-c", _KEEPER, "keeper", str(directory)],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                preexec_fn=_adopt_orphans,
+            )
 
     @property
     def uri(self) -> str:
@@ -77,7 +79,7 @@ class PrivateLibvirtd:
         with socket.socket(socket.AF_UNIX) as probe:
             return probe.connect_ex(str(self._socket)) == 0
 
-    def signal(self, how: signal.Signals) -> None:
+    def send(self, how: signal.Signals) -> None:
         os.kill(self.pid, how)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:

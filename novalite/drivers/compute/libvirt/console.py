@@ -103,7 +103,7 @@ class _Line:
                         joined |= self._admit(selector)
                     elif isinstance(end, socket.socket) and end in self._outboxes:
                         self._serve(selector, end, mask)
-                if joined and len(self._outboxes) == 1:
+                if joined and self._outboxes.keys() == {self._upstream} and not self._outboxes[self._upstream]:
                     with self._lock:
                         self._ended = not self._joining
         self._finish()
