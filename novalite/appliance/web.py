@@ -15,6 +15,7 @@ from novalite.api.image import front as image
 from novalite.api.kit.auth import TokenAuth
 from novalite.api.kit.dispatch import mount
 from novalite.api.kit.parts import Parts
+from novalite.api.network import front as network
 from novalite.api.ui import app as ui
 from novalite.appliance.engine import Engine
 from novalite.cloud.hosts import hosts
@@ -33,7 +34,7 @@ def application(engine: Engine) -> flask.Flask:
         settings=built.settings, database=built.database, tokens=_token_auth(engine), links=built.links,
         image_store=built.store, network_driver=built.network,
     )  # fmt: skip
-    fronts = (identity.FRONT, image.FRONT, admin.front(lambda: status(engine), lambda: examine(engine)))
+    fronts = (identity.FRONT, image.FRONT, network.FRONT, admin.front(lambda: status(engine), lambda: examine(engine)))
     for each in fronts:
         mount(app, each, parts)
     ui.mount(app, parts, logins=parts.logins, proxy=engine.proxy, hub=engine.hub)

@@ -32,6 +32,7 @@ OPERATORS = {
     "doctor": ("novalite.cli.doctor:doctor", "What database, hypervisor, network and disks disagree about."),
     "config": ("novalite.cli.config:config", "Every option, its value and where it comes from."),
     "openrc": ("novalite.cli.config:openrc", "The admin's credentials, for a shell."),
+    "purge": ("novalite.cli.purge:purge", "Take away all that the appliance made on this machine."),
     "db": ("novalite.cli.database:db", "The database's schema."),
     "completion": ("novalite.cli.completion:completion", "Completion for your shell."),
 }

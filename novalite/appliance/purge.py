@@ -1,0 +1,42 @@
+"""Takes away everything an appliance made on this machine: guests, disks, networks and its state directory."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+
+from novalite.appliance.build import build
+from novalite.appliance.process import own_state
+from novalite.cloud.network import networks
+from novalite.context import internal
+from novalite.errors import NotFound
+from novalite.settings import Settings
+
+
+def purge(settings: Settings) -> Iterator[str]:
+    """Yields a line for each thing that is gone. Repeatable after being cut off.
+
+    Raises ``Failed`` while the appliance runs, ``NotFound`` when there is none in the state directory.
+    """
+    directory = settings.state_path
+    if not (directory / "appliance-id").exists():
+        raise NotFound("appliance", str(directory), message=f"There is no appliance in {directory}.")
+    lock = own_state(directory)
+    built = build(settings)
+    for host in built.links.hosts():
+        driver = built.links.driver(host)
+        for artifact in driver.artifacts():
+            driver.delete_guest(artifact.id)
+            yield f"guest {artifact.id} on {host}"
+    with built.database.read(internal()) as w:
+        network_ids = [spec.id for spec in networks.specs(w)]
+    for network_id in network_ids:
+        built.network.remove_network(network_id)
+        yield f"network {network_id}"
+    built.links.close()
+    built.network.close()
+    built.database.close()
+    shutil.rmtree(directory)
+    os.close(lock)
+    yield f"state {directory}"
