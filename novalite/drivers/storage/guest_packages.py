@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from novalite.errors import DriverError, Unsupported
+
+T = TypeVar("T")
 
 _KERNELS = {"debian": "linux-image-cloud-amd64", "ubuntu": "linux-image-virtual"}
 _APT_SECONDS = 600
@@ -58,7 +63,7 @@ def kernel_names() -> list[str]:
             code="guest_image.unsupported",
             hint="'novalite image fetch NAME' brings a distribution's image instead.",
         )
-    image = _dependency(meta, "linux-image-")
+    image = _with_fresh_lists(lambda: _dependency(meta, "linux-image-"))
     modules = [name for name in _depends(image) if name.startswith("linux-modules-")]
     return [image, *modules[:1]]
 
@@ -85,16 +90,28 @@ def unpack(package: str, *, cache: Path, into: Path) -> None:
     cache.mkdir(parents=True, exist_ok=True)
     archive = _cached(package, cache)
     if archive is None:
-        # Without it apt drops to a user that may not write into the cache.
-        run(
-            ["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", package],
-            cwd=cache,
-            timeout_seconds=_APT_SECONDS,
-        )
+        _with_fresh_lists(lambda: _download(package, cache))
         archive = _cached(package, cache)
     if archive is None:
         raise DriverError("guest_image.build", f"apt did not bring {package}", code="guest_image.no_package")
     run(["dpkg-deb", "-x", archive, into])
+
+
+def _download(package: str, cache: Path) -> None:
+    # Without the option apt drops to a user that may not write into the cache.
+    argv: list[str | Path] = ["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", package]
+    run(argv, cwd=cache, timeout_seconds=_APT_SECONDS)
+
+
+def _with_fresh_lists(action: Callable[[], T]) -> T:
+    """What ``action`` gives; when it fails, once more after apt has fetched its lists (absent or too old)."""
+    try:
+        return action()
+    except DriverError as error:
+        if error.code != "guest_image.failed" or os.geteuid() != 0:
+            raise
+        run(["apt-get", "-q", "update"], timeout_seconds=_APT_SECONDS)
+        return action()
 
 
 def _cached(package: str, cache: Path) -> Path | None:

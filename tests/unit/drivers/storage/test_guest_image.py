@@ -112,3 +112,22 @@ def test_the_version_that_apt_would_take_comes_from_the_cache(tmp_path: Path, mo
     assert ran[-1][:2] == ["dpkg-deb", "-x"]
     assert ran[-1][2].endswith("1.0-2_amd64.deb")
     assert not any("download" in argv for argv in ran)
+
+
+def test_lists_that_are_missing_are_fetched_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ran: list[str] = []
+
+    def fake(argv: list[object], **more: object) -> str:
+        words = " ".join(str(word) for word in argv)
+        ran.append(words)
+        if "download" in words:
+            if "apt-get -q update" not in ran:
+                raise DriverError("guest_image.build", "404", code="guest_image.failed")
+            (tmp_path / "busybox-static_1.0_amd64.deb").write_text("new")
+        return "Version: 1.0\n" if "show" in words else ""
+
+    monkeypatch.setattr(guest_packages, "run", fake)
+    monkeypatch.setattr("novalite.drivers.storage.guest_packages.os.geteuid", lambda: 0)
+    guest_packages.unpack("busybox-static", cache=tmp_path, into=tmp_path / "out")
+    assert ran.count("apt-get -q update") == 1
+    assert ran[-1].startswith("dpkg-deb -x")
