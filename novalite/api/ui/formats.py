@@ -56,7 +56,7 @@ def doing(task_state: str | None) -> str:
 
 def plain_text(data: bytes) -> str:
     """Console output without the control sequences of terminals."""
-    text = _ESCAPES.sub("", data.decode(errors="replace")).replace("\r\n", "\n").replace("\r", "\n")
+    text = re.sub(r"\r+\n?|\n", "\n", _ESCAPES.sub("", data.decode(errors="replace")))
     return "".join(character for character in text if character >= " " or character in "\n\t")
 
 
