@@ -5,11 +5,9 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
+import sqlalchemy as sa
 
 from novalite import assets, logs
 from novalite.db.engine import make_engine, sqlite_path
@@ -17,8 +15,13 @@ from novalite.errors import Failed
 
 _log = logs.get("migrations")
 
+HEAD = "0001"
+"""The newest revision in migrations/. Alembic itself is only loaded when a database is not there yet."""
 
-def _config(url: str) -> Config:
+
+def _config(url: str) -> Any:
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(assets.migrations()))
     config.attributes["url"] = url
@@ -27,15 +30,17 @@ def _config(url: str) -> Config:
 
 def head() -> str:
     """The newest revision this program knows."""
-    return ScriptDirectory.from_config(_config("")).get_current_head() or ""
+    return HEAD
 
 
 def current(url: str) -> str:
     """The revision the database is at; empty for a new one."""
     engine = make_engine(url)
     try:
+        if not sa.inspect(engine).has_table("alembic_version"):
+            return ""
         with engine.connect() as connection:
-            return MigrationContext.configure(connection).get_current_revision() or ""
+            return str(connection.scalar(sa.text("SELECT version_num FROM alembic_version")) or "")
     finally:
         engine.dispose()
 
@@ -56,6 +61,9 @@ def upgrade(url: str) -> None:
     here, newest = current(url), head()
     if here == newest:
         return
+    from alembic import command
+    from alembic.script import ScriptDirectory
+
     scripts = ScriptDirectory.from_config(_config(url))
     if here and here not in {script.revision for script in scripts.walk_revisions()}:
         raise Failed(
