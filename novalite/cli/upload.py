@@ -37,7 +37,7 @@ def upload(
                 "image",
                 f"/images/{made['id']}/file",
                 content=_chunks(path, name, tell),
-                headers={"Content-Type": "application/octet-stream"},
+                headers={"Content-Type": "application/octet-stream", "Content-Length": str(path.stat().st_size)},
             )
     except BaseException:
         client.delete("image", f"/images/{made['id']}")

@@ -1,0 +1,82 @@
+"""Images, flavors, keys, networks, hosts, quotas and tokens at a shell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+
+def test_an_image_is_uploaded_shown_and_deleted(novalite: Any, tmp_path: Path) -> None:
+    path = tmp_path / "disk.img"
+    path.write_bytes(bytes(3 << 20))
+    made = novalite.json("image", "create", "blank", "--file", str(path), "--public", "--property", "os_distro=none")
+    assert (made["status"], made["size"], made["disk_format"]) == ("active", 3 << 20, "raw")
+    assert made["os_distro"] == "none"
+    (row,) = novalite.rows("image", "list")
+    assert row == [made["id"], "blank", "active", "raw", "3", "MiB", "public"]
+    assert novalite.json("image", "show", "blank")["checksum"] == made["checksum"]
+    assert novalite("image", "delete", "blank") == 0
+    assert novalite("image", "show", "blank") == 3
+
+
+def test_a_hostile_image_is_refused_and_leaves_nothing(novalite: Any, tmp_path: Path) -> None:
+    path = tmp_path / "disk.qcow2"
+    path.write_bytes(b"QFI\xfb" + b"\xff" * 4096)
+    assert novalite("image", "create", "evil", "--file", str(path)) == 1
+    assert novalite.json("image", "list") == []
+
+
+def test_flavors(novalite: Any) -> None:
+    assert "m1.tiny" in {each["name"] for each in novalite.json("flavor", "list")}
+    made = novalite.json(
+        "flavor", "create", "odd", "--vcpus", "3", "--ram", "300", "--disk", "2", "--property", "hw:a=b"
+    )
+    assert made["extra_specs"] == {"hw:a": "b"}
+    assert novalite.json("flavor", "show", "odd")["vcpus"] == 3
+    assert novalite("flavor", "create", "odd", "--vcpus", "3", "--ram", "300", "--disk", "2") == 1
+    assert novalite("flavor", "delete", "odd") == 0
+    assert novalite("flavor", "show", "odd") == 3
+
+
+def test_keys(novalite: Any, tmp_path: Path) -> None:
+    assert novalite("key", "create", "printed") == 0
+    assert novalite.out.startswith("-----BEGIN OPENSSH PRIVATE KEY-----")
+    public = novalite.json("key", "show", "printed")["public_key"]
+    (tmp_path / "id.pub").write_text(public)
+    assert novalite("key", "create", "brought", "--public-key", str(tmp_path / "id.pub")) == 0
+    listed = {each["name"]: each["fingerprint"] for each in novalite.json("key", "list")}
+    assert listed["brought"] == listed["printed"]
+    assert novalite("key", "delete", "brought", "printed") == 0
+    assert novalite.json("key", "list") == []
+
+
+def test_networks(novalite: Any) -> None:
+    (row,) = novalite.rows("network", "list")
+    assert row[1:3] == ["private", "ACTIVE"]
+    (subnet,) = novalite.json("subnet", "list")
+    assert subnet["cidr"] == row[3]
+    assert novalite.json("network", "show", "private")["subnets"] == [subnet["id"]]
+    assert novalite("network", "show", "none") == 3
+
+
+def test_a_host_is_taken_out_of_service_and_back(novalite: Any) -> None:
+    (host,) = novalite.json("host", "list")
+    name = host["hypervisor_hostname"]
+    assert novalite("host", "disable", name, "--reason", "repairs") == 0
+    assert novalite.err == f"{name} is disabled.\n"
+    assert novalite.json("host", "show", name)["status"] == "disabled"
+    assert novalite("host", "enable", name) == 0
+    assert novalite.json("host", "show", name)["status"] == "enabled"
+    assert novalite("host", "enable", "nowhere") == 3
+
+
+def test_quota_and_limits(novalite: Any) -> None:
+    assert novalite.json("quota", "show")["instances"]["limit"] == 10
+    assert novalite("quota", "show") == 0
+    assert "0 of 10" in novalite.out
+    assert novalite.json("limits")["maxTotalInstances"] == 10
+
+
+def test_an_issued_token_works(novalite: Any, appliance: Any) -> None:
+    issued = novalite.json("token", "issue")
+    assert appliance.get("/compute/v2.1/servers", token=issued["id"]).status_code == 200
