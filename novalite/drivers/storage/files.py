@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 
 from novalite.drivers.storage import inspect
 from novalite.drivers.storage.base import StoredImage
-from novalite.errors import DriverError, Invalid, TooLarge
+from novalite.errors import DriverError, Invalid, NotFound, TooLarge
 
 _UNFINISHED = ".part"
 _LOOK_EVERY_BYTES = 64 << 20
@@ -48,6 +48,8 @@ class FileImageStore:
             unfinished.chmod(0o644)
             unfinished.replace(target)
             self._sync_directory()
+        except FileNotFoundError as error:
+            raise NotFound("image", image_id, message=f"Image {image_id} was deleted during the upload.") from error
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise _disk_full() from error
@@ -93,17 +95,16 @@ class FileImageStore:
         return file if file.exists() else None
 
     def delete(self, image_id: str) -> None:
-        self._file(image_id).unlink(missing_ok=True)
+        """See ``ImageStore``. What an upload of it has written so far goes too, and the upload then fails."""
+        file = self._file(image_id)
+        file.unlink(missing_ok=True)
+        for unfinished in self._directory.glob(f"{file.name}.*{_UNFINISHED}"):
+            unfinished.unlink(missing_ok=True)
 
     def ids(self) -> tuple[str, ...]:
-        return tuple(sorted(path.name for path in self._directory.iterdir() if path.suffix != _UNFINISHED))
-
-    def remove_unfinished(self) -> int:
-        """At start, before uploads are taken: forget what a cut-off process left. Returns how many files."""
-        left = list(self._directory.glob(f"*{_UNFINISHED}"))
-        for path in left:
-            path.unlink(missing_ok=True)
-        return len(left)
+        """See ``ImageStore``. Ids of which only an unfinished upload is there count too: so a crash leaves
+        nothing that a comparison with the records would not find."""
+        return tuple(sorted({path.name.partition(".")[0] for path in self._directory.iterdir()}))
 
 
 def _disk_full() -> DriverError:

@@ -121,17 +121,45 @@ def test_a_full_disk_is_told(glance: Glance, monkeypatch: pytest.MonkeyPatch) ->
     assert glance.get(f"/v2/images/{image['id']}")["status"] == "queued"
 
 
-def test_an_image_deleted_during_its_upload_leaves_no_bytes(glance: Glance, monkeypatch: pytest.MonkeyPatch) -> None:
+class Deleting(BytesIO):
+    """Bytes in whose middle the image is deleted."""
+
+    def __init__(self, glance: Glance, image_id: str) -> None:
+        super().__init__(b"x" * (4 << 20))
+        self._glance, self._image_id = glance, image_id
+
+    def readinto(self, buffer: object, /) -> int:
+        if self.tell() > 1 << 20 and self._image_id:
+            deleted = self._glance.call("DELETE", f"/v2/images/{self._image_id}")
+            assert deleted.status_code == 204
+            self._image_id = ""
+        return super().readinto(buffer)  # type: ignore[arg-type]
+
+
+def test_an_image_deleted_during_its_upload_leaves_no_bytes(glance: Glance) -> None:
+    image = glance.new()
+    answer = glance.call(
+        "PUT",
+        f"/v2/images/{image['id']}/file",
+        input_stream=Deleting(glance, image["id"]),
+        content_type="application/octet-stream",
+    )
+    assert answer.status_code == 404
+    assert glance.store.ids() == ()
+    assert glance.names() == []
+
+
+def test_an_image_deleted_at_the_last_moment_leaves_no_bytes(glance: Glance, monkeypatch: pytest.MonkeyPatch) -> None:
     image = glance.new()
     save = FileImageStore.save
 
-    def save_while_deleted(store: FileImageStore, image_id: str, *args: object, **more: object) -> object:
+    def save_then_deleted(store: FileImageStore, image_id: str, *args: object, **more: object) -> object:
         stored = save(store, image_id, *args, **more)  # type: ignore[arg-type]
         with glance.database.write(WHO["member"]) as w:
             images.delete(w, image_id)
         return stored
 
-    monkeypatch.setattr(FileImageStore, "save", save_while_deleted)
+    monkeypatch.setattr(FileImageStore, "save", save_then_deleted)
     assert glance.upload(image["id"], b"x").status_code == 410
     assert glance.store.ids() == ()
 

@@ -11,7 +11,7 @@ import pytest
 
 from novalite.drivers.storage.base import ImageStore
 from novalite.drivers.storage.files import FileImageStore
-from novalite.errors import DriverError, Invalid, TooLarge
+from novalite.errors import DriverError, Invalid, NotFound, TooLarge
 
 MIB = 1 << 20
 
@@ -118,10 +118,24 @@ def test_a_disk_that_fills_up_is_told(store: FileImageStore, tmp_path: Path, mon
     assert left(store, tmp_path) == []
 
 
-def test_what_a_crash_left_is_swept(store: FileImageStore, tmp_path: Path) -> None:
+def test_what_a_crash_left_is_found_and_deleted(store: FileImageStore, tmp_path: Path) -> None:
+    kept, cut_off = str(uuid4()), str(uuid4())
+    store.save(kept, [b"x"], disk_format="raw")
+    (tmp_path / "images" / f"{cut_off}.abc.part").write_bytes(b"half")
+    assert store.ids() == tuple(sorted((kept, cut_off)))
+    assert store.path(cut_off) is None
+    store.delete(cut_off)
+    assert left(store, tmp_path) == [kept]
+
+
+def test_an_image_deleted_during_its_upload_ends_it(store: FileImageStore, tmp_path: Path) -> None:
     image_id = str(uuid4())
-    store.save(image_id, [b"x"], disk_format="raw")
-    (tmp_path / "images" / f"{uuid4()}.abc.part").write_bytes(b"half")
-    assert store.ids() == (image_id,)
-    assert store.remove_unfinished() == 1
-    assert left(store, tmp_path) == [image_id]
+
+    def chunks() -> Iterator[bytes]:
+        yield b"x" * MIB
+        store.delete(image_id)
+        yield b"x" * MIB
+
+    with pytest.raises(NotFound):
+        store.save(image_id, chunks(), disk_format="raw")
+    assert left(store, tmp_path) == []
