@@ -72,13 +72,15 @@ class Body:
         """The value below the key. Raises ``Invalid`` naming the field."""
         if document is None and self.optional:
             return None
-        if document is None and not (self.whole and self.key):
+        if document is None:
             raise Invalid("Malformed request body", field="body")
         self.schema(version).check(document)
         return document.get(self.key) if self.key else document
 
     def _document(self, version: Version) -> JsonSchema:
-        value = self.whole or _object([one for one in self.items if one.window.holds(version)], self.extra)
+        value = self.whole
+        if value is None:
+            value = _object([one for one in self.items if one.window.holds(version)], self.extra)
         if not self.key:
             return value
         around = [

@@ -1,0 +1,143 @@
+"""What has been done to a server: its tasks, and their steps as events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from novalite.api.compute.server_view import host_id, may_see_host
+from novalite.api.compute.shapes import ANY_QUERY, PAGING, ROOT, RULE
+from novalite.api.kit.body import Item, Query
+from novalite.api.kit.call import Call
+from novalite.api.kit.paging import limit
+from novalite.api.kit.routes import Route
+from novalite.api.kit.view import Field, View, utc_micros
+from novalite.cloud.compute import servers
+from novalite.cloud.compute.servers import Server
+from novalite.cloud.identity import policy
+from novalite.cloud.tasks import tasks
+from novalite.cloud.tasks.tasks import State, Task, TaskStep
+from novalite.errors import Invalid, NotFound
+
+
+@dataclass(frozen=True)
+class Log:
+    """One action with its events, and where the server is."""
+
+    task: Task
+    server: Server
+    steps: Sequence[TaskStep] = ()
+
+
+def _message(log: Log, call: Call) -> str | None:
+    return "Error" if log.task.state == State.FAILED else None
+
+
+ACTION = View(
+    Field("action", "task.action"),
+    Field("instance_uuid", "task.resource_id"),
+    Field("request_id", "task.request_id"),
+    Field("user_id", "task.user_id"),
+    Field("project_id", "task.project_id"),
+    Field("start_time", lambda log, call: utc_micros(log.task.created_at)),
+    Field("message", _message),
+    Field("updated_at", lambda log, call: utc_micros(log.task.updated_at), since="2.58"),
+)
+
+
+def _sees_events(call: Call) -> bool:
+    return call.since("2.51") or policy.allows(RULE + "os-instance-actions:events", call.ctx)
+
+
+def _events(log: Log, call: Call) -> list[dict[str, Any]]:
+    render = EVENT.renderer(call)
+    return [render(Event(step, log.server), call) for step in log.steps]
+
+
+@dataclass(frozen=True)
+class Event:
+    step: TaskStep
+    server: Server
+
+
+def _event_host_id(event: Event, call: Call) -> str:
+    return host_id(event.server.project_id, event.server.host or "")
+
+
+EVENT = View(
+    Field("event", lambda event, call: f"compute_{event.step.name}" + ("_undone" if event.step.undone else "")),
+    Field("start_time", lambda event, call: utc_micros(event.step.started_at)),
+    Field("finish_time", lambda event, call: utc_micros(event.step.finished_at)),
+    Field("result", lambda event, call: "Success" if event.step.result == "Success" else "Error"),
+    Field("traceback", lambda event, call: None, only=may_see_host),
+    Field("hostId", _event_host_id, since="2.62"),
+    Field("host", "server.host", since="2.62", only=may_see_host),
+    Field("details", lambda event, call: event.step.detail or None, since="2.84"),
+)
+ACTION_WITH_EVENTS = ACTION.extended(Field("events", _events, only=_sees_events))
+
+
+def _server(call: Call) -> Server:
+    return servers.get(call.w, call.path["server_id"], deleted=call.since("2.21"))
+
+
+def _moment(call: Call, name: str) -> datetime | None:
+    text = call.query.get(name)
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise Invalid(f"Invalid input for query parameters {name}. Value: {text[:50]}.", field=name) from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def list_all(call: Call) -> dict[str, Any]:
+    server = _server(call)
+    found = tasks.actions(call.w, server.id)
+    render = ACTION.renderer(call)
+    if not call.since("2.58"):
+        return {"instanceActions": [render(Log(task, server), call) for task in found]}
+    found = _narrowed(call, found)
+    most = limit(call)
+    shown: dict[str, Any] = {"instanceActions": [render(Log(task, server), call) for task in found[:most]]}
+    if len(found) > most > 0:
+        shown["links"] = [{"rel": "next", "href": call.next_link(found[most - 1].request_id)}]
+    return shown
+
+
+def _narrowed(call: Call, found: list[Task]) -> list[Task]:
+    since = _moment(call, "changes-since")
+    before = _moment(call, "changes-before") if call.since("2.66") else None
+    marker = call.query.get("marker")
+    if marker:
+        ids = [task.request_id for task in found]
+        if marker not in ids:
+            raise Invalid(f"Marker {marker[:100]} could not be found.", field="marker")
+        found = found[ids.index(marker) + 1 :]
+    return [
+        task for task in found
+        if (since is None or task.updated_at >= since) and (before is None or task.updated_at <= before)
+    ]  # fmt: skip
+
+
+def show(call: Call) -> Log:
+    server, request_id = _server(call), call.path["request_id"]
+    for task in tasks.actions(call.w, server.id):
+        if task.request_id == request_id:
+            return Log(task, server, tasks.steps(call.w, task.id))
+    message = f"Action for request_id {request_id} on instance {server.id} not found"
+    raise NotFound("action", request_id, message=message)
+
+
+_PATH = f"{ROOT}/servers/{{server_id}}/os-instance-actions"
+_QUERY = Query(*PAGING, Item("changes-since", ANY_QUERY), Item("changes-before", ANY_QUERY, since="2.66"),
+               strict_since="2.75")  # fmt: skip
+ROUTES = [
+    Route("GET", _PATH, list_all, rule=RULE + "os-instance-actions:list", unit="read", until="2.57"),
+    Route("GET", _PATH, list_all, rule=RULE + "os-instance-actions:list", unit="read", query=_QUERY, since="2.58"),
+    Route("GET", _PATH + "/{request_id}", show, rule=RULE + "os-instance-actions:show", unit="read",
+          view=ACTION_WITH_EVENTS.one("instanceAction")),
+]  # fmt: skip

@@ -1,0 +1,35 @@
+"""Quotas with their names in each microversion, and what of them is used."""
+
+from __future__ import annotations
+
+from novalite.api.kit.call import Call
+from novalite.api.kit.versions import Window
+from novalite.cloud.compute import group_members, servers
+from novalite.db.work import Work
+
+UNLIMITED_ELSEWHERE = ("fixed_ips", "floating_ips", "security_groups", "security_group_rules")
+"""Quotas that the network service counts; Compute showed them before 2.36."""
+
+_NAMES = {
+    "instances": Window.of(),
+    "cores": Window.of(),
+    "ram": Window.of(),
+    "metadata_items": Window.of(),
+    "key_pairs": Window.of(),
+    "server_groups": Window.of(),
+    "server_group_members": Window.of(),
+    "injected_files": Window.of(until="2.56"),
+    "injected_file_content_bytes": Window.of(until="2.56"),
+    "injected_file_path_bytes": Window.of(until="2.56"),
+    **dict.fromkeys(UNLIMITED_ELSEWHERE, Window.of(until="2.35")),
+}
+
+
+def shown(call: Call, limits: dict[str, int]) -> dict[str, int]:
+    """The quotas this version knows, with their limits."""
+    return {name: limits.get(name, -1) for name, window in _NAMES.items() if window.holds(call.version)}
+
+
+def used(w: Work, project_id: str) -> dict[str, int]:
+    """Counted from the resources themselves; quotas that are per object have no use."""
+    return {**servers.usage(w, project_id), "server_groups": group_members.groups_of(w, project_id)}

@@ -1,0 +1,207 @@
+"""A server as each microversion shows it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from novalite.api.compute.shapes import bookmark, item_links
+from novalite.api.kit.call import Call
+from novalite.api.kit.view import ABSENT, Field, View, utc_micros, utc_seconds
+from novalite.cloud.compute import states
+from novalite.cloud.compute.servers import Server
+from novalite.cloud.hosts import hosts
+from novalite.cloud.identity import policy
+from novalite.cloud.network import port_views
+from novalite.cloud.network.port_views import PortView
+from novalite.db.work import Work
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A server with all that its answers need."""
+
+    server: Server
+    ports: Sequence[PortView]
+    host_status: str = ""
+
+
+def load(call: Call, found: Sequence[Server]) -> list[Shown]:
+    """The servers with their ports and, for admins, the health of their hosts: two queries for any number."""
+    ports = port_views.of_devices(call.w, [server.id for server in found])
+    health = host_health(call.w, call) if may_see_host(call) and call.since("2.16") else {}
+    return [Shown(one, ports[one.id], health.get(one.host or "", "")) for one in found]
+
+
+def host_health(w: Work, call: Call) -> dict[str, str]:
+    """Host name -> UP, UNKNOWN, DOWN or MAINTENANCE."""
+    seconds = call.parts.settings.scheduler.host_down_seconds
+
+    def health(host: hosts.Host) -> str:
+        if host.forced_down:
+            return "DOWN"
+        if not host.enabled:
+            return "MAINTENANCE"
+        return "UP" if hosts.is_up(host, w.now, seconds) else "UNKNOWN"
+
+    return {host.name: health(host) for host in hosts.everyone(w)}
+
+
+def may_see_host(call: Call) -> bool:
+    return policy.allows("os_compute_api:os-extended-server-attributes", call.ctx)
+
+
+@lru_cache(maxsize=4096)
+def host_id(project_id: str, host: str) -> str:
+    """What tells owners whether two servers share a host, and nothing else."""
+    return hashlib.sha224((project_id + host).encode()).hexdigest() if host else ""
+
+
+def addresses(ports: Sequence[PortView], *, extended: bool = True) -> dict[str, list[dict[str, Any]]]:
+    """Network name -> its addresses."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for port in ports:
+        for address in port.fixed_ips:
+            shown: dict[str, Any] = {"version": 6 if ":" in address else 4, "addr": address}
+            if extended:
+                shown |= {"OS-EXT-IPS:type": "fixed", "OS-EXT-IPS-MAC:mac_addr": port.mac_address}
+            found.setdefault(port.network_name, []).append(shown)
+    return found
+
+
+def _addresses(one: Shown, call: Call) -> Any:
+    return {} if one.server.task_state == states.SCHEDULING else addresses(one.ports)
+
+
+def _plain_addresses(one: Shown, call: Call) -> Any:
+    return addresses(one.ports, extended=False)
+
+
+def _image(one: Shown, call: Call) -> Any:
+    image_id = one.server.image_id
+    return {"id": image_id, "links": bookmark(call, "images", image_id)} if image_id else ""
+
+
+def _flavor_link(one: Shown, call: Call) -> Any:
+    flavor_id = one.server.flavor["id"]
+    return {"id": flavor_id, "links": bookmark(call, "flavors", flavor_id)}
+
+
+def _flavor(one: Shown, call: Call) -> Any:
+    flavor = one.server.flavor
+    return {
+        "vcpus": flavor["vcpus"], "ram": flavor["ram"], "disk": flavor["disk"], "ephemeral": flavor["ephemeral"],
+        "swap": flavor["swap"], "original_name": flavor["name"], "extra_specs": flavor["extra_specs"],
+    }  # fmt: skip
+
+
+def _groups(one: Shown, call: Call) -> Any:
+    names = dict.fromkeys(name for port in one.ports for name in port.security_groups)
+    return [{"name": name} for name in names] or ABSENT
+
+
+def _progress(one: Shown, call: Call) -> Any:
+    return one.server.progress if one.server.status in states.PROGRESS_STATUSES else ABSENT
+
+
+def _fault(one: Shown, call: Call) -> Any:
+    fault = one.server.fault
+    if not fault or one.server.status not in ("ERROR", "DELETED"):
+        return ABSENT
+    shown = {key: fault[key] for key in ("code", "message", "created")}
+    if fault.get("details") and (call.ctx.is_admin or fault["code"] != 500):
+        shown["details"] = fault["details"]
+    return shown
+
+
+def _locked_reason(one: Shown, call: Call) -> Any:
+    return one.server.locked_reason if one.server.locked_by else None
+
+
+def _links(one: Shown, call: Call) -> Any:
+    return item_links(call, "servers", one.server.id)
+
+
+BASIC = View(Field("id", "server.id"), Field("name", "server.name"), Field("links", _links))
+
+_PLAIN = (
+    Field("id", "server.id"),
+    Field("name", "server.name"),
+    Field("status", "server.status"),
+    Field("tenant_id", "server.project_id"),
+    Field("user_id", "server.user_id"),
+    Field("metadata", "server.metadata_items"),
+    Field("hostId", lambda one, call: host_id(one.server.project_id, one.server.host or "")),
+    Field("image", _image),
+    Field("flavor", _flavor_link, until="2.46"),
+    Field("flavor", _flavor, since="2.47"),
+    Field("created", lambda one, call: utc_seconds(one.server.created_at)),
+    Field("updated", lambda one, call: utc_seconds(one.server.updated_at)),
+    Field("accessIPv4", "server.access_ip_v4"),
+    Field("accessIPv6", "server.access_ip_v6"),
+    Field("links", _links),
+    Field("OS-DCF:diskConfig", "server.disk_config"),
+    Field("progress", _progress),
+    Field("fault", _fault),
+    Field("locked", lambda one, call: bool(one.server.locked_by), since="2.9"),
+    Field("description", "server.description", since="2.19"),
+    Field("tags", "server.tags", since="2.26"),
+    Field("trusted_image_certificates", lambda one, call: None, since="2.63"),
+    Field("locked_reason", _locked_reason, since="2.73"),
+)
+_WHERE = "OS-EXT-SRV-ATTR:"
+
+
+def _extended(since: str = "") -> tuple[Field, ...]:
+    """What PUT left out before 2.75."""
+
+    def admin(name: str, get: Any, least: str = "", until: str = "") -> Field:
+        return Field(_WHERE + name, get, since=max(least, since, key=_order), until=until, only=may_see_host)
+
+    return (
+        Field("key_name", "server.key_name", since=since),
+        Field("config_drive", lambda one, call: "True" if one.server.config_drive else "", since=since),
+        Field("security_groups", _groups, since=since),
+        Field("OS-EXT-AZ:availability_zone", "server.availability_zone", since=since),
+        Field("OS-EXT-STS:task_state", "server.task_state", since=since),
+        Field("OS-EXT-STS:vm_state", "server.vm_state", since=since),
+        Field("OS-EXT-STS:power_state", "server.power_state", since=since),
+        Field("OS-SRV-USG:launched_at", lambda one, call: utc_micros(one.server.launched_at), since=since),
+        Field("OS-SRV-USG:terminated_at", lambda one, call: utc_micros(one.server.terminated_at), since=since),
+        Field("os-extended-volumes:volumes_attached", lambda one, call: [], since=since),
+        admin("host", "server.host"),
+        admin("hypervisor_hostname", "server.host"),
+        admin("instance_name", "server.instance_name"),
+        admin("reservation_id", "server.reservation_id", "2.3"),
+        admin("launch_index", "server.launch_index", "2.3"),
+        admin("kernel_id", lambda one, call: "", "2.3"),
+        admin("ramdisk_id", lambda one, call: "", "2.3"),
+        admin("root_device_name", "server.root_device_name", "2.3"),
+        admin("user_data", "server.user_data", "2.3"),
+        admin("hostname", "server.hostname", "2.3", "2.89"),
+        Field(f"{_WHERE}hostname", "server.hostname", since="2.90"),
+        Field("host_status", "host_status", since=max("2.16", since, key=_order), only=may_see_host),
+    )
+
+
+def _order(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")) if version else (0,)
+
+
+def _group_ids(one: Shown, call: Call) -> list[str]:
+    return [one.server.group_id] if one.server.group_id else []
+
+
+_SHOW_ONLY = Field("server_groups", _group_ids, since="2.71")
+DETAIL = View(*_PLAIN, Field("addresses", _addresses), *_extended())
+SHOW = DETAIL.extended(_SHOW_ONLY)
+UPDATED = View(
+    *_PLAIN,
+    Field("addresses", _plain_addresses, until="2.74"),
+    Field("addresses", _addresses, since="2.75"),
+    *_extended("2.75"),
+    _SHOW_ONLY,
+)

@@ -1,0 +1,135 @@
+"""Compute services: the part of each host that takes servers, switched on and off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from novalite.api.compute.shapes import ANY_QUERY, BOOLEAN, ROOT, RULE, truth
+from novalite.api.kit.body import Body, Item, Query
+from novalite.api.kit.call import Call
+from novalite.api.kit.routes import Route
+from novalite.api.kit.view import Field, View, utc_micros
+from novalite.cloud.hosts import hosts
+from novalite.cloud.hosts.hosts import Host
+from novalite.errors import Invalid, NotFound
+
+BINARY = "nova-compute"
+
+
+@dataclass(frozen=True)
+class Shown:
+    host: Host
+    up: bool
+
+
+SERVICE = View(
+    Field("id", "host.number", until="2.52"),
+    Field("id", "host.service_id", since="2.53"),
+    Field("binary", lambda one, call: BINARY),
+    Field("host", "host.name"),
+    Field("zone", "host.zone"),
+    Field("status", lambda one, call: "enabled" if one.host.enabled else "disabled"),
+    Field("state", lambda one, call: "up" if one.up else "down"),
+    Field("updated_at", lambda one, call: utc_micros(one.host.last_seen_at)),
+    Field("disabled_reason", "host.disabled_reason"),
+    Field("forced_down", "host.forced_down", since="2.11"),
+)
+
+
+def _shown(call: Call, host: Host) -> Shown:
+    return Shown(host, hosts.is_up(host, call.w.now, call.parts.settings.scheduler.host_down_seconds))
+
+
+def list_all(call: Call) -> list[Shown]:
+    wanted = call.query.get("host")
+    if call.query.get("binary", BINARY) != BINARY:
+        return []
+    return [_shown(call, host) for host in hosts.everyone(call.w) if wanted in (None, "", host.name)]
+
+
+_HOST = {"type": "string", "minLength": 1, "maxLength": 255}
+_REASON = {"type": "string", "minLength": 1, "maxLength": 255, "format": "name"}
+_WHICH = (Item("host", _HOST, required=True), Item("binary", _HOST, required=True))
+
+
+def _named(call: Call) -> str:
+    if call.body["binary"] != BINARY:
+        raise NotFound("service", call.body["binary"], message=f"Could not find binary {call.body['binary']} on host "
+                       f"{call.body['host']}.")  # fmt: skip
+    return str(call.body["host"])
+
+
+def enable(call: Call) -> dict[str, Any]:
+    host = hosts.set_enabled(call.w, _named(call), True)
+    return {"service": {"host": host.name, "binary": BINARY, "status": "enabled"}}
+
+
+def disable(call: Call) -> dict[str, Any]:
+    reason = call.body.get("disabled_reason")
+    host = hosts.set_enabled(call.w, _named(call), False, reason=reason)
+    shown = {"host": host.name, "binary": BINARY, "status": "disabled"}
+    return {"service": {**shown, "disabled_reason": reason} if reason else shown}
+
+
+def force_down(call: Call) -> dict[str, Any]:
+    forced = truth(call.body["forced_down"])
+    host = hosts.force_down(call.w, _named(call), forced)
+    return {"service": {"host": host.name, "binary": BINARY, "forced_down": forced}}
+
+
+def _by_service_id(call: Call) -> Host:
+    service_id = call.path["service_id"]
+    for host in hosts.everyone(call.w):
+        if service_id == (host.service_id if call.since("2.53") else str(host.number)):
+            return host
+    raise NotFound("service", service_id, message=f"Service {service_id} could not be found.")
+
+
+_UPDATE = Body(
+    "",
+    Item("status", {"enum": ["enabled", "disabled"]}),
+    Item("disabled_reason", _REASON),
+    Item("forced_down", BOOLEAN),
+)
+
+
+def update(call: Call) -> Shown:
+    host, body = _by_service_id(call), call.body
+    if not body:
+        raise Invalid("No updates were requested. Fields 'status' or 'forced_down' should be specified.",
+                      field="status")  # fmt: skip
+    if "disabled_reason" in body and body.get("status") != "disabled":
+        raise Invalid("Specifying disabled_reason requires that status is 'disabled'.", field="disabled_reason")
+    if "status" in body:
+        enabled = body["status"] == "enabled"
+        hosts.set_enabled(call.w, host.name, enabled, reason=body.get("disabled_reason"))
+    if "forced_down" in body:
+        hosts.force_down(call.w, host.name, truth(body["forced_down"]))
+    return _shown(call, host)
+
+
+def remove(call: Call) -> None:
+    hosts.remove(call.w, _by_service_id(call).name)
+
+
+_ALL, _ONE = f"{ROOT}/os-services", f"{ROOT}/os-services/{{service_id}}"
+_RULE = RULE + "os-services:"
+_QUERY = Query(Item("host", ANY_QUERY), Item("binary", ANY_QUERY), strict_since="2.75")
+
+
+def _old(name: str, handler: Any, *items: Item, since: str = "") -> Route:
+    return Route("PUT", f"{_ALL}/{name}", handler, rule=_RULE + "update", body=Body("", *_WHICH, *items),
+                 unit="write", since=since, until="2.52")  # fmt: skip
+
+
+ROUTES = [
+    Route("GET", _ALL, list_all, rule=_RULE + "list", query=_QUERY, view=SERVICE.many("services"), unit="read"),
+    _old("enable", enable),
+    _old("disable", disable),
+    _old("disable-log-reason", disable, Item("disabled_reason", _REASON, required=True)),
+    _old("force-down", force_down, Item("forced_down", BOOLEAN, required=True), since="2.11"),
+    Route("PUT", _ONE, update, rule=_RULE + "update", body=_UPDATE, view=SERVICE.one("service"), unit="write",
+          since="2.53"),
+    Route("DELETE", _ONE, remove, rule=_RULE + "delete", success=204, unit="write"),
+]  # fmt: skip

@@ -1,0 +1,30 @@
+"""Which servers belong to which group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import sqlalchemy as sa
+
+from novalite.cloud.compute.server_groups import ServerGroup
+from novalite.cloud.compute.servers import Server
+from novalite.db.work import Work
+
+
+def of_groups(w: Work, group_ids: Iterable[str]) -> dict[str, list[str]]:
+    """Group id -> ids of its living servers, oldest first; one query."""
+    found: dict[str, list[str]] = {group_id: [] for group_id in group_ids}
+    query = (
+        sa.select(Server.group_id, Server.id)
+        .where(Server.group_id.in_(list(found)), Server.deleted_at.is_(None))
+        .order_by(Server.created_at, Server.id)
+    )
+    for group_id, server_id in w.session.execute(query):
+        found[group_id].append(server_id)
+    return found
+
+
+def groups_of(w: Work, project_id: str) -> int:
+    """How many groups a project has."""
+    query = sa.select(sa.func.count()).select_from(ServerGroup).where(ServerGroup.project_id == project_id)
+    return int(w.session.scalar(query) or 0)
