@@ -102,9 +102,7 @@ class FileImageStore:
             unfinished.unlink(missing_ok=True)
 
     def ids(self) -> tuple[str, ...]:
-        """See ``ImageStore``. Ids of which only an unfinished upload is there count too: so a crash leaves
-        nothing that a comparison with the records would not find."""
-        return tuple(sorted({path.name.partition(".")[0] for path in self._directory.iterdir()}))
+        return tuple(sorted(path.name for path in self._directory.iterdir() if path.suffix != _UNFINISHED))
 
 
 def _disk_full() -> DriverError:
