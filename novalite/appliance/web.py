@@ -10,6 +10,7 @@ import flask
 
 from novalite import __version__, clock
 from novalite.api.admin import front as admin
+from novalite.api.compute import front as compute
 from novalite.api.identity import front as identity
 from novalite.api.image import front as image
 from novalite.api.kit.auth import TokenAuth
@@ -34,7 +35,13 @@ def application(engine: Engine) -> flask.Flask:
         settings=built.settings, database=built.database, tokens=_token_auth(engine), links=built.links,
         image_store=built.store, network_driver=built.network,
     )  # fmt: skip
-    fronts = (identity.FRONT, image.FRONT, network.FRONT, admin.front(lambda: status(engine), lambda: examine(engine)))
+    fronts = (
+        identity.FRONT,
+        compute.FRONT,
+        image.FRONT,
+        network.FRONT,
+        admin.front(lambda: status(engine), lambda: examine(engine)),
+    )
     for each in fronts:
         mount(app, each, parts)
     ui.mount(app, parts, logins=parts.logins, proxy=engine.proxy, hub=engine.hub)
