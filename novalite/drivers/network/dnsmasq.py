@@ -1,7 +1,7 @@
-"""One DHCP server for each network: only reserved addresses, no DNS, nothing kept on disk but what it is told.
+"""One DHCP server for each network: only reserved addresses, no DNS.
 
-Leases say nothing that reservations do not, so dnsmasq keeps them in memory only; a restart forgets them. The
-process outlives NovaLite and is found again by its pid file, checked against its command line.
+Leases say nothing that reservations do not, so they may be thrown away at any time. The process outlives NovaLite
+and is found again by its pid file, checked against its command line.
 """
 
 from __future__ import annotations
@@ -24,26 +24,30 @@ _STOP_SECONDS = 5.0
 
 
 def hosts_text(ports: Iterable[PortSpec]) -> str:
-    """The reservations, a line each: MAC, port id as a tag, address, host name."""
+    """The reservations, two lines each: the port's id in a comment; MAC, address, host name.
+
+    The id is no ``set:`` tag: dnsmasq (2.81 to 2.90 at least) crashes when it reads such a file again after it has
+    given a lease.
+    """
     lines = []
     for port in map(checks.port, ports):
-        parts = [port.mac_address, f"set:{port.id}", port.ip_address, *([port.hostname] if port.hostname else [])]
-        lines.append(",".join(parts) + "\n")
+        told = [port.mac_address, port.ip_address, *([port.hostname] if port.hostname else [])]
+        lines.append(f"# {port.id}\n{','.join(told)}\n")
     return "".join(lines)
 
 
 def ports_from(text: str, network_id: str) -> dict[str, PortSpec]:
     """The ports that ``hosts_text`` was made from; lines that are not of its making are left out."""
     found = {}
-    for line in text.splitlines():
-        mac, _, rest = line.partition(",set:")
-        port_id, _, rest = rest.partition(",")
+    lines = text.splitlines()
+    for comment, line in zip(lines[::2], lines[1::2], strict=False):
+        mac, _, rest = line.partition(",")
         ip_address, _, hostname = rest.partition(",")
+        port_id = comment.removeprefix("# ")
         try:
-            port = checks.port(PortSpec(port_id, network_id, mac, ip_address, hostname))
+            found[port_id] = checks.port(PortSpec(port_id, network_id, mac, ip_address, hostname))
         except DriverError:
             continue
-        found[port_id] = port
     return found
 
 
@@ -56,11 +60,12 @@ def write_file(path: Path, text: str) -> None:
 
 
 class DhcpServer:
-    """The dnsmasq of one network. ``directory`` holds its hosts and pid files; calls are not thread-safe."""
+    """The dnsmasq of one network. ``directory`` holds its hosts, lease and pid files; calls are not thread-safe."""
 
     def __init__(self, directory: Path) -> None:
         self.hosts_file = directory / "hosts"
         self.pid_file = directory / "dnsmasq.pid"
+        self.lease_file = directory / "leases"
         self._stale_leases = directory / "stale-leases"
 
     def argv(self, spec: NetworkSpec, bridge_index: int) -> list[str]:
@@ -82,10 +87,11 @@ class DhcpServer:
         return [
             "dnsmasq", "--conf-file=/dev/null", "--no-hosts", "--no-resolv", "--port=0", "--bind-interfaces",
             f"--interface={bridge}", "--except-interface=lo", "--user=nobody", "--quiet-dhcp",
-            f"--tag-if=set:bridge{bridge_index}", "--dhcp-authoritative", "--leasefile-ro",
+            f"--tag-if=set:bridge{bridge_index}", "--dhcp-authoritative",
             f"--dhcp-lease-max={min(cidr.num_addresses, 1 << 24)}",
             f"--dhcp-range={cidr.network_address},static,{cidr.netmask},{_LEASE_HOURS}h",
-            f"--dhcp-hostsfile={self.hosts_file}", f"--pid-file={self.pid_file}", *options,
+            f"--dhcp-hostsfile={self.hosts_file}", f"--dhcp-leasefile={self.lease_file}",
+            f"--pid-file={self.pid_file}", *options,
         ]  # fmt: skip
 
     def ensure(self, spec: NetworkSpec, bridge_index: int) -> None:
@@ -96,6 +102,8 @@ class DhcpServer:
             self._start(wanted)
 
     def _start(self, argv: list[str]) -> None:
+        if self._stale_leases.exists():
+            self.lease_file.unlink(missing_ok=True)
         run("ensure_network", argv)
         self._stale_leases.unlink(missing_ok=True)
 
