@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -107,10 +107,10 @@ class Appliance(Program):
             leftovers.remove(self.state_dir)
 
 
-def appliance(state_dir: Path, *, driver: str = "fake", **options: object) -> Appliance:
-    """``novalite serve`` on a state directory. ``options`` are settings, dots written as two underscores."""
+def appliance(state_dir: Path, *, driver: str = "fake", options: Mapping[str, object] | None = None) -> Appliance:
+    """``novalite serve`` on a state directory; ``options`` are settings by their dotted names."""
     port = free_port()
-    given = {"logging.level": "WARNING"} | {name.replace("__", "."): value for name, value in options.items()}
+    given = {"logging.level": "WARNING", **(options or {})}
     state_dir.mkdir(parents=True, exist_ok=True)
     argv = [sys.executable, "-m", "novalite.cli.main", "serve", "--state-dir", str(state_dir), "--port", str(port)]
     argv += ["--driver", driver]
