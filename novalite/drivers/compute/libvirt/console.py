@@ -8,6 +8,7 @@ import selectors
 import socket
 import threading
 from pathlib import Path
+from typing import IO
 
 from novalite.errors import DriverError
 
@@ -20,6 +21,8 @@ LOG_BYTES = 8 << 20
 
 def connect(path: Path) -> socket.socket:
     """A blocking connection to QEMU's socket. Raises ``DriverError`` with code ``console.unavailable``."""
+    if path.is_symlink():
+        raise DriverError("console", "the guest's console is not a socket", code="console.unavailable")
     end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     end.settimeout(_CONNECT_SECONDS)
     try:
@@ -167,7 +170,7 @@ def tail(log: Path, max_bytes: int) -> bytes:
         wanted = max_bytes - len(found)
         if wanted <= 0:
             break
-        with contextlib.suppress(FileNotFoundError), part.open("rb") as file:
+        with contextlib.suppress(FileNotFoundError), _own(part, os.O_RDONLY, "rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - wanted))
             found = file.read(wanted) + found
@@ -187,4 +190,10 @@ def cut(log: Path, keep: int = LOG_BYTES) -> None:
         fresh = _older(log).with_suffix(".new")
         fresh.write_bytes(tail(log, keep))
         os.replace(fresh, _older(log))
-        os.truncate(log, 0)
+        with _own(log, os.O_WRONLY, "wb") as file:
+            file.truncate(0)
+
+
+def _own(path: Path, flags: int, mode: str) -> IO[bytes]:
+    """QEMU owns the directory: a link it might leave there must not lead to other files."""
+    return os.fdopen(os.open(path, flags | os.O_NOFOLLOW), mode)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import stat
@@ -49,6 +50,9 @@ class GuestPlace:
                 shutil.rmtree(path)
             except FileNotFoundError:
                 continue
+        if self.sockets != self.directory:
+            with contextlib.suppress(OSError):  # others may still be in it
+                self.sockets.parent.rmdir()
 
 
 @dataclass(frozen=True)
