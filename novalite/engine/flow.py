@@ -45,15 +45,13 @@ class Parts:
 
 @dataclass
 class Run:
-    """One task being run. ``memo`` is saved with each step: what a step leaves for later ones and for undo.
-    ``deadline_passed`` tells a cancelled task why it was cancelled."""
+    """One task being run. ``memo`` is saved with each step: what a step leaves for later ones and for undo."""
 
     task_id: str
     args: Mapping[str, Any]
     memo: dict[str, Any]
     ctx: Context
     parts: Parts
-    deadline_passed: bool = False
 
     @property
     def server_id(self) -> str:
@@ -81,7 +79,8 @@ def _no_reroute(run: Run, error: Exception) -> str | None:
 @dataclass(frozen=True)
 class Flow:
     """``failed`` records the failure once everything is undone; ``cancelled`` the same after a cancellation.
-    ``reroute`` may name a step to go on from after undoing back to it (another host, say)."""
+    ``reroute`` may name a step to go on from after undoing back to it (another host, say). ``retries`` is how
+    often a step is tried when what it met may pass."""
 
     kind: str
     steps: tuple[Step, ...]

@@ -18,6 +18,8 @@ from novalite.errors import DriverError, NovaLiteError, Unavailable
 
 _log = logs.get("worker")
 _RETRY_SECONDS = (0.5, 1, 2, 5, 10)
+_MISHAPS = 10
+"""How often a worker may fail to go on with a task (a locked database, a bug) before it ends the task."""
 
 Alarm = Callable[[datetime, str], None]
 Boundary = Callable[[str], None]
@@ -45,8 +47,8 @@ def _retryable(error: Exception) -> bool:
     return isinstance(error, Unavailable) or (isinstance(error, DriverError) and error.retryable)
 
 
-def _seconds_before_retry(attempt: int) -> float:
-    return float(_RETRY_SECONDS[min(attempt, len(_RETRY_SECONDS)) - 1])
+def _seconds_before_retry(failures: int) -> float:
+    return float(_RETRY_SECONDS[min(max(failures, 1), len(_RETRY_SECONDS)) - 1])
 
 
 class Workers:
@@ -86,10 +88,35 @@ class Workers:
             with structlog.contextvars.bound_contextvars(
                 task_id=task.id, request_id=task.request_id, resource_id=task.resource_id
             ):
-                _Attempt(self, task, stop or threading.Event()).go()
+                self._attempt(task, stop or threading.Event())
         finally:
             with self._lock:
                 self._busy -= 1
+
+    def _attempt(self, task: tasks.Task, stop: threading.Event) -> None:
+        try:
+            _Attempt(self, task, stop).go()
+        except Exception as error:  # noqa: BLE001  a task is never left without an owner
+            _log.error("could not go on with a task", kind=task.kind, step=task.step, exc_info=error)
+            while not self._let_go(task, error) and not stop.wait(1):
+                pass
+
+    def _let_go(self, task: tasks.Task, error: Exception) -> bool:
+        """Queue a task that its worker could not go on with, or end it when that has happened too often."""
+        failures = task.attempts + 1
+        try:
+            with self._parts.database.write(internal(task.request_id)) as w:
+                when = w.now + timedelta(seconds=_seconds_before_retry(failures))
+                if failures < _MISHAPS:
+                    tasks.give_back(w, task.id, after=when, attempts=failures)
+                else:
+                    task.error = _error_record(error)
+                    tasks.finish(w, task, tasks.State.FAILED)
+        except Exception as again:  # noqa: BLE001  whatever keeps the database from us, it may pass
+            _log.error("could not let go of a task", kind=task.kind, step=task.step, exc_info=again)
+            return False
+        self._alarm(when, task.id)
+        return True
 
 
 class _Attempt:
@@ -102,9 +129,8 @@ class _Attempt:
         self._flow: Flow = workers._registry.flow(task.kind)
         self._db = workers._parts.database
         self._ctx = internal(task.request_id)
-        late = task.deadline_at is not None and task.deadline_at < clock.now()
         who = Context(user_id=task.user_id, project_id=task.project_id, request_id=task.request_id)
-        self._run = Run(task.id, task.args, task.memo, who, workers._parts, late)
+        self._run = Run(task.id, task.args, task.memo, who, workers._parts)
 
     def go(self) -> None:
         self._at("claimed")
@@ -129,7 +155,8 @@ class _Attempt:
         return self._undo(step) if task.undoing else self._forward(step)
 
     def _cancellation(self) -> Cancelled:
-        if self._run.deadline_passed:
+        deadline = self._task.deadline_at
+        if deadline is not None and deadline < clock.now():
             return Cancelled("The task did not finish in time.", code="task.deadline")
         return Cancelled("The task was cancelled.")
 
@@ -169,7 +196,7 @@ class _Attempt:
         return False
 
     def _step_failed(self, step: Step, error: Exception, started_at: datetime) -> bool:
-        if _retryable(error) and self._task.attempts < self._flow.retries:
+        if _retryable(error) and self._task.attempts + 1 < self._flow.retries:
             self._retry_later(step, error, started_at)
             return False
         if not isinstance(error, NovaLiteError):
@@ -187,6 +214,7 @@ class _Attempt:
 
     def _retry_later(self, step: Step, error: Exception, started_at: datetime) -> None:
         _log.info("step will be repeated", kind=self._task.kind, step=step.name, error=str(error))
+        self._task.attempts += 1
         with self._db.write(self._ctx) as w:
             tasks.record_step(
                 w, self._task, name=step.name, undone=self._task.undoing, started_at=started_at, result="Retry",
@@ -211,7 +239,7 @@ class _Attempt:
             try:
                 step.undo(self._run)
             except Exception as error:  # noqa: BLE001  workers record whatever a step raises
-                if self._task.attempts < self._flow.retries:
+                if self._task.attempts + 1 < self._flow.retries:
                     self._retry_later(step, error, started_at)
                     return False
                 result, detail = "Error", str(error)

@@ -41,7 +41,8 @@ class Kind(Protocol):
 
 class Task(Base):
     """One task. ``holds`` equals ``key`` from the claim to the end: its unique index lets one task
-    at a time act on a resource. ``undoing`` says in which direction the steps are walked."""
+    at a time act on a resource. ``undoing`` says in which direction the steps are walked, ``attempts`` counts
+    how often the current step has failed."""
 
     __tablename__ = "tasks"
     __table_args__ = (
@@ -157,7 +158,6 @@ def claim(w: Work, task_id: str) -> Task | None:
         .values(
             state=State.RUNNING,
             holds=table.c.key,
-            attempts=table.c.attempts + 1,
             updated_at=w.now,
             wait_event="",
         )
@@ -238,11 +238,23 @@ def _requeue(w: Work, task_id: str, was: State) -> int:
 
 
 def retry(w: Work, task: Task, *, after: datetime) -> None:
-    """Run the current step again at ``after``; the task keeps its key."""
+    """Run the current step again at ``after``; the task keeps its key. ``task.attempts`` is saved with it."""
     w.changed(
         sa.update(Task)
         .where(Task.id == task.id)
-        .values(state=State.QUEUED, run_after=after, memo=dict(task.memo), error=task.error, updated_at=w.now)
+        .values(
+            state=State.QUEUED, run_after=after, memo=dict(task.memo), error=task.error, attempts=task.attempts,
+            updated_at=w.now,
+        )
+    )  # fmt: skip
+
+
+def give_back(w: Work, task_id: str, *, after: datetime, attempts: int) -> None:
+    """Queue a task whose worker could not go on; all but the number of attempts stays as last recorded."""
+    w.changed(
+        sa.update(Task)
+        .where(Task.id == task_id, Task.state == State.RUNNING)
+        .values(state=State.QUEUED, run_after=after, attempts=attempts, updated_at=w.now)
     )
 
 
