@@ -33,9 +33,7 @@ def served(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     command = [sys.executable, str(APPLICATION), str(listener.fileno()), str(THREADS)]
     log = (tmp_path / "log").open("wb")
     environment = {**os.environ, "PYTHONPATH": str(Path(novalite.__file__).parent.parent)}
-    with subprocess.Popen(
-        command, pass_fds=[listener.fileno()], stderr=log, cwd=tmp_path, env=environment
-    ) as process:
+    with subprocess.Popen(command, pass_fds=[listener.fileno()], stderr=log, cwd=tmp_path, env=environment) as process:
         listener.close()
         try:
             yield process, port
