@@ -34,7 +34,8 @@ def remove(call: Call) -> None:
 _ALL = "/v2/images/{image_id}/members"
 _ONE = _ALL + "/{member_id}"
 _NEW = Body("", Item("member", {"type": "string", "minLength": 1, "maxLength": 64}, required=True))
-_STATUS = Body("", Item("status", {"type": "string", "maxLength": 16}, required=True))
+# Clients send the member along; only the status counts.
+_STATUS = Body("", Item("status", {"type": "string", "maxLength": 16}, required=True), extra=True)
 
 ROUTES = [
     Route("GET", _ALL, index, rule="get_members", view=MEMBER.many("members"), unit="read"),

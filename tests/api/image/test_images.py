@@ -248,7 +248,9 @@ def test_an_offer_is_seen_accepted_and_withdrawn(glance: Glance) -> None:
     assert glance.names(who="other") == []
     assert glance.names("visibility=shared&member_status=pending", who="other") == ["offer"]
     assert glance.call("PUT", f"{here}/members/{OTHERS}", body={"status": "accepted"}).status_code == 403
-    accepted = glance.call("PUT", f"{here}/members/{OTHERS}", who="other", body={"status": "accepted"})
+    accepted = glance.call(
+        "PUT", f"{here}/members/{OTHERS}", who="other", body={"member": OTHERS, "status": "accepted"}
+    )
     assert accepted.json is not None
     assert accepted.json["status"] == "accepted"
     assert glance.names(who="other") == ["offer"]
