@@ -20,7 +20,7 @@ class Browser:
         self.origin = "http://localhost"
 
     def get(self, path: str, **headers: str) -> Any:
-        return self.client.get(path, headers=headers)
+        return self.client.get(path, headers=headers, buffered=True)
 
     def part(self, path: str) -> Any:
         """What htmx asks for."""
