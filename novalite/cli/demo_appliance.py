@@ -142,6 +142,6 @@ class DemoAppliance:
 def is_ready(url: str) -> bool:
     """Whether an appliance answers there and says that it is ready."""
     try:
-        return httpx.get(f"{url}/healthz", timeout=5.0, trust_env=False).status_code == 200
+        return httpx.get(f"{url}/healthz", timeout=2.0, trust_env=False).status_code == 200
     except httpx.TransportError:
         return False
