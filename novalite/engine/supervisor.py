@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from novalite import clock, logs
 from novalite.clock import Deadline
 
 _log = logs.get("supervisor")
 _PAUSES_SECONDS = (0.2, 1.0, 5.0, 15.0)
+_LONG_LIFE = timedelta(minutes=1)
 
 Target = Callable[[threading.Event], None]
 
@@ -41,6 +43,7 @@ class _Component:
         self.thread = threading.Thread(target=self._life, name=name, daemon=True)
 
     def _life(self) -> None:
+        short_lives = 0
         while not self.stop.is_set():
             self.state, self.since = "running", clock.now()
             try:
@@ -51,7 +54,9 @@ class _Component:
             except Exception as error:  # noqa: BLE001  whatever kills a component is recorded and told
                 self.last_error = f"{type(error).__name__}: {error}"
                 _log.error("component died", name=self.name, exc_info=error)
-            pause = _PAUSES_SECONDS[min(self.restarts, len(_PAUSES_SECONDS) - 1)]
+            short_lives = 0 if clock.now() - self.since > _LONG_LIFE else short_lives
+            pause = _PAUSES_SECONDS[min(short_lives, len(_PAUSES_SECONDS) - 1)]
+            short_lives += 1
             self.restarts += 1
             self.state = "restarting"
             _log.warning("component will be restarted", name=self.name, after_seconds=pause, why=self.last_error)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from novalite.cloud import records
 from novalite.db.records import Base
@@ -16,6 +17,7 @@ assert records  # the tables are known to Base once they are imported
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     database = Database(f"sqlite:///{tmp_path}/x.db", busy_timeout_seconds=0.05)
+    sa.event.listen(database.engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
     Base.metadata.create_all(database.engine)
     moving = Clock()
     set_clock(moving)
