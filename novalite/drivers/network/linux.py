@@ -92,6 +92,7 @@ class LinuxNetworkDriver:
                     step.mkdir(parents=True, exist_ok=True)
                     step.chmod(0o755)
                 self._networks[spec.id] = _Known(spec, DhcpServer(directory), {})
+                self._rules_are_sure = False
             known = self._networks[spec.id]
         with known.lock:
             try:
