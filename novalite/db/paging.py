@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 import sqlalchemy as sa
 
@@ -12,6 +12,7 @@ from novalite.db.work import Work
 from novalite.errors import Invalid
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 MAX_LIMIT = 1000
 
@@ -42,6 +43,21 @@ def page_of(
     Raises ``Invalid`` for an unknown sort key or marker.
     """
     identity = identity if identity is not None else record.id  # type: ignore[attr-defined]
+    narrowed = narrow(w, query, page, keys, default=default, identity=identity, descending=descending)
+    return list(w.session.scalars(narrowed))
+
+
+def narrow(
+    w: Work,
+    query: sa.Select[*Ts],
+    page: Page,
+    keys: Mapping[str, Any],
+    *,
+    default: Sequence[str],
+    identity: Any,
+    descending: bool = False,
+) -> sa.Select[*Ts]:
+    """``query`` cut down to ``page``, in order: what ``page_of`` runs, for queries of chosen columns."""
     wanted = page.sort or tuple((key, "desc" if descending else "asc") for key in default)
     order: list[tuple[Any, bool]] = []
     for key, direction in wanted:
@@ -50,16 +66,22 @@ def page_of(
         order.append((keys[key], direction == "desc"))
     order.append((identity, order[-1][1] if order else False))
     if page.marker:
-        query = query.where(_after(w, page.marker, record, identity, order))
+        query = query.where(_after(w, page.marker, identity, order))
     query = query.order_by(*(_ordered(column, down) for column, down in order))
-    return list(w.session.scalars(query.limit(min(page.limit, MAX_LIMIT))))
+    return query.limit(min(page.limit, MAX_LIMIT))
+
+
+def _may_be_null(column: Any) -> bool:
+    return bool(getattr(column, "nullable", True))
 
 
 def _ordered(column: Any, down: bool) -> Any:
+    if not _may_be_null(column):
+        return column.desc() if down else column.asc()
     return column.desc().nulls_last() if down else column.asc().nulls_first()
 
 
-def _after(w: Work, marker: str, record: Any, identity: Any, order: list[tuple[Any, bool]]) -> Any:
+def _after(w: Work, marker: str, identity: Any, order: list[tuple[Any, bool]]) -> Any:
     row = w.session.execute(sa.select(*(column for column, _ in order)).where(identity == marker)).first()
     if row is None:
         raise Invalid(f"Marker {marker} could not be found.", field="marker")
@@ -78,4 +100,6 @@ def _beyond(column: Any, value: Any, down: bool) -> Any:
     # NULL sorts before every value: the first in ascending order, the last in descending.
     if value is None:
         return sa.false() if down else column.is_not(None)
-    return sa.or_(column < value, column.is_(None)) if down else column > value
+    if down and _may_be_null(column):
+        return sa.or_(column < value, column.is_(None))
+    return column < value if down else column > value

@@ -8,16 +8,22 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import msgspec
+from msgspec import Raw
+
 from novalite.api.compute.shapes import bookmark, item_links
 from novalite.api.kit.call import Call
 from novalite.api.kit.view import ABSENT, Field, View, utc_micros, utc_seconds
-from novalite.cloud.compute import states
+from novalite.cloud.compute import queries, states
+from novalite.cloud.compute.queries import Stamp
 from novalite.cloud.compute.servers import Server
 from novalite.cloud.hosts import hosts
 from novalite.cloud.identity import policy
 from novalite.cloud.network import port_views
 from novalite.cloud.network.port_views import PortView
 from novalite.db.work import Work
+
+_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,3 +211,23 @@ UPDATED = View(
     *_extended("2.75"),
     _SHOW_ONLY,
 )
+
+
+def details(call: Call, wanted: Sequence[Stamp]) -> list[Raw]:
+    """The detailed answers about a page of servers, made anew only for those that have changed since the last
+    time such an answer was given."""
+    rendered, epoch, render = call.parts.rendered, call.parts.rendered.epoch, DETAIL.renderer(call)
+    health = host_health(call.w, call) if may_see_host(call) and call.since("2.16") else {}
+    keys = [(one.id, one.revision, render, call.origin, health.get(one.host or "")) for one in wanted]
+    texts = [rendered.get(key) for key in keys]
+    missing = [one.id for one, text in zip(wanted, texts, strict=True) if text is None]
+    servers = queries.by_ids(call.w, missing) if missing else {}
+    ports = port_views.of_devices(call.w, missing) if missing else {}
+    answers = []
+    for one, key, text in zip(wanted, keys, texts, strict=True):
+        if text is None:
+            shown = Shown(servers[one.id], ports[one.id], health.get(one.host or "", ""))
+            text = Raw(_encode(render(shown, call)))
+            rendered.put(key, text, epoch)
+        answers.append(text)
+    return answers

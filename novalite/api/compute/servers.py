@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from novalite.api.compute import server_view
@@ -16,6 +17,7 @@ from novalite.api.kit.routes import Route
 from novalite.api.kit.view import Page
 from novalite.cloud.compute import actions, flavors, queries, servers
 from novalite.cloud.compute.servers import Server
+from novalite.db.paging import Page as Window
 from novalite.errors import Forbidden, NotFound
 
 _CHANGE = Body(
@@ -35,14 +37,18 @@ _COLUMN = {
 }  # fmt: skip
 
 
-def _found(call: Call, all_rule: str) -> tuple[list[Server], str]:
-    """A page of servers, and the marker of the next."""
+def _asked(call: Call, all_rule: str) -> tuple[queries.Filters, Window, bool]:
+    """The filters and the page of a listing, and whether anything can be on it."""
     filters = filters_of(call, all_rule)
     page = window(call)
     if {"host", "node"} & {key for key, _ in page.sort} and not call.ctx.is_admin:
         raise Forbidden("Only administrators can sort servers by host or node.")
-    found = queries.page(call.w, filters, page) if page.limit and _flavor_exists(call, filters) else []
-    return found, found[-1].id if found and len(found) >= page.limit else ""
+    return filters, page, bool(page.limit) and _flavor_exists(call, filters)
+
+
+def _marker(found: Sequence[Server | queries.Stamp], page: Window) -> str:
+    """What the next page begins after, when there is one."""
+    return found[-1].id if found and len(found) >= page.limit else ""
 
 
 def _flavor_exists(call: Call, filters: queries.Filters) -> bool:
@@ -57,13 +63,15 @@ def _flavor_exists(call: Call, filters: queries.Filters) -> bool:
 
 
 def list_basic(call: Call) -> Page:
-    found, marker = _found(call, "servers:index:get_all_tenants")
-    return Page([Shown(server, ()) for server in found], marker)
+    filters, page, some = _asked(call, "servers:index:get_all_tenants")
+    found = queries.page(call.w, filters, page) if some else []
+    return Page([Shown(server, ()) for server in found], _marker(found, page))
 
 
 def list_detail(call: Call) -> Page:
-    found, marker = _found(call, "servers:detail:get_all_tenants")
-    return Page(server_view.load(call, found), marker)
+    filters, page, some = _asked(call, "servers:detail:get_all_tenants")
+    found = queries.stamps(call.w, filters, page) if some else []
+    return Page(server_view.details(call, found), _marker(found, page))
 
 
 def show(call: Call) -> Shown:

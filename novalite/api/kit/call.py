@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,9 @@ from novalite.db.work import Work
 
 if TYPE_CHECKING:
     from novalite.api.kit.routes import Route
+
+
+_NEEDS_NO_QUOTES = re.compile(r"[A-Za-z0-9/_.~-]*").fullmatch
 
 
 @dataclass
@@ -56,7 +60,8 @@ class Call:
 
     def link(self, path: str, **query: str) -> str:
         """An absolute URL of this front: ``call.link("/servers/ID")``. ``path`` is quoted here."""
-        return self.root + quote(path) + (f"?{urlencode(query)}" if query else "")
+        quoted = path if _NEEDS_NO_QUOTES(path) else quote(path)
+        return self.root + quoted + (f"?{urlencode(query)}" if query else "")
 
     def next_link(self, marker: str) -> str:
         """This request's own URL with keys sorted and ``marker`` replaced."""

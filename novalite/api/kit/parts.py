@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from novalite.api.kit.rendered import Rendered
 from novalite.cloud.identity.login import Logins
 from novalite.context import Context
 from novalite.db.work import Database
@@ -23,7 +24,8 @@ class Parts:
     """``links`` maps a host name to its ``ComputeDriver`` (``novalite.drivers.compute.base``);
     ``image_store`` keeps image bytes (``novalite.drivers.storage.base``); ``network_driver`` makes networks
     (``novalite.drivers.network.base``). A front is handed only what it needs; the rest stays None.
-    ``logins`` is made here, once, so that all fronts count failed logins together."""
+    ``logins`` is made here, once, so that all fronts count failed logins together; ``rendered`` likewise, so
+    that all forget together."""
 
     settings: Settings
     database: Database
@@ -33,6 +35,8 @@ class Parts:
     network_driver: Any = None
     listeners: Any = None
     logins: Logins = field(init=False)
+    rendered: Rendered = field(init=False, default_factory=Rendered)
 
     def __post_init__(self) -> None:
+        self.database.listen(self.rendered.on_change)
         object.__setattr__(self, "logins", Logins(self.database, self.settings.identity))

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Any
 
+from msgspec import Raw
+
 from novalite.api.kit.call import Call
 from novalite.api.kit.versions import Version, Window
 
@@ -76,7 +78,8 @@ class View:
         return One(self, key)
 
     def many(self, key: str, envelope: Envelope | None = None) -> Many:
-        """Render an iterable or a ``Page`` below ``key``; ``envelope`` adds links (see ``paging``)."""
+        """Render an iterable or a ``Page`` below ``key``; ``envelope`` adds links (see ``paging``).
+        Items that are JSON text already (``msgspec.Raw``) stay as they are."""
         return Many(self, key, envelope)
 
 
@@ -140,7 +143,8 @@ class Many:
     def render(self, result: Any, call: Call) -> Any:
         page = result if isinstance(result, Page) else Page(result)
         render = self.view.renderer(call)
-        shown: dict[str, Any] = {self.key: [render(item, call) for item in page.items]}
+        items = [item if type(item) is Raw else render(item, call) for item in page.items]
+        shown: dict[str, Any] = {self.key: items}
         if self.envelope:
             shown.update(self.envelope(call, self.key, page))
         shown.update(page.extra)
