@@ -42,7 +42,8 @@ def demo(
 
     settings = load_settings(session, given, port=port, driver=driver)
     own = Session(state_dir=str(Path(settings.state_dir).absolute()), json=session.json, environment={})
-    signal.signal(signal.SIGTERM, _as_interrupt)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _as_interrupt)
     with DemoAppliance(own, settings, given=given, driver=driver) as appliance:
         report = boot_hello(own, seconds=timeout)
         report.show(own, ui=appliance.url, settings=settings)

@@ -76,7 +76,7 @@ class Report:
             ]
         )
         click.echo("\nTry next:")
-        click.echo(f"  ssh -i {shlex.quote(str(self.key_path))} -o StrictHostKeyChecking=accept-new root@{address}")
+        click.echo(f"  {command} server ssh -i {shlex.quote(str(self.key_path))} {NAME}")
         click.echo(f"  {command} server list")
         click.echo(f"  {command} server console url {NAME}\n")
 

@@ -232,7 +232,7 @@ for _name, _facts in _PLAIN_ACTIONS.items():
 @click.argument("reference", metavar="SERVER", shell_complete=names.of("server"))
 @click.argument("command", nargs=-1)
 @click.option("--user", help="Who to log in as; default: what the image says, else root.")
-@click.option("--identity", type=click.Path(exists=True, dir_okay=False), help="Private key file.")
+@click.option("-i", "--identity", type=click.Path(exists=True, dir_okay=False), help="Private key file.")
 @pass_session
 def ssh(session: Session, reference: str, command: tuple[str, ...], user: str | None, identity: str | None) -> None:
     """Log in to a server, or run COMMAND there (after --)."""
@@ -250,7 +250,9 @@ def ssh(session: Session, reference: str, command: tuple[str, ...], user: str | 
             hint="'novalite server show' tells its state.",
         )
     login = user or ImageNames(session).admin_user(found) or "root"
-    argv = ["ssh", *(["-i", identity] if identity else []), "-l", login, "--", address, *command]
+    # Known by its id: an address goes to another server one day.
+    known = ["-o", f"HostKeyAlias={found['id']}", "-o", "StrictHostKeyChecking=accept-new"]
+    argv = ["ssh", *known, *(["-i", identity] if identity else []), "-l", login, "--", address, *command]
     os.execvp(argv[0], argv)  # noqa: S606
 
 
