@@ -150,9 +150,7 @@ def _as_spec(network: Network) -> NetworkSpec:
 
 def spec(w: Work, network_id: str) -> NetworkSpec:
     """What the host is told of a network, whoever asks."""
-    network = w.session.get(
-        Network, network_id, options=[selectinload(Network.subnets)], populate_existing=True
-    )
+    network = w.session.get(Network, network_id, options=[selectinload(Network.subnets)], populate_existing=True)
     if network is None or not _is_on_host(network):
         raise NotFound("network", network_id)
     return _as_spec(network)

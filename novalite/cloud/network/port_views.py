@@ -43,6 +43,18 @@ class PortView:
         return IPv4Network(self.cidr).prefixlen
 
 
+_PORT_COLUMNS = (
+    Port.id.label("port_id"),
+    Port.device_id,
+    Port.network_id,
+    Port.mac_address,
+    Port.tag,
+    Port.position,
+    Port.host,
+    Port.is_compute_made,
+)
+
+
 def of_device(w: Work, device_id: str) -> list[PortView]:
     """The ports of a device, in the order of its network cards."""
     return of_devices(w, [device_id])[device_id]
@@ -55,7 +67,18 @@ def of_devices(w: Work, ids: Iterable[str]) -> dict[str, list[PortView]]:
     if not wanted:
         return found
     query = (
-        sa.select(Port, Network.name, Network.mtu, Subnet, FixedIp.ip_address, SecurityGroup.name)
+        sa.select(
+            *_PORT_COLUMNS,
+            Network.name.label("network_name"),
+            Network.mtu,
+            Subnet.id.label("subnet_id"),
+            Subnet.cidr,
+            Subnet.gateway_ip,
+            Subnet.enable_dhcp,
+            Subnet.dns_servers,
+            FixedIp.ip_address,
+            SecurityGroup.name.label("group_name"),
+        )
         .join(Network, Network.id == Port.network_id)
         .outerjoin(FixedIp, FixedIp.port_id == Port.id)
         .outerjoin(Subnet, Subnet.id == FixedIp.subnet_id)
@@ -64,40 +87,36 @@ def of_devices(w: Work, ids: Iterable[str]) -> dict[str, list[PortView]]:
         .where(Port.device_id.in_(wanted))
         .order_by(Port.device_id, Port.position, Port.created_at, Port.id, FixedIp.address, SecurityGroup.name)
     )
-    for rows in _by_port(w.session.execute(query).all()):
-        found[rows[0][0].device_id].append(_view(rows))
+    grouped: dict[str, list[Any]] = {}
+    for row in w.session.execute(query):
+        grouped.setdefault(row.port_id, []).append(row)
+    for rows in grouped.values():
+        found[rows[0].device_id].append(_view(rows))
     return found
 
 
-def _by_port(rows: Iterable[Any]) -> list[list[Any]]:
-    grouped: dict[str, list[Any]] = {}
-    for row in rows:
-        grouped.setdefault(row[0].id, []).append(row)
-    return list(grouped.values())
-
-
 def _view(rows: list[Any]) -> PortView:
-    port, network_name, mtu, subnet = rows[0][:4]
-    ips = tuple(dict.fromkeys(row[4] for row in rows if row[4]))
+    first = rows[0]
+    ips = tuple(dict.fromkeys(row.ip_address for row in rows if row.ip_address))
     return PortView(
-        port_id=port.id,
-        device_id=port.device_id,
-        network_id=port.network_id,
-        network_name=network_name,
-        mac_address=port.mac_address,
+        port_id=first.port_id,
+        device_id=first.device_id,
+        network_id=first.network_id,
+        network_name=first.network_name,
+        mac_address=first.mac_address,
         ip_address=ips[0] if ips else "",
-        subnet_id=subnet.id if subnet else "",
-        cidr=subnet.cidr if subnet else "",
-        gateway_ip=subnet.gateway_ip if subnet else "",
-        mtu=mtu,
-        dhcp=subnet.enable_dhcp if subnet else False,
-        dns_servers=tuple(subnet.dns_servers) if subnet else (),
+        subnet_id=first.subnet_id or "",
+        cidr=first.cidr or "",
+        gateway_ip=first.gateway_ip or "",
+        mtu=first.mtu,
+        dhcp=bool(first.enable_dhcp),
+        dns_servers=tuple(first.dns_servers or ()),
         fixed_ips=ips,
-        security_groups=tuple(dict.fromkeys(row[5] for row in rows if row[5])),
-        tag=port.tag,
-        position=port.position,
-        host=port.host,
-        is_compute_made=port.is_compute_made,
+        security_groups=tuple(dict.fromkeys(row.group_name for row in rows if row.group_name)),
+        tag=first.tag,
+        position=first.position,
+        host=first.host,
+        is_compute_made=first.is_compute_made,
     )
 
 

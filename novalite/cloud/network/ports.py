@@ -57,7 +57,7 @@ def list_visible(
 
 def get(w: Work, port_id: str) -> Port:
     """A port of the caller, with its addresses and groups."""
-    port = w.session.scalar(query_visible(w).where(Port.id == port_id))
+    port = w.session.scalar(query_visible(w).where(Port.id == port_id), execution_options={"populate_existing": True})
     if port is None:
         raise NotFound("port", port_id)
     return port
