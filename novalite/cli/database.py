@@ -18,8 +18,10 @@ def db() -> None:
 @pass_session
 def upgrade(session: Session) -> None:
     """Bring the database to the newest schema; an SQLite file is copied aside first."""
+    from novalite import logs
     from novalite.db import migrate
 
+    logs.configure(level="INFO")
     url = load_settings(session, {}).database_url
     before = migrate.current(url)
     migrate.upgrade(url)

@@ -18,7 +18,14 @@ def purge(session: Session, driver: str | None, yes: bool) -> None:
     settings = load_settings(session, {}, driver=driver)
     if not yes:
         click.confirm(f"Delete every server, image and record of the appliance in {settings.state_dir}?", abort=True)
+    from novalite import logs
     from novalite.appliance.purge import purge as take_away
+    from novalite.cli import output
 
+    logs.configure(level="WARNING")
+    removed = []
     for line in take_away(settings):
-        click.echo(f"removed {line}")
+        removed.append(line)
+        session.say(f"removed {line}")
+    if session.json:
+        output.emit_json({"removed": removed})

@@ -69,10 +69,13 @@ def for_status(client: Client, server: Mapping[str, Any], target: str, *, second
             hint=f"It goes on by itself: 'novalite server show {latest['id']}'.",
         )
     if latest["status"] != target:
+        why = _fault(latest)
         raise Failed(
-            f"Server {latest['name']} is {latest['status']}, not {target}: {_fault(latest)}",
+            f"Server {latest['name']} is {latest['status']}, not {target}: {why}",
             code="server.fault",
-            hint=f"'novalite server console log {latest['id']}' may tell more.",
+            hint="'novalite host list' and 'novalite status' show the hosts."
+            if why.startswith("No valid host")
+            else f"'novalite server console log {latest['id']}' may tell more.",
         )
     return latest
 

@@ -20,7 +20,7 @@ class Filter(Protocol):
 
     def remedy(self, hosts: Sequence[HostView], request: Request) -> str | None:
         """The smallest change that lets one of ``hosts`` (all refused by this filter) pass, as a noun phrase;
-        None when nothing the asker or operator does would help."""
+        empty when another filter's remedy comes first; None when nothing anybody does would help."""
 
 
 class Weigher(Protocol):

@@ -88,7 +88,7 @@ def _with_remedies(
         if not suffices and any(entry.remedy for entry in trace):
             break
         remedies = [filters[place].remedy(obstacles[places], request) for place in places]
-        if not all(remedies):
+        if None in remedies or not any(remedies):
             continue
         for place, remedy in zip(places, remedies, strict=True):
             trace[place] = replace(trace[place], remedy=remedy or "", suffices=suffices)

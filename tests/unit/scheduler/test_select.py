@@ -210,3 +210,9 @@ def _seconds(request: Request, hosts: list[HostView]) -> float:
     start = time.perf_counter()
     choose(request, hosts)
     return time.perf_counter() - start
+
+
+def test_a_host_that_never_reported_is_only_said_to_be_down() -> None:
+    unknown = HostView(host_id="a", name="a", alive=False)
+    text = explain(choose(Request(server_id="s", vcpus=1, memory_mib=64, disk_gib=1), [unknown]).trace)
+    assert text.endswith("What would help: bringing back host a.")

@@ -21,4 +21,5 @@ class Cpu:
 
     def remedy(self, hosts: Sequence[HostView], request: Request) -> str | None:
         room = max(min(host.vcpus_free, host.vcpus_total) for host in hosts)
-        return smaller_flavor(needed=request.vcpus, room=room, unit=_UNIT)
+        total = max(host.vcpus_total for host in hosts)
+        return smaller_flavor(needed=request.vcpus, room=room, total=total, unit=_UNIT)

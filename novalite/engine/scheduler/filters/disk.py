@@ -23,4 +23,5 @@ class Disk:
 
     def remedy(self, hosts: Sequence[HostView], request: Request) -> str | None:
         room = max(min(host.disk_gib_free, host.disk_gib_total) for host in hosts)
-        return smaller_flavor(needed=request.disk_gib, room=room, unit=_UNIT)
+        total = max(host.disk_gib_total for host in hosts)
+        return smaller_flavor(needed=request.disk_gib, room=room, total=total, unit=_UNIT)

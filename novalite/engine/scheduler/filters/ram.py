@@ -25,4 +25,5 @@ class Ram:
 
     def remedy(self, hosts: Sequence[HostView], request: Request) -> str | None:
         room = max(min(host.memory_mib_free, host.memory_mib_total) for host in hosts)
-        return smaller_flavor(needed=request.memory_mib, room=room, unit=_UNIT)
+        total = max(host.memory_mib_total for host in hosts)
+        return smaller_flavor(needed=request.memory_mib, room=room, total=total, unit=_UNIT)
