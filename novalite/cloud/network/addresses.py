@@ -14,6 +14,7 @@ from novalite.db.work import Work
 from novalite.errors import Conflict, DependencyDown, Invalid
 
 _PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+_SIZE = 256
 
 
 def new_mac() -> str:
@@ -21,15 +22,19 @@ def new_mac() -> str:
     return "fa:16:3e:" + ":".join(f"{byte:02x}" for byte in secrets.token_bytes(3))
 
 
-def free_range(used: Iterable[str], *, pick: Callable[[Sequence[IPv4Network]], IPv4Network] = secrets.choice) -> str:
+def free_range(used: Iterable[str], *, pick: Callable[[Sequence[int]], int] = secrets.choice) -> str:
     """A private /24 that overlaps none of ``used`` (CIDRs). Random by default: appliances that start side by
-    side on one machine shall not choose the same."""
+    side on one machine shall not choose the same. ``pick`` chooses among first addresses as numbers."""
     taken = [IPv4Network(cidr, strict=False) for cidr in used]
     for block in map(IPv4Network, _PRIVATE):
-        near = [other for other in taken if other.overlaps(block)]
-        free = [net for net in block.subnets(new_prefix=24) if not any(net.overlaps(other) for other in near)]
+        near = [(int(net[0]), int(net[-1])) for net in taken if net.overlaps(block)]
+        free = [
+            first
+            for first in range(int(block[0]), int(block[-1]), _SIZE)
+            if all(first + _SIZE <= low or first > high for low, high in near)
+        ]
         if free:
-            return str(pick(free))
+            return f"{IPv4Address(pick(free))}/24"
     raise DependencyDown(
         "No private address range is free on this machine.", hint="Set network.cidr to a range of your choice."
     )
