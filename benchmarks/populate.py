@@ -7,6 +7,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from novalite import logs
 from novalite import settings as options
 from novalite.appliance.build import Built, prepare
 from novalite.cloud.compute import flavors, servers, states
@@ -31,6 +32,7 @@ SETTINGS: dict[str, object] = {
 def build(state_dir: Path) -> Built:
     """The parts of an appliance with simulated guests, in this process and without threads."""
     arguments = {"state_dir": str(state_dir), "compute.driver": "fake", "logging.level": "WARNING", **SETTINGS}
+    logs.configure(level="WARNING")
     return prepare(options.load(arguments=arguments, environment={})[0])
 
 
