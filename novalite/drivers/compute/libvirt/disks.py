@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
-from novalite.drivers.compute.base import ConfigDrive, DiskSpec
+from novalite.drivers.compute.base import ConfigDrive, DiskSpec, GuestSpec
 from novalite.drivers.compute.libvirt.images import CachedImage, ImageCache
 from novalite.drivers.compute.libvirt.places import GuestPlace
 from novalite.drivers.compute.libvirt.programs import run
@@ -14,6 +15,21 @@ from novalite.errors import DriverError
 
 GIB = 1 << 30
 _SECONDS = 60.0
+
+
+def ensure_disks(spec: GuestSpec, place: GuestPlace, cache: ImageCache) -> dict[str, CachedImage]:
+    """Make what is missing of all disks, and the config drive anew: side by side, since a boot waits for
+    both. What lies below each disk, by disk name."""
+    with ThreadPoolExecutor(1, thread_name_prefix="config-drive") as beside:
+        drive = (
+            beside.submit(write_config_drive, spec.config_drive, place.config_drive)
+            if spec.config_drive is not None
+            else None
+        )
+        below = {disk.name: ensure_disk(disk, place, cache) for disk in spec.disks}
+        if drive is not None:
+            drive.result()
+    return {name: image for name, image in below.items() if image is not None}
 
 
 def ensure_disk(disk: DiskSpec, place: GuestPlace, cache: ImageCache) -> CachedImage | None:

@@ -37,6 +37,7 @@ from novalite.errors import DriverError
 _log = logs.get("libvirt")
 _HOUSEKEEPING_SECONDS = 30.0
 _UP = (Power.RUNNING, Power.PAUSED)
+_BOOTS = (PowerAction.START, PowerAction.RESUME)
 
 
 class LibvirtDriver:
@@ -134,10 +135,7 @@ class LibvirtDriver:
             )
         choices = guest.HostChoices(self._verdict().virt_type, self._cpu_model, self._cache_mode)
         self._places.prepare(place, facts.user)
-        below = {disk.name: disks.ensure_disk(disk, place, self._images) for disk in spec.disks}
-        if spec.config_drive is not None:
-            disks.write_config_drive(spec.config_drive, place.config_drive)
-        images = {name: image for name, image in below.items() if image is not None}
+        images = disks.ensure_disks(spec, place, self._images)
         return guest.domain(spec, self._domains.names, place, images, choices).render()
 
     def delete_guest(self, guest_id: str) -> None:
@@ -148,6 +146,9 @@ class LibvirtDriver:
             self._places.guest(guest_id).remove()
 
     def set_power(self, guest_id: str, action: PowerAction) -> GuestState:
+        if action in _BOOTS and is_server_id(guest_id) and self._places.guest(guest_id).directory.is_dir():
+            # The machine may have restarted since: sockets may lie where nothing survives that.
+            self._places.prepare(self._places.guest(guest_id), self._host_facts().user)
         return self._connection.call("set_power", self._domains.act, guest_id, action)
 
     def console(self, guest_id: str, kind: ConsoleKind) -> socket.socket:
