@@ -14,7 +14,9 @@ from novalite.errors import NotFound
 
 
 def catalogue_of(call: Call) -> Catalogue:
-    return Catalogue(SERVICES, call.parts.settings.identity.region)
+    """The services whose fronts are mounted."""
+    there = tuple(one for one in SERVICES if "/" + one.path.split("/")[1] in call.parts.mounted)
+    return Catalogue(there, call.parts.settings.identity.region)
 
 
 def _regions(call: Call) -> list[dict[str, Any]]:

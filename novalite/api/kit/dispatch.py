@@ -35,6 +35,7 @@ def mount(app: flask.Flask, front: Front, parts: Parts) -> None:
     if unruled:
         raise ValueError(f"{front.name}: the policy table has no rule {', '.join(sorted(unruled))}")
     dispatcher = Dispatcher(front, parts)
+    parts.mounted.add(front.prefix)
     for rule in (front.prefix, f"{front.prefix}/", f"{front.prefix}/<path:path>"):
         if rule:
             app.add_url_rule(

@@ -25,7 +25,7 @@ class Parts:
     ``image_store`` keeps image bytes (``novalite.drivers.storage.base``); ``network_driver`` makes networks
     (``novalite.drivers.network.base``). A front is handed only what it needs; the rest stays None.
     ``logins`` is made here, once, so that all fronts count failed logins together; ``rendered`` likewise, so
-    that all forget together."""
+    that all forget together. ``mounted`` holds the prefixes of the fronts that answer."""
 
     settings: Settings
     database: Database
@@ -36,6 +36,7 @@ class Parts:
     listeners: Any = None
     logins: Logins = field(init=False)
     rendered: Rendered = field(init=False, default_factory=Rendered)
+    mounted: set[str] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
         self.database.listen(self.rendered.on_change)

@@ -46,8 +46,8 @@ BLOCK_STORAGE = Service("block-storage", "cinder", "/volume/v3", "Block Storage 
 VOLUME_V3 = Service("volumev3", "cinderv3", "/volume/v3", "Block Storage API v3, under its older name")
 PLACEMENT = Service("placement", "placement", "/placement", "Placement API")
 
-SERVICES = (IDENTITY, COMPUTE, IMAGE, NETWORK, BLOCK_STORAGE, VOLUME_V3)
-"""The fronts that answer."""
+SERVICES = (IDENTITY, COMPUTE, IMAGE, NETWORK, BLOCK_STORAGE, VOLUME_V3, PLACEMENT)
+"""Every service there may be; a cloud offers those whose fronts it mounts."""
 
 
 class Catalogue:

@@ -13,9 +13,11 @@ from flask.testing import FlaskClient
 
 from novalite import settings
 from novalite.api.identity.front import FRONT
+from novalite.api.kit import faults
 from novalite.api.kit.auth import TokenAuth
 from novalite.api.kit.dispatch import mount
 from novalite.api.kit.parts import Parts
+from novalite.api.kit.routes import Front
 from novalite.cloud.identity import bootstrap, quotas, revocation, tokens
 from novalite.context import Context, internal
 from novalite.db.records import Base
@@ -47,7 +49,9 @@ def client(database: Database) -> FlaskClient:
             return grant.ctx, grant.token.expires_at
 
     options = settings.Settings(state_dir="/nowhere", identity=settings.Identity(lockout_failures=5))
-    mount(app, FRONT, Parts(options, database, TokenAuth(resolve, revocation.epoch)))
+    parts = Parts(options, database, TokenAuth(resolve, revocation.epoch))
+    mount(app, FRONT, parts)
+    mount(app, Front("compute", "/compute", [], faults.NOVA), parts)
     return app.test_client()
 
 

@@ -29,7 +29,7 @@ def test_a_password_gives_a_token_in_the_users_own_project(log_in: Ask) -> None:
     assert (token["project"]["name"], token["user"]["name"], token["methods"]) == ("admin", "admin", ["password"])
     assert {role["name"] for role in token["roles"]} == {"admin", "manager", "member", "reader"}
     public = [end["url"] for entry in token["catalog"] for end in entry["endpoints"] if end["interface"] == "public"]
-    assert {"http://localhost/identity/v3", "http://localhost/compute/v2.1"} <= set(public)
+    assert public == ["http://localhost/identity/v3", "http://localhost/compute/v2.1"]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_what_a_token_could_be_scoped_to(ask: Ask, admin: str, member: dict[str,
     assert ask(admin, "GET", "/auth/system").json["system"] == [{"all": True}]
     assert ask(member["token"], "GET", "/auth/system").json["system"] == []
     assert ask(member["token"], "GET", "/auth/domains").json["domains"] == []
-    assert len(ask(member["token"], "GET", "/auth/catalog").json["catalog"]) > 2
+    assert len(ask(member["token"], "GET", "/auth/catalog").json["catalog"]) == 2
 
 
 def test_secrets_are_kept_as_hashes(database: Database, admin: str) -> None:

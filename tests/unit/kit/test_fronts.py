@@ -50,6 +50,9 @@ class Ledger:
             raise
         self.ended.append(f"{kind} ended")
 
+    def listen(self, listener: Any) -> None:
+        """Nothing ever changes here."""
+
     def read(self, ctx: Context) -> Any:
         return self._unit("read", ctx)
 
