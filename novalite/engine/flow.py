@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from novalite.context import Context
-from novalite.db.work import Database
+from novalite.db.work import Database, Work
 from novalite.drivers.network.base import NetworkDriver
 from novalite.engine.links import Links
 from novalite.engine.scheduler.ports import Filter, Weigher
@@ -45,13 +45,15 @@ class Parts:
 
 @dataclass
 class Run:
-    """One task being run. ``memo`` is saved with each step: what a step leaves for later ones and for undo."""
+    """One task being run. ``memo`` is saved with each step: what a step leaves for later ones and for undo.
+    ``scratch`` is not: it spares later steps the same reading, and is empty after a pause or a restart."""
 
     task_id: str
     args: Mapping[str, Any]
     memo: dict[str, Any]
     ctx: Context
     parts: Parts
+    scratch: dict[str, Any] = field(default_factory=dict)
 
     @property
     def server_id(self) -> str:
@@ -61,14 +63,20 @@ class Run:
 @dataclass(frozen=True)
 class Step:
     """``run`` may be repeated at any time: it ensures, it does not add. ``undo`` likewise, and it must also
-    succeed when ``run`` never began. ``final`` steps come after the point of no return: no cancel before them."""
+    succeed when ``run`` never began. ``shows`` is what the flow's ``show`` writes down as going on, in the
+    unit that records the step before."""
 
     name: str
     run: Callable[[Run], Wait | None]
     undo: Callable[[Run], None] | None = None
+    shows: str = ""
 
 
 def _nothing(run: Run) -> None:
+    return None
+
+
+def _show_nothing(w: Work, run: Run, what: str) -> None:
     return None
 
 
@@ -80,13 +88,14 @@ def _no_reroute(run: Run, error: Exception) -> str | None:
 class Flow:
     """``failed`` records the failure once everything is undone; ``cancelled`` the same after a cancellation.
     ``reroute`` may name a step to go on from after undoing back to it (another host, say). ``retries`` is how
-    often a step is tried when what it met may pass."""
+    often a step is tried when what it met may pass. ``show`` writes what a step ``shows`` to the resource."""
 
     kind: str
     steps: tuple[Step, ...]
     failed: Callable[[Run, Exception], None]
     cancelled: Callable[[Run], None] = _nothing
     reroute: Callable[[Run, Exception], str | None] = _no_reroute
+    show: Callable[[Work, Run, str], None] = _show_nothing
     retries: int = 5
 
     def index(self, step: str) -> int:

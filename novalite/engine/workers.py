@@ -181,7 +181,10 @@ class _Attempt:
                 tasks.finish(w, task, tasks.State.DONE)
                 task.state = tasks.State.DONE
             else:
-                task.cancel_requested = tasks.advance(w, task, step=self._flow.steps[position].name, undoing=False)
+                following = self._flow.steps[position]
+                task.cancel_requested = tasks.advance(w, task, step=following.name, undoing=False)
+                if following.shows:
+                    self._flow.show(w, self._run, following.shows)
         self._at(f"{step.name}:recorded")
         _log.debug("step done", kind=task.kind, step=step.name)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from novalite.cloud.compute import progress, states
 from novalite.cloud.compute.tasks import Boot
+from novalite.db.work import Work
 from novalite.engine.conductor import guests, placement
 from novalite.engine.flow import Flow, Run, Step
 from novalite.errors import NovaLiteError
 
 
-def _show(run: Run, task_state: str) -> None:
-    with run.parts.database.write(run.ctx) as w:
-        progress.doing(w, run.server_id, task_state)
+def _show(w: Work, run: Run, what: str) -> None:
+    progress.doing(w, run.server_id, what)
 
 
 def _place(run: Run) -> None:
@@ -23,14 +23,11 @@ def _wire(run: Run) -> None:
 
 
 def _image(run: Run) -> None:
-    _show(run, states.BLOCK_DEVICE_MAPPING)
-    made = guests.plan(run)
-    guests.bring_image(run, made)
+    guests.bring_image(run, guests.planned(run))
 
 
 def _spawn(run: Run) -> None:
-    _show(run, states.SPAWNING)
-    made = guests.plan(run, admin_pass=str(run.args.get("admin_pass", "")))
+    made = guests.planned(run)
     run.parts.links.driver(made.host).ensure_guest(made.spec)
 
 
@@ -69,10 +66,11 @@ BOOT = Flow(
     steps=(
         Step("place", _place, placement.unplace),
         Step("wire", _wire, guests.unwire),
-        Step("image", _image),
-        Step("spawn", _spawn, _unspawn),
+        Step("image", _image, shows=states.BLOCK_DEVICE_MAPPING),
+        Step("spawn", _spawn, _unspawn, shows=states.SPAWNING),
         Step("finish", _finish),
     ),
     failed=_failed,
     reroute=_another_host,
+    show=_show,
 )

@@ -12,6 +12,7 @@ from novalite.cloud.compute import guest_data, progress
 from novalite.cloud.compute.facts import guest_facts
 from novalite.cloud.compute.servers import Server
 from novalite.cloud.network import networks, ports
+from novalite.cloud.network.port_views import PortView, as_spec
 from novalite.db.work import Work
 from novalite.drivers.compute.base import ConfigDrive, DiskSpec, GuestSpec, ImageSpec, NicSpec
 from novalite.drivers.network.base import NetworkSpec, PortSpec, bridge_name, tap_name
@@ -49,33 +50,43 @@ class Plan:
     ports: tuple[PortSpec, ...]
 
 
-def plan(run: Run, *, admin_pass: str = "") -> Plan:
+def plan(run: Run) -> Plan:
     """Read everything at once. Raises ``Failed`` when the server is gone or has no host."""
     with run.parts.database.read(run.ctx) as w:
         server = progress.find(w, run.server_id)
         if server is None or not server.host:
             raise Failed("The server is no longer there to be built.", code="server.gone")
         views = ports.of_device(w, server.id)
-        specs = {view.network_id: networks.spec(w, view.network_id) for view in views}
-        wired = tuple(
-            PortSpec(view.port_id, view.network_id, view.mac_address, view.ip_address, server.hostname)
-            for view in views
+        specs = {network_id: networks.spec(w, network_id) for network_id in {view.network_id for view in views}}
+        drive = _config_drive(w, server, str(run.args.get("admin_pass", "")))
+    image = ImageSpec(
+        server.image["id"], server.image["disk_format"], server.image["size"] or 0, server.image["sha512"] or ""
+    )
+    spec = _guest_spec(server, image, _nics(server, views, specs), drive)
+    made = Plan(server.host, spec, image, tuple(specs.values()), tuple(as_spec(v, server.hostname) for v in views))
+    run.scratch["plan"] = made
+    return made
+
+
+def planned(run: Run) -> Plan:
+    """The plan an earlier step of this run has read, or a fresh one."""
+    made = run.scratch.get("plan")
+    return made if isinstance(made, Plan) else plan(run)
+
+
+def _nics(server: Server, views: list[PortView], specs: dict[str, NetworkSpec]) -> tuple[NicSpec, ...]:
+    model = str(server.image["properties"].get("hw_vif_model", "virtio"))
+    return tuple(
+        NicSpec(
+            port_id=view.port_id,
+            mac_address=view.mac_address,
+            bridge=bridge_name(view.network_id),
+            tap=tap_name(view.port_id),
+            mtu=specs[view.network_id].mtu,
+            model=model,
         )
-        drive = _config_drive(w, server, admin_pass)
-        image = ImageSpec(server.image["id"], server.image["disk_format"], server.image["size"] or 0,
-                          server.image["sha512"] or "")  # fmt: skip
-        nics = tuple(
-            NicSpec(
-                port_id=view.port_id,
-                mac_address=view.mac_address,
-                bridge=bridge_name(view.network_id),
-                tap=tap_name(view.port_id),
-                mtu=specs[view.network_id].mtu,
-                model=str(server.image["properties"].get("hw_vif_model", "virtio")),
-            )
-            for view in views
-        )
-        return Plan(server.host, _guest_spec(server, image, nics, drive), image, tuple(specs.values()), wired)
+        for view in views
+    )
 
 
 def _config_drive(w: Work, server: Server, admin_pass: str) -> ConfigDrive | None:

@@ -77,7 +77,7 @@ def _off(run: Run) -> None:
 
 def _launch(run: Run) -> None:
     """Start the guest with a definition made afresh; its disks stay."""
-    made = guests.plan(run)
+    made = guests.planned(run)
     run.parts.links.driver(made.host).ensure_guest(made.spec)
 
 
