@@ -18,6 +18,7 @@ from novalite.api.kit.dispatch import mount
 from novalite.api.kit.parts import Parts
 from novalite.api.network import front as network
 from novalite.api.ui import app as ui
+from novalite.api.volume import front as volume
 from novalite.appliance.engine import Engine
 from novalite.cloud.hosts import hosts
 from novalite.cloud.identity import revocation, tokens
@@ -40,6 +41,7 @@ def application(engine: Engine) -> flask.Flask:
         compute.FRONT,
         image.FRONT,
         network.FRONT,
+        volume.FRONT,
         admin.front(lambda: status(engine), lambda: examine(engine)),
     )
     for each in fronts:
