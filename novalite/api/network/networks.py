@@ -26,6 +26,7 @@ NETWORK = View(
     Field("shared", "is_shared"),
     Field("router:external", lambda network, call: False),
     Field("mtu"),
+    Field("port_security_enabled", lambda network, call: True),
     Field("availability_zones", lambda network, call: [call.parts.settings.compute.availability_zone]),
     Field("availability_zone_hints", lambda network, call: []),
     Field("ipv4_address_scope", lambda network, call: None),
