@@ -74,16 +74,16 @@ class Client:
 
     def get(self, service: str, path: str, **params: Any) -> Any:
         """The JSON at ``path`` of the service's endpoint."""
-        return self.request("GET", service, path, params=params).json()
+        return faults.body(self.request("GET", service, path, params=params))
 
     def post(self, service: str, path: str, body: Any) -> Any:
         """The JSON of the answer; None when it has no body."""
         answer = self.request("POST", service, path, json=body)
-        return answer.json() if answer.content else None
+        return faults.body(answer) if answer.content else None
 
     def put(self, service: str, path: str, body: Any) -> Any:
         answer = self.request("PUT", service, path, json=body)
-        return answer.json() if answer.content else None
+        return faults.body(answer) if answer.content else None
 
     def delete(self, service: str, path: str) -> None:
         self.request("DELETE", service, path)
@@ -147,7 +147,9 @@ class Client:
         url = f"{base if base.endswith('/v3') else base + '/v3'}/auth/tokens"
         answer = self._call("POST", url, json=_login(self.credentials), headers={"Accept": "application/json"})
         faults.check(answer, login=self.credentials.origin)
-        self._token, self._token_id = answer.json()["token"], answer.headers["X-Subject-Token"]
+        if "X-Subject-Token" not in answer.headers:
+            raise faults.not_an_api(answer)
+        self._token, self._token_id = faults.body(answer)["token"], answer.headers["X-Subject-Token"]
 
     def _url(self, service: str) -> str:
         if service == "appliance":

@@ -137,6 +137,13 @@ def _from_mapping(cloud: Mapping[str, Any], origin: str) -> Credentials:
         cacert=str(cloud.get("cacert") or ""),
         verify=str(cloud.get("verify", True)).lower() not in ("false", "no", "0"),
     )
+    if found.auth_url and not found.auth_url.startswith(("http://", "https://")):
+        raise Invalid(
+            f"{found.auth_url} in {origin} is not an http address.",
+            field="auth_url",
+            code="credentials.malformed",
+            hint="It looks like http://HOST:8774/identity/v3.",
+        )
     missing = [] if found.auth_url else ["auth_url"]
     if not found.application_credential_id:
         missing += [name for name in ("username", "password") if not getattr(found, name)]

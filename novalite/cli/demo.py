@@ -45,7 +45,10 @@ def demo(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _as_interrupt)
     with DemoAppliance(own, settings, given=given, driver=driver) as appliance:
-        report = boot_hello(own, seconds=timeout)
+        try:
+            report = boot_hello(own, seconds=timeout)
+        finally:
+            own.close()
         report.show(own, ui=appliance.url, settings=settings)
         if not report.reached_login:
             context.exit(1)

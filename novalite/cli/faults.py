@@ -27,7 +27,7 @@ _MARKUP = re.compile(r"<[^>]*>")
 def check(answer: httpx.Response, *, login: str = "") -> None:
     """Raise the error that ``answer`` tells, if it is one. ``login`` names the credentials being tried."""
     status = answer.status_code
-    if 200 <= status < 400:
+    if 200 <= status < 300:
         return
     message = _message(answer)
     if login and status == 401:
@@ -43,6 +43,22 @@ def check(answer: httpx.Response, *, login: str = "") -> None:
         )
     family = _FAMILIES.get(status, errors.Refused)
     raise family(message, code=f"http.{status}")
+
+
+def body(answer: httpx.Response) -> Any:
+    """The JSON of an answer. Raises ``Failed`` when it is something else."""
+    try:
+        return answer.json()
+    except ValueError as error:
+        raise not_an_api(answer) from error
+
+
+def not_an_api(answer: httpx.Response) -> errors.Failed:
+    return errors.Failed(
+        f"What answers at {answer.request.url} is not an OpenStack API.",
+        code="cloud.foreign",
+        hint="Look at the address in your credentials.",
+    )
 
 
 def _message(answer: httpx.Response) -> str:

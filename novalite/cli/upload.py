@@ -24,12 +24,8 @@ def upload(
 ) -> dict[str, Any]:
     """The image when it is active. ``disk_format`` None: what the file looks like."""
     client = session.client
-    made = client.request(
-        "POST",
-        "image",
-        "/images",
-        json={**body, "name": name, "disk_format": disk_format or looks_like(path), "container_format": "bare"},
-    ).json()
+    wanted = {**body, "name": name, "disk_format": disk_format or looks_like(path), "container_format": "bare"}
+    made = client.post("image", "/images", wanted)
     try:
         with progress(quiet=session.json) as tell:
             client.request(

@@ -92,3 +92,18 @@ def test_an_error_that_is_not_json_still_says_what_was_asked(cloud: Any, client:
     cloud.on("GET", "compute/limits", httpx.Response(502, text="<html>Bad gateway</html>"))
     with pytest.raises(errors.Failed, match="was answered 502"):
         client.get("compute", "/limits")
+
+
+@pytest.mark.parametrize("status", [200, 302])
+def test_a_web_server_that_is_no_cloud_is_told_apart(client: Client, status: int) -> None:
+    other = Client(
+        client.credentials, transport=httpx.MockTransport(lambda request: httpx.Response(status, text="<html>Hello"))
+    )
+    with pytest.raises((errors.Failed, errors.Refused), match=r"is not an OpenStack API|was answered 302"):
+        other.get("compute", "/limits")
+
+
+def test_an_answer_that_is_not_json_is_not_taken_for_one(cloud: Any, client: Client) -> None:
+    cloud.on("GET", "compute/limits", httpx.Response(200, text="<html>Hello"))
+    with pytest.raises(errors.Failed, match="is not an OpenStack API"):
+        client.get("compute", "/limits")

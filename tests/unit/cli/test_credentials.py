@@ -75,5 +75,10 @@ def test_missing_parts_are_named(state: Path) -> None:
         find(Session(environment=variables(state, OS_AUTH_URL="http://cloud.example/v3")))
 
 
+def test_an_address_that_is_none_is_refused(state: Path) -> None:
+    with pytest.raises(Invalid, match="not an http address"):
+        find(Session(environment=variables(state, **{**ANN, "OS_AUTH_URL": "cloud.example:5000"})))
+
+
 def test_the_password_does_not_show_itself(state: Path) -> None:
     assert "hunter2" not in repr(find(Session(environment=variables(state))))
