@@ -114,7 +114,7 @@ NEW_SERVER = Body(
 
 def create(call: Call) -> Answer:
     new = _request(call)
-    made = servers.create(call.w, new)
+    made = servers.create(call.w, new, boot_seconds=call.parts.settings.compute.boot_timeout_seconds)
     first = made[0]
     location = {"Location": call.link(f"{ROOT}/servers/{first.id}")}
     if truth(call.body.get("return_reservation_id", False)):

@@ -87,7 +87,7 @@ def create() -> Response | str:
     try:
         wanted = launch.parse(form)
         with of_app().kit.database.write(ctx) as w:
-            made = servers.create(w, wanted)
+            made = servers.create(w, wanted, boot_seconds=of_app().kit.settings.compute.boot_timeout_seconds)
     except NovaLiteError as error:  # told on the form, beside what was filled in
         field = launch.field_of(error)
         data = launch.choices(ctx)

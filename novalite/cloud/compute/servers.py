@@ -22,7 +22,6 @@ from novalite.db.work import Work
 from novalite.errors import Conflict, Invalid, NotFound, OverQuota
 
 TOPIC = "server"
-BOOT_SECONDS = 900.0
 
 
 class Server(Base):
@@ -33,9 +32,7 @@ class Server(Base):
 
     __tablename__ = "servers"
     __table_args__ = (
-        sa.Index(
-            "ix_servers_project_id_deleted_at_created_at", "project_id", "deleted_at", "created_at", "id"
-        ),
+        sa.Index("ix_servers_project_id_deleted_at_created_at", "project_id", "deleted_at", "created_at", "id"),
         sa.Index("ix_servers_deleted_at_created_at", "deleted_at", "created_at", "id"),
         sa.Index("ix_servers_host_deleted_at", "host", "deleted_at"),
         sa.Index("ix_servers_project_id_updated_at", "project_id", "updated_at"),
@@ -159,8 +156,9 @@ def usage(w: Work, project_id: str) -> dict[str, int]:
     return {"instances": int(row[0]), "cores": int(row[1] or 0), "ram": int(row[2] or 0)}
 
 
-def create(w: Work, new: NewServer) -> list[Server]:
-    """Record new servers with their ports and boot tasks; the guests follow.
+def create(w: Work, new: NewServer, *, boot_seconds: float = 900.0) -> list[Server]:
+    """Record new servers with their ports and boot tasks; the guests follow. A boot that takes longer than
+    ``boot_seconds`` is undone.
 
     Raises ``Invalid`` naming the field, ``NotFound``-like errors as ``Invalid`` (Nova's 400 for references
     in a body), ``Conflict`` for networks, ``OverQuota``.
@@ -195,7 +193,7 @@ def create(w: Work, new: NewServer) -> list[Server]:
         _make_ports(w, server, wanted, new.security_groups)
         durable.start(
             w, tasks.Boot(server.id, new.admin_pass), key=tasks.key(server.id), resource_id=server.id,
-            project_id=server.project_id, deadline_seconds=BOOT_SECONDS,
+            project_id=server.project_id, deadline_seconds=boot_seconds,
         )  # fmt: skip
         w.announce(TOPIC, server.id, server.project_id)
         made.append(server)
@@ -259,15 +257,11 @@ def _group(w: Work, new: NewServer) -> server_groups.ServerGroup | None:
     wanted = new.scheduler_hints.get("group")
     if not wanted:
         return None
-    group: server_groups.ServerGroup = _referenced(
-        lambda: server_groups.get(w, str(wanted)), "os:scheduler_hints"
-    )
+    group: server_groups.ServerGroup = _referenced(lambda: server_groups.get(w, str(wanted)), "os:scheduler_hints")
     return group
 
 
-def _within_quota(
-    w: Work, new: NewServer, flavor: flavors.Flavor, group: server_groups.ServerGroup | None
-) -> int:
+def _within_quota(w: Work, new: NewServer, flavor: flavors.Flavor, group: server_groups.ServerGroup | None) -> int:
     project_id = w.ctx.project_id
     quotas.hold(w, project_id)
     limits, used = quotas.limits(w, project_id), usage(w, project_id)
