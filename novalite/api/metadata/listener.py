@@ -14,6 +14,7 @@ from typing import Any
 
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
+from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 from waitress.trigger import trigger
@@ -25,6 +26,7 @@ from novalite.drivers.network.base import METADATA_PORT, NetworkSpec, bridge_nam
 _CHECK_SECONDS = 2.0
 _IP_FREEBIND = 15
 _LONGEST_BODY_BYTES = 8192
+_MOST_CONNECTIONS_OF_A_GUEST = 32
 _log = logs.get("metadata")
 
 
@@ -41,6 +43,18 @@ class _Listener:
     place: _Place
     bridge_index: int
     server: Any
+
+
+class _Server(TcpWSGIServer):  # type: ignore[misc]
+    """A guest that opens connection after connection takes them from itself, not from its neighbours."""
+
+    @staticmethod
+    def channel_class(server: Any, connection: socket.socket, address: Any, adjustments: Any, map: Any) -> None:
+        mine = sum(channel.addr[0] == address[0] for channel in server.active_channels.values())
+        if mine >= _MOST_CONNECTIONS_OF_A_GUEST:
+            connection.close()
+            return
+        HTTPChannel(server, connection, address, adjustments, map=map)
 
 
 class MetadataService:
@@ -117,7 +131,7 @@ class MetadataService:
             self._problems[network_id] = text
             return
         info = (bound.family, bound.type, bound.proto, bound.getsockname())
-        server = TcpWSGIServer(self._make_app(network_id), sockets, True, bound, dispatcher=tasks,
+        server = _Server(self._make_app(network_id), sockets, True, bound, dispatcher=tasks,
                                adj=_adjustments(), bind_socket=False, sockinfo=info)  # fmt: skip
         self._open[network_id] = _Listener(place, _index(place.bridge), server)
         self._problems.pop(network_id, None)

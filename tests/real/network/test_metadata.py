@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -184,6 +186,31 @@ def test_a_bridge_made_anew_is_served_again(cloud: Cloud) -> None:
     cloud.driver.ensure_network(network)
     until("the new bridge is served", cloud.service.alive)
     assert _name(cloud.guest(network, "s2")) == "name-s2"
+
+
+_HOARD = """
+import select, socket, sys
+held = []
+for _ in range(60):
+    held.append(socket.create_connection(("169.254.169.254", 80), timeout=5))
+closed = len(select.select(held, [], [], 2)[0])
+print(closed, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_guest_that_hoards_connections_harms_only_itself(cloud: Cloud) -> None:
+    network = cloud.network("10.97.0.0/24")
+    cloud.sync()
+    first, second = cloud.guest(network, "s1"), cloud.guest(network, "s2")
+    hoarder = subprocess.Popen(["ip", "netns", "exec", first.name, sys.executable, "-c", _HOARD], text=True,
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
+    with hoarder:
+        assert hoarder.stdout is not None
+        assert int(hoarder.stdout.readline()) >= 20, "beyond 32 connections are closed"
+        assert _name(second) == "name-s2"
+        hoarder.communicate("")
+    assert hoarder.returncode == 0
 
 
 def test_a_removed_network_is_served_no_longer(cloud: Cloud) -> None:
