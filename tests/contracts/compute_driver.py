@@ -228,7 +228,10 @@ class ComputeDriverContract:
                 assert bench.driver.set_power(spec.id, action).power is result
             assert bench.driver.guest(spec.id).power is result
         assert bench.boots(spec.id) == 1
+        position = bench.driver.events("", 0).position
         bench.driver.set_power(spec.id, PowerAction.SUSPEND)
+        told = [event.power for event in bench.driver.events(position, 5).events]
+        assert set(told) == {Power.SUSPENDED}
         assert bench.driver.ensure_guest(spec).power is Power.RUNNING
         assert bench.boots(spec.id) == 1
         bench.driver.set_power(spec.id, PowerAction.SUSPEND)
@@ -258,8 +261,11 @@ class ComputeDriverContract:
 
     def test_a_guest_may_restart_when_it_crashes(self, bench: Bench) -> None:
         spec = bench.boot(on_crash="restart")
+        position = bench.driver.events("", 0).position
         bench.guests.panic(spec.id)
         until(lambda: bench.boots(spec.id) == 2, "it boots again")
+        told = {event.power for event in bench.driver.events(position, 0).events}
+        assert told <= {Power.RUNNING}
         assert bench.driver.guest(spec.id).power is Power.RUNNING
         bench.driver.delete_guest(spec.id)
 

@@ -283,12 +283,13 @@ class FakeDriver:
             self._move(self._known("guest", guest_id), Power.OFF, "the guest shut itself down")
 
     def guest_crashes(self, guest_id: str) -> None:
-        """The guest panics; it comes up again when its spec says ``on_crash='restart'``."""
+        """The guest panics; it goes on from its boot when its spec says ``on_crash='restart'``."""
         with self._lock:
             guest = self._known("guest", guest_id)
-            self._move(guest, Power.CRASHED, "crashed: panicked")
             if guest.spec and guest.spec.on_crash == "restart":
                 self._boot(guest)
+            else:
+                self._move(guest, Power.CRASHED, "crashed: panicked")
 
     def guest_prints(self, guest_id: str, text: bytes) -> None:
         """Add to the serial console's log."""

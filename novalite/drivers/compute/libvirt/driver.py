@@ -64,6 +64,7 @@ class LibvirtDriver:
         self._host_lock = threading.Lock()
         self._capabilities: stats.Capabilities | None = None
         self._firmwares: tuple[str, ...] | None = None
+        self._saving: set[str] = set()
         self._advice = ""
         self._met = False
         self._stop = threading.Event()
@@ -149,7 +150,13 @@ class LibvirtDriver:
         if action in _BOOTS and is_server_id(guest_id) and self._places.guest(guest_id).directory.is_dir():
             # The machine may have restarted since: sockets may lie where nothing survives that.
             self._places.prepare(self._places.guest(guest_id), self._host_facts().user)
-        return self._connection.call("set_power", self._domains.act, guest_id, action)
+        if action is not PowerAction.SUSPEND:
+            return self._connection.call("set_power", self._domains.act, guest_id, action)
+        self._saving.add(guest_id)  # while it is saved libvirt pauses it, which is nobody's business
+        try:
+            return self._connection.call("set_power", self._domains.act, guest_id, action)
+        finally:
+            self._saving.discard(guest_id)
 
     def console(self, guest_id: str, kind: ConsoleKind) -> socket.socket:
         state = self._connection.call("console", self._domains.known_state, "console", guest_id)
@@ -239,7 +246,7 @@ class LibvirtDriver:
         del connection, opaque
         guest_id = self._domains.names.guest_id(domain.name(), domain.UUIDString())
         said = power.state_from_event(event, detail)
-        if guest_id and said:
+        if guest_id and said and not (said[0] is Power.PAUSED and guest_id in self._saving):
             self._events.power(guest_id, *said)
 
     def _lock(self, guest_id: str) -> threading.Lock:

@@ -44,7 +44,8 @@ def state_of(state: int, reason: int, saved: bool) -> tuple[Power, str]:
 
 
 def state_from_event(event: int, detail: int) -> tuple[Power, str] | None:
-    """What a life cycle event says about the power state; None for events that say nothing about it."""
+    """What a life cycle event says about the power state; None for events that say nothing about it. A panic
+    alone says nothing: the guest is then stopped, which is told, or restarted, and never was down."""
     if event == libvirt.VIR_DOMAIN_EVENT_STOPPED:
         return _stopped(detail)
     if event == libvirt.VIR_DOMAIN_EVENT_SUSPENDED:
@@ -54,7 +55,6 @@ def state_from_event(event: int, detail: int) -> tuple[Power, str] | None:
         libvirt.VIR_DOMAIN_EVENT_STARTED: (Power.RUNNING, ""),
         libvirt.VIR_DOMAIN_EVENT_RESUMED: (Power.RUNNING, ""),
         libvirt.VIR_DOMAIN_EVENT_PMSUSPENDED: (Power.PAUSED, "the guest put itself to sleep"),
-        libvirt.VIR_DOMAIN_EVENT_CRASHED: (Power.CRASHED, "crashed: panicked"),
         libvirt.VIR_DOMAIN_EVENT_UNDEFINED: (Power.ABSENT, ""),
     }.get(event)
 
