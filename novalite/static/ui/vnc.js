@@ -62,6 +62,7 @@ async function type(text) {
     if (shift) rfb.sendKey(0xffe1, "ShiftLeft", false);
     await pause(12);
   }
+  hops.say(`Typed ${keys.length} characters`, "connected");
 }
 
 const actions = {
