@@ -37,10 +37,10 @@ def host(database: Database, links: Links, name: str) -> Result:
     Raises ``HostUnreachable``. Servers with a task under way are left to it.
     """
     driver = links.driver(name)
-    guests = {state.id: state for state in driver.list_guests()}
-    with database.read(internal()) as w:
+    with database.read(internal()) as w:  # before the host is asked: what changes meanwhile is left alone
         servers = {server.id: server for server in progress.on_host(w, name)}
         busy = tasks.live_resources(w)
+    guests = {state.id: state for state in driver.list_guests()}
     result = Result()
     for guest_id in guests.keys() - servers.keys() - busy:
         if _still_unowned(database, guest_id, name):
@@ -64,7 +64,8 @@ def _compare(database: Database, server: Server, guest: GuestState | None, resul
     if server.vm_state == states.ACTIVE and power in (Power.OFF, Power.ABSENT):
         result.found_down.append(server.id)
     with database.write(internal()) as w:
-        if progress.observed(w, server.id, power.value, guest.detail if guest else "its guest is gone"):
+        detail = guest.detail if guest else "its guest is gone"
+        if progress.observed(w, server.id, power.value, detail, revision=server.revision):
             result.corrected.append(server.id)
             _log.info("state corrected", server_id=server.id, power=power.value)
 

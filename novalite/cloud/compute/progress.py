@@ -77,9 +77,7 @@ def settle(
         "progress": 100 if vm_state == states.ACTIVE else 0,
     }
     if launched:
-        values["launched_at"] = sa.func.coalesce(
-            Server.launched_at, sa.literal(w.now, Server.launched_at.type)
-        )
+        values["launched_at"] = sa.func.coalesce(Server.launched_at, sa.literal(w.now, Server.launched_at.type))
     guards: list[Any] = [Server.deleted_at.is_(None)]
     doing_now = list(while_doing)
     guards.append(
@@ -96,9 +94,7 @@ def failed(w: Work, server_id: str, what: dict[str, Any], *, vm_state: str | Non
     if vm_state is not None:
         values["vm_state"] = vm_state
     change(w, server_id, values, Server.deleted_at.is_(None))
-    change(
-        w, server_id, {"task_state": None}, Server.deleted_at.is_(None), Server.task_state != states.DELETING
-    )
+    change(w, server_id, {"task_state": None}, Server.deleted_at.is_(None), Server.task_state != states.DELETING)
 
 
 def deletion_failed(w: Work, server_id: str, what: dict[str, Any]) -> None:
@@ -134,13 +130,18 @@ POWER_STATES = {
 }
 
 
-def observed(w: Work, server_id: str, power: str, detail: str = "") -> bool:
+def observed(w: Work, server_id: str, power: str, detail: str = "", *, revision: int | None = None) -> bool:
     """A host says what a guest does (a ``Power`` value) while no action is going on: believe it.
+
+    What was asked for, not told, may be old news by now: ``revision`` is the server's before the question, and
+    a server that has changed since is left alone.
 
     A crash is an ERROR with the reason; everything else becomes the matching state. Servers that are being
     built, in an action, or in ERROR for another reason keep their vm_state. Returns whether anything changed.
     """
-    idle = [Server.task_state.is_(None), Server.deleted_at.is_(None), Server.launched_at.is_not(None)]
+    idle: list[Any] = [Server.task_state.is_(None), Server.deleted_at.is_(None), Server.launched_at.is_not(None)]
+    if revision is not None:
+        idle.append(Server.revision == revision)
     if power == "crashed":
         what = fault(500, f"The guest crashed: {detail or 'no reason given'}.", w.now)
         return change(

@@ -35,11 +35,6 @@ def _unspawn(run: Run) -> None:
     guests.remove(run, patient=True)
 
 
-def _finish(run: Run) -> None:
-    with run.parts.database.write(run.ctx) as w:
-        progress.settle(w, run.server_id, vm_state=states.ACTIVE, power_state=states.RUNNING, launched=True)
-
-
 def _failed(run: Run, error: Exception) -> None:
     with run.parts.database.write(run.ctx) as w:
         message = error.message if isinstance(error, NovaLiteError) else str(error)
@@ -50,7 +45,7 @@ def _failed(run: Run, error: Exception) -> None:
 def _another_host(run: Run, error: Exception) -> str | None:
     """Undo back to ``place`` and leave this host out, a bounded number of times."""
     excluded = dict(run.memo.get("excluded", {}))
-    if not guests.is_about_one_host(error) or len(excluded) + 1 >= run.parts.settings.scheduler.max_attempts + 1:
+    if not guests.is_about_one_host(error) or len(excluded) + 1 >= run.parts.settings.scheduler.max_attempts:
         return None
     with run.parts.database.read(run.ctx) as w:
         server = progress.find(w, run.server_id)
@@ -68,7 +63,7 @@ BOOT = Flow(
         Step("wire", _wire, guests.unwire),
         Step("image", _image, shows=states.BLOCK_DEVICE_MAPPING),
         Step("spawn", _spawn, _unspawn, shows=states.SPAWNING),
-        Step("finish", _finish),
+        Step("finish", guests.launched),
     ),
     failed=_failed,
     reroute=_another_host,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from novalite import logs
-from novalite.cloud.compute import guest_data, progress
+from novalite.cloud.compute import guest_data, progress, states
 from novalite.cloud.compute.facts import guest_facts
 from novalite.cloud.compute.servers import Server
 from novalite.cloud.network import networks, ports
@@ -17,7 +17,7 @@ from novalite.db.work import Work
 from novalite.drivers.compute.base import ConfigDrive, DiskSpec, GuestSpec, ImageSpec, NicSpec
 from novalite.drivers.network.base import NetworkSpec, PortSpec, bridge_name, tap_name
 from novalite.engine.flow import Run
-from novalite.errors import DriverError, Failed, HostUnreachable
+from novalite.errors import DriverError, Failed, HostUnreachable, Unavailable
 
 _log = logs.get("conductor")
 
@@ -176,6 +176,23 @@ def remove(run: Run, *, patient: bool) -> None:
         if patient and tries < 4:
             raise
         _log.warning("host unreachable, its guest will be removed when it is back", host=host)
+
+
+def launched(run: Run) -> None:
+    """The server is active; then its guest is looked at once more, since what a guest did before that moment
+    (powering itself off at once, say) was taken for part of the action."""
+    with run.parts.database.write(run.ctx) as w:
+        progress.settle(w, run.server_id, vm_state=states.ACTIVE, power_state=states.RUNNING, launched=True)
+        server = progress.find(w, run.server_id)
+    if server is None or not server.host:
+        return
+    try:
+        guest = run.parts.links.driver(server.host).guest(run.server_id)
+    except (DriverError, Unavailable) as error:
+        _log.info("left to reconciliation", server_id=run.server_id, why=str(error))
+        return
+    with run.parts.database.write(run.ctx) as w:
+        progress.observed(w, run.server_id, guest.power.value, guest.detail, revision=server.revision)
 
 
 def is_about_one_host(error: Exception) -> bool:

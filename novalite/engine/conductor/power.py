@@ -59,7 +59,8 @@ def _shutdown(run: Run) -> Wait | None:
         return None
     until = run.memo.setdefault("shutdown_until", _until(run.parts.settings.compute.stop_timeout_seconds))
     if power in (Power.RUNNING,) and clock.now() < datetime.fromisoformat(until):
-        driver.set_power(run.server_id, PowerAction.SHUTDOWN)
+        if driver.set_power(run.server_id, PowerAction.SHUTDOWN).power is Power.OFF:
+            return None
         return Wait(guest_event(run.server_id), _ASK_AGAIN_SECONDS)
     driver.set_power(run.server_id, PowerAction.OFF)
     return None
@@ -79,10 +80,6 @@ def _launch(run: Run) -> None:
     """Start the guest with a definition made afresh; its disks stay."""
     made = guests.planned(run)
     run.parts.links.driver(made.host).ensure_guest(made.spec)
-
-
-def _active(run: Run) -> None:
-    _settled(run, states.ACTIVE, states.RUNNING)
 
 
 def _stopped(run: Run) -> None:
@@ -116,15 +113,15 @@ def _reboot_down(run: Run) -> Wait | None:
 
 
 FLOWS = (
-    Flow(tasks.Start.kind, (Step("wire", _wired), Step("launch", _launch), Step("finish", _active)),
+    Flow(tasks.Start.kind, (Step("wire", _wired), Step("launch", _launch), Step("finish", guests.launched)),
          failed=_failed_into_error),
     Flow(tasks.Stop.kind, (Step("shutdown", _shutdown), Step("finish", _stopped)), failed=_failed_in_place),
     Flow(tasks.Reboot.kind,
-         (Step("down", _reboot_down), Step("wire", _wired), Step("launch", _launch), Step("finish", _active)),
+         (Step("down", _reboot_down), Step("wire", _wired), Step("launch", _launch), Step("finish", guests.launched)),
          failed=_failed_into_error),
     Flow(tasks.Pause.kind, (_set(PowerAction.PAUSE), Step("finish", _paused)), failed=_failed_in_place),
-    Flow(tasks.Unpause.kind, (_set(PowerAction.UNPAUSE), Step("finish", _active)), failed=_failed_in_place),
+    Flow(tasks.Unpause.kind, (_set(PowerAction.UNPAUSE), Step("finish", guests.launched)), failed=_failed_in_place),
     Flow(tasks.Suspend.kind, (_set(PowerAction.SUSPEND), Step("finish", _suspended)), failed=_failed_in_place),
-    Flow(tasks.Resume.kind, (Step("wire", _wired), _set(PowerAction.RESUME), Step("finish", _active)),
+    Flow(tasks.Resume.kind, (Step("wire", _wired), _set(PowerAction.RESUME), Step("finish", guests.launched)),
          failed=_failed_into_error),
 )  # fmt: skip

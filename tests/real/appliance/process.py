@@ -181,7 +181,7 @@ class RealAppliance:
             self._token = answer.headers["X-Subject-Token"]
         return self._token
 
-    def call(self, method: str, path: str, *, version: str = "2.96", **more: Any) -> httpx.Response:
+    def call(self, method: str, path: str, *, version: str = "2.95", **more: Any) -> httpx.Response:
         """A request of the admin."""
         headers = {"X-Auth-Token": self.token, "OpenStack-API-Version": f"compute {version}"}
         return self._http.request(method, path, headers=headers | more.pop("headers", {}), **more)
