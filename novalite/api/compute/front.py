@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from novalite.api.compute import (
+    aggregates,
     availability_zones,
     consoles,
     flavors,
@@ -26,6 +27,7 @@ from novalite.api.kit.routes import Front
 _NOUNS = (
     versions, servers, server_actions, consoles, server_metadata, server_tags, ips, instance_actions, flavors,
     keypairs, limits, quota_sets, hypervisors, services, availability_zones, server_groups,
+    aggregates,
 )  # fmt: skip
 FRONT = Front(
     "compute",

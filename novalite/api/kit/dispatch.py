@@ -17,6 +17,7 @@ from novalite import errors, logs
 from novalite.api.kit import faults
 from novalite.api.kit.body import JSON_TYPES, parse_json
 from novalite.api.kit.call import Answer, Call
+from novalite.api.kit.openapi import document
 from novalite.api.kit.parts import Parts
 from novalite.api.kit.routes import PUBLIC, Front, Route
 from novalite.api.kit.table import Match, RouteTable, pick_action
@@ -54,7 +55,8 @@ class Dispatcher:
 
     def __init__(self, front: Front, parts: Parts) -> None:
         self._front, self._parts = front, parts
-        self._table = RouteTable(front)
+        described = Route("GET", "/openapi.json", lambda call: document(front), rule=PUBLIC)
+        self._table = RouteTable(dataclasses.replace(front, routes=[*front.routes, described]))
         self._unauthenticated = front.unauthenticated or front.faults
         self.__name__ = front.name
 

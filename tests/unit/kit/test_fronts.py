@@ -390,3 +390,17 @@ def test_invalid_names_its_field() -> None:
     with pytest.raises(Invalid) as caught:
         NEW.schema(VersionRange("x", "2.1", "2.1").lowest).check({"widget": {"name": 5}})
     assert caught.value.field == "widget.name"
+
+
+def test_a_front_describes_itself(client: FlaskClient) -> None:
+    answer = client.get("/compute/openapi.json")
+    paths = answer.json["paths"]
+    assert answer.json["openapi"].startswith("3.1")
+    assert paths["/v2.1/widgets"]["post"]["requestBody"]["content"]["application/json"]["schema"]["required"] == [
+        "widget"
+    ]
+    assert paths["/v2.1/widgets/{widget_id}"]["delete"]["x-since"] == "2.2"
+    actions = paths["/v2.1/widgets/{widget_id}/action"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert len(actions["oneOf"]) == 2
+    assert "security" not in paths["/"]["get"]
+    assert {one["name"] for one in paths["/v2.1/widgets"]["get"]["parameters"]} == {"limit", "marker"}
