@@ -88,7 +88,8 @@ class NetworkDriver(Protocol):
         """What exists, and which DHCP servers have died."""
 
     def watch(self, timeout_seconds: float) -> tuple[str, ...]:
-        """Wait until a DHCP server dies, or the time is up; the network ids to repair."""
+        """Wait until a DHCP server dies, or a bridge or the rules are found missing, or the time is up; the
+        network ids to repair."""
 
     def close(self) -> None:
         """Let go of threads; bridges, rules and DHCP servers stay."""

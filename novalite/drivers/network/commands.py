@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -38,6 +39,20 @@ def run_json(op: str, argv: Sequence[str]) -> Any:
     """Standard output decoded; an empty output is an empty list."""
     output = run(op, argv).strip()
     return msgspec.json.decode(output) if output else []
+
+
+@contextmanager
+def files(op: str) -> Iterator[None]:
+    """What the file system refuses inside the block comes out as ``DriverError``."""
+    try:
+        yield
+    except OSError as error:
+        raise DriverError(
+            op,
+            f"{error.filename or 'a file'}: {error.strerror or error}",
+            code="driver.files",
+            hint="Networks need root and a writable /run with room.",
+        ) from error
 
 
 def _hint(detail: str) -> str:

@@ -129,7 +129,10 @@ class DhcpServer:
             pid = int(self.pid_file.read_text())
         except (OSError, ValueError):
             return None
-        return pid if f"--pid-file={self.pid_file}" in _arguments(pid) else None
+        return pid if self._is_ours(pid) else None
+
+    def _is_ours(self, pid: int) -> bool:
+        return f"--pid-file={self.pid_file}" in _arguments(pid)
 
     def _command_line(self) -> list[str]:
         pid = self.pid()
@@ -138,37 +141,38 @@ class DhcpServer:
     def pidfd(self) -> int | None:
         """A descriptor that becomes readable when the server ends; the caller closes it."""
         pid = self.pid()
-        if pid is None:
-            return None
+        return None if pid is None else self._open(pid)
+
+    def _open(self, pid: int) -> int | None:
         try:
             descriptor = os.pidfd_open(pid)
         except ProcessLookupError:
             return None
-        if self.pid() != pid:  # ended, and its number perhaps given to another, between the two looks
+        if not self._is_ours(pid):  # ended, and its number perhaps given to another, between the two looks
             os.close(descriptor)
             return None
         return descriptor
 
-    def _signal(self, number: signal.Signals) -> bool:
+    def _signal(self, number: signal.Signals) -> None:
         descriptor = self.pidfd()
         if descriptor is None:
-            return False
+            return
         try:
             signal.pidfd_send_signal(descriptor, number)
-            return True
         except ProcessLookupError:
-            return False
+            return
         finally:
             os.close(descriptor)
 
     def stop(self) -> None:
-        """Ended, by force when it does not end by itself; its pid file gone."""
-        descriptor = self.pidfd()
-        if descriptor is not None:
-            try:
-                _end(descriptor)
-            finally:
-                os.close(descriptor)
+        """Ended, by force when it does not end by itself, also one whose pid file was lost; the pid file gone."""
+        for pid in (int(entry.name) for entry in Path("/proc").glob("[0-9]*")):
+            descriptor = self._open(pid) if self._is_ours(pid) else None
+            if descriptor is not None:
+                try:
+                    _end(descriptor)
+                finally:
+                    os.close(descriptor)
         self.pid_file.unlink(missing_ok=True)
 
 

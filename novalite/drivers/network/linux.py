@@ -17,6 +17,7 @@ from novalite import logs
 from novalite.clock import Deadline
 from novalite.drivers.network import checks, docker, links, nftables
 from novalite.drivers.network.base import NetworkReport, NetworkSpec, PortSpec, bridge_name
+from novalite.drivers.network.commands import files
 from novalite.drivers.network.dnsmasq import DhcpServer, hosts_text, ports_from, write_file
 from novalite.errors import DriverError
 
@@ -41,12 +42,13 @@ class LinuxNetworkDriver:
     dnsmasq gives up root, so its files are where every user may pass: not in the appliance's private state.
     """
 
-    def __init__(self, appliance_id: str, *, run_dir: Path = RUN_DIR) -> None:
+    def __init__(self, appliance_id: str, *, run_dir: Path = RUN_DIR, look_seconds: float = 10.0) -> None:
         self._appliance_id = checks.uuid_text(appliance_id, "appliance id")
         self._directory = run_dir / appliance_id
         self._networks: dict[str, _Known] = {}
         self._lock = threading.RLock()
         self._rules_are_sure = False
+        self._look_seconds, self._look = look_seconds, Deadline(look_seconds)
         self._woken_read, self._woken_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._closed = False
         self._load()
@@ -70,7 +72,7 @@ class LinuxNetworkDriver:
     def ensure_network(self, spec: NetworkSpec, ports: tuple[PortSpec, ...] | None = None) -> None:
         checks.network(spec)
         wanted = None if ports is None else {port.id: checks.port(port) for port in ports}
-        with self._hold(spec) as known:
+        with files("ensure_network"), self._hold(spec) as known:
             changed = known.spec != spec or (wanted is not None and known.ports != wanted)
             if wanted is not None and _lost_reservations(known.ports, wanted):
                 known.server.forget_leases()
@@ -85,12 +87,12 @@ class LinuxNetworkDriver:
     def _hold(self, spec: NetworkSpec) -> Iterator[_Known]:
         """What is known of the network, locked; a new entry is forgotten again when its making fails."""
         with self._lock:
+            directory = self._directory / spec.id
+            for step in (self._directory.parent, self._directory, directory):
+                step.mkdir(parents=True, exist_ok=True)
+                step.chmod(0o755)
             is_new = spec.id not in self._networks
             if is_new:
-                directory = self._directory / spec.id
-                for step in (self._directory.parent, self._directory, directory):
-                    step.mkdir(parents=True, exist_ok=True)
-                    step.chmod(0o755)
                 self._networks[spec.id] = _Known(spec, DhcpServer(directory), {})
                 self._rules_are_sure = False
             known = self._networks[spec.id]
@@ -221,8 +223,9 @@ class LinuxNetworkDriver:
             self._load_all_rules()
 
     def _tell_dhcp(self, known: _Known) -> None:
-        write_file(known.server.hosts_file, hosts_text(known.ports.values()))
-        known.server.reload()
+        with files("ensure_port"):
+            write_file(known.server.hosts_file, hosts_text(known.ports.values()))
+            known.server.reload()
         self._wake()
 
     def check(self) -> NetworkReport:
@@ -251,10 +254,22 @@ class LinuxNetworkDriver:
     def watch(self, timeout_seconds: float) -> tuple[str, ...]:
         deadline = Deadline(timeout_seconds)
         while True:
-            dead = self._dead()
-            if dead or deadline.passed or self._closed:
-                return dead
-            self._wait_for_change(deadline)
+            broken = self._dead() or (self._torn() if self._look.passed else ())
+            if broken or deadline.passed or self._closed:
+                return broken
+            self._wait_for_change(min(deadline.remaining, self._look.remaining))
+
+    def _torn(self) -> tuple[str, ...]:
+        """Networks whose bridge or rules somebody else took away; nothing tells, so a look is needed."""
+        self._look = Deadline(self._look_seconds)
+        with self._lock:
+            wanted = tuple(self._networks)
+            if not wanted or not self._rules_are_sure:
+                return ()
+            if not nftables.is_loaded(self._appliance_id):
+                return wanted
+        present = {bridge.network_id for bridge in links.bridges(self._appliance_id)}
+        return tuple(network_id for network_id in wanted if network_id not in present)
 
     def _dead(self) -> tuple[str, ...]:
         found = []
@@ -267,7 +282,7 @@ class LinuxNetworkDriver:
                     found.append(known.spec.id)
         return tuple(found)
 
-    def _wait_for_change(self, deadline: Deadline) -> None:
+    def _wait_for_change(self, seconds: float) -> None:
         poll = select.poll()
         poll.register(self._woken_read, select.POLLIN)
         with self._lock:
@@ -277,7 +292,7 @@ class LinuxNetworkDriver:
             for descriptor in descriptors:
                 poll.register(descriptor, select.POLLIN)
             if len(descriptors) == len(servers):  # else one has just ended
-                poll.poll(deadline.remaining * 1000)
+                poll.poll(seconds * 1000)
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
@@ -285,15 +300,14 @@ class LinuxNetworkDriver:
             _drain(self._woken_read)
 
     def _wake(self) -> None:
-        if not self._closed:
-            try:
-                os.write(self._woken_write, b"!")
-            except BlockingIOError:
-                return  # a full pipe wakes as well
+        try:
+            os.write(self._woken_write, b"!")
+        except BlockingIOError:
+            return  # a full pipe wakes as well
 
     def close(self) -> None:
-        self._wake()
         self._closed = True
+        self._wake()
 
 
 def _drain(descriptor: int) -> None:

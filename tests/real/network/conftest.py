@@ -101,8 +101,8 @@ class Machine:
     drivers: list[LinuxNetworkDriver] = field(default_factory=list)
     _namespaces: list[str] = field(default_factory=list)
 
-    def driver(self, appliance_id: str = "") -> LinuxNetworkDriver:
-        driver = LinuxNetworkDriver(appliance_id or str(uuid4()), run_dir=self.directory / "run")
+    def driver(self, appliance_id: str = "", **options: float) -> LinuxNetworkDriver:
+        driver = LinuxNetworkDriver(appliance_id or str(uuid4()), run_dir=self.directory / "run", **options)
         self.drivers.append(driver)
         return driver
 

@@ -143,6 +143,16 @@ def test_a_killed_dhcp_server_is_noticed_and_mended(machine: Machine) -> None:
     assert machine.plug(port).lease()["ip"] == port.ip_address
 
 
+def test_closing_ends_the_watch_at_once(machine: Machine) -> None:
+    driver, heard = machine.driver(), []
+    driver.ensure_network(new_network())
+    watcher = threading.Thread(target=lambda: heard.append(driver.watch(60)))
+    watcher.start()
+    driver.close()
+    watcher.join(5)
+    assert heard == [()]
+
+
 def test_a_server_that_ended_by_request_is_no_alarm(machine: Machine) -> None:
     driver, network = machine.driver(), new_network()
     driver.ensure_network(network)
@@ -318,3 +328,38 @@ def test_a_new_port_leaves_the_dhcp_server_of_busy_guests_running(machine: Machi
         assert machine.plug(port).lease()["ip"] == port.ip_address
     assert _dnsmasq(machine, network.id) == pid
     assert driver.check().problems == ()
+
+
+def test_what_others_tore_down_is_noticed(machine: Machine) -> None:
+    driver, left, right = machine.driver(look_seconds=0.1), new_network(), new_network("10.98.0.0/24")
+    driver.ensure_network(left)
+    driver.ensure_network(right)
+    assert driver.watch(0.3) == ()
+    sh("ip", "link", "del", bridge_name(left.id))
+    assert driver.watch(10) == (left.id,)
+    driver.ensure_network(left)
+    sh("nft", "flush", "ruleset")
+    assert set(driver.watch(10)) == {left.id, right.id}
+    driver.ensure_network(left)
+    assert driver.watch(0.3) == ()
+    assert driver.check().problems == ()
+
+
+def test_a_dhcp_server_whose_files_were_lost_is_replaced(machine: Machine) -> None:
+    driver, network = machine.driver(), new_network()
+    port = new_port(network, 5)
+    driver.ensure_network(network, (port,))
+    lost = _dnsmasq(machine, network.id)
+    sh("rm", "-rf", str(machine.directory / "run"))
+    driver.ensure_network(network, (port,))
+    assert _dnsmasq(machine, network.id) != lost
+    assert machine.plug(port).lease()["ip"] == port.ip_address
+    assert not Path(f"/proc/{lost}/cmdline").exists() or not Path(f"/proc/{lost}/cmdline").read_bytes()
+
+
+def test_a_run_directory_that_cannot_be_is_said(machine: Machine) -> None:
+    (machine.directory / "run").write_text("a file where a directory should be")
+    driver = machine.driver()
+    with pytest.raises(DriverError, match="run"):
+        driver.ensure_network(new_network())
+    assert driver.check().bridges == ()
