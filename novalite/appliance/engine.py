@@ -74,7 +74,7 @@ class Engine:
         restarted = heartbeat.beat_all(built.database, built.links)
         found = reconcile.every_host(built.database, built.links)
         reconcile.start_with_machine(
-            built.database, list(built.hosts), machine_restarted=bool(restarted), found_down=set(found.found_down),
+            built.database, list(built.hosts), restarted=restarted, found_down=set(found.found_down),
             default_delay_seconds=built.settings.compute.start_delay_seconds,
         )  # fmt: skip
         first_start.mend_images(built.database, built.store)
@@ -101,11 +101,13 @@ class Engine:
             add("metadata", self.metadata.loop)
 
     def _resync(self, host: str) -> None:
-        heartbeat.beat(self.built.database, self.built.links, host)
+        restarted = heartbeat.beat(self.built.database, self.built.links, host)
         try:
             reconcile.host(self.built.database, self.built.links, host)
         except NovaLiteError as error:
             _log.warning("host not compared", host=host, error=str(error))
+        if restarted:
+            reconcile.machines_restarted(self.built.parts, [host])
 
     def _watch_network(self, stop: threading.Event) -> None:
         while not stop.is_set():
@@ -130,6 +132,7 @@ class Engine:
         self.supervisor.ask_to_stop()
         self.queue.close()
         self.hub.stop()
+        self.supervisor.wait(lambda name: name.startswith("conductor-"), seconds=seconds)
         self.proxy.stop()
         close: Any = self.built.network.close
         close()

@@ -90,13 +90,18 @@ def jobs(parts: Parts, queue: Queue) -> list[Job]:
         if late:
             _log.warning("tasks past their deadline", number=late)
 
+    def report() -> None:
+        restarted = heartbeat.beat_all(database, links)
+        if restarted:
+            reconcile.machines_restarted(parts, sorted(restarted))
+
     def prune() -> None:
         with database.write(internal()) as w:
             tasks.prune(w, older_than=w.now - timedelta(days=settings.tasks.keep_days))
             consoles.prune(w)
 
     return [
-        Job("reports", 10, lambda: heartbeat.beat_all(database, links)),
+        Job("reports", 10, report),
         Job("sweep", settings.tasks.sweep_seconds, sweep),
         Job("deadlines", 15, expire),
         Job("reconcile", 60, lambda: reconcile.every_host(database, links)),

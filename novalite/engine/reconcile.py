@@ -15,6 +15,7 @@ from novalite.context import internal
 from novalite.db.work import Database
 from novalite.drivers.compute.base import GuestState, Power
 from novalite.drivers.network.base import NetworkDriver
+from novalite.engine.flow import Parts
 from novalite.engine.links import Links
 from novalite.errors import NovaLiteError, Refused
 
@@ -79,17 +80,17 @@ def restore_networks(database: Database, network: NetworkDriver) -> None:
 
 
 def start_with_machine(
-    database: Database, names: list[str], *, machine_restarted: bool, found_down: set[str], default_delay_seconds: int
+    database: Database, names: list[str], *, restarted: set[str], found_down: set[str], default_delay_seconds: int
 ) -> list[str]:
     """Start the servers that ask for it (metadata ``autostart`` true), by ``autostart_order`` and with
-    ``autostart_delay`` seconds after each: all of them after a restart of the machine, else those that were
+    ``autostart_delay`` seconds after each: all of them on ``restarted`` machines, elsewhere those that were
     running when this process last looked. Returns their ids in order."""
     with database.read(internal()) as w:
         wishing = [s for name in names for s in progress.on_host(w, name) if _wants_start(s)]
     wishing.sort(key=lambda s: (_number(s, "autostart_order", 0), s.created_at))
     started, delay = [], 0
     for server in wishing:
-        if not (machine_restarted or server.id in found_down):
+        if not (server.host in restarted or server.id in found_down):
             continue
         try:
             with database.write(internal()) as w:
@@ -100,6 +101,21 @@ def start_with_machine(
         started.append(server.id)
         delay += _number(server, "autostart_delay", default_delay_seconds)
     return started
+
+
+def machines_restarted(parts: Parts, names: list[str]) -> None:
+    """Hosts whose machine came up again while this process ran: their networks, states and servers."""
+    restore_networks(parts.database, parts.network)
+    for name in names:
+        try:
+            host(parts.database, parts.links, name)
+        except NovaLiteError as error:
+            _log.warning("host not compared", host=name, error=str(error))
+    started = start_with_machine(
+        parts.database, names, restarted=set(names), found_down=set(),
+        default_delay_seconds=parts.settings.compute.start_delay_seconds,
+    )  # fmt: skip
+    _log.info("machines restarted", hosts=names, servers_started=len(started))
 
 
 def _wants_start(server: Server) -> bool:

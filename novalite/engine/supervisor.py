@@ -90,10 +90,16 @@ class Supervisor:
         for component in reversed(self._components):
             component.stop.set()
 
-    def stop(self, *, seconds: float) -> list[str]:
-        """Ask all to stop and wait for them, ``seconds`` at most together; the names of those still there."""
+    def wait(self, which: Callable[[str], bool], *, seconds: float) -> list[str]:
+        """Wait for the end of those whose name ``which`` accepts, ``seconds`` at most together; the names of
+        those still there."""
         deadline = Deadline(seconds)
-        self.ask_to_stop()
-        for component in reversed(self._components):
+        waited_for = [component for component in reversed(self._components) if which(component.name)]
+        for component in waited_for:
             component.thread.join(deadline.remaining)
-        return [component.name for component in self._components if component.thread.is_alive()]
+        return [component.name for component in reversed(waited_for) if component.thread.is_alive()]
+
+    def stop(self, *, seconds: float) -> list[str]:
+        """Ask all to stop and wait for them; the names of those still there."""
+        self.ask_to_stop()
+        return self.wait(lambda name: True, seconds=seconds)
