@@ -143,6 +143,6 @@ def programs() -> list[str]:
         "jq",
         "qemu-ga",
         "resize2fs",
-        "resizepart",
+        "partx",
     )
     return [name for name in needed if shutil.which(name) is None]
