@@ -78,6 +78,8 @@ def to_login() -> Response:
     request = flask.request
     if "HX-Request" in request.headers:
         return flask.Response("", 401, {"HX-Redirect": "/login?ended=1"})
+    if "text/event-stream" in request.headers.get("Accept", ""):
+        return flask.Response("The session has ended.\n", 401, mimetype="text/plain")
     wanted = request.full_path.rstrip("?") if request.method == "GET" else ""
     query: dict[str, Any] = {"next": wanted} if wanted not in ("", "/", "/servers") else {}
     if cookie_token():

@@ -34,6 +34,7 @@
   let events = null;
 
   function listen() {
+    if (document.hidden || events) return;
     events = new EventSource(where);
     events.addEventListener("open", () => {
       clearTimeout(warning);
@@ -48,12 +49,27 @@
     events.addEventListener("error", () => {
       clearTimeout(warning);
       warning = setTimeout(() => { lost.hidden = false; }, 4000); // it ends now and then by itself
-      if (events.readyState === EventSource.CLOSED) setTimeout(listen, 10000);
+      if (events?.readyState === EventSource.CLOSED) {
+        stop();
+        tell("live-resync"); // without a session this leads to the login
+        setTimeout(listen, 10000);
+      }
     });
   }
 
+  function stop() {
+    events?.close();
+    events = null;
+  }
+
+  // A browser has few connections for one site: pages that nobody looks at must not hold them.
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) stop();
+    else listen();
+  });
   document.addEventListener("DOMContentLoaded", listen); // after htmx, which has to hear what is told
-  window.addEventListener("pagehide", () => events.close());
+  window.addEventListener("pagehide", stop);
+  window.addEventListener("pageshow", listen);
 
   setInterval(() => {
     if (document.getElementById("follow")?.checked && !document.hidden) tell("log-tick");
