@@ -6,15 +6,13 @@ from __future__ import annotations
 import ctypes
 import os
 import subprocess
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from novalite.clock import Deadline
 from novalite.drivers.network.base import NetworkSpec, PortSpec, bridge_name, tap_name
 from novalite.drivers.network.linux import LinuxNetworkDriver
 
@@ -34,14 +32,6 @@ def sh(*argv: str, check: bool = True) -> str:
     done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
     assert not check or done.returncode == 0, f"{' '.join(argv)}: {done.stdout}{done.stderr}"
     return done.stdout
-
-
-def until(what: str, condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    """Poll until ``condition()`` holds."""
-    deadline, pause = Deadline(seconds), threading.Event()
-    while not condition():
-        assert not deadline.passed, f"not within {seconds} s: {what}"
-        pause.wait(0.05)
 
 
 def new_network(cidr: str = "10.97.0.0/24", **more: object) -> NetworkSpec:

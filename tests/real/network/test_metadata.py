@@ -19,7 +19,8 @@ from novalite.context import Context
 from novalite.db.records import Base
 from novalite.db.work import Database, Work
 from novalite.drivers.network.base import METADATA_ADDRESS, METADATA_PORT, NetworkSpec, bridge_name
-from tests.real.network.conftest import Guest, Machine, sh, until
+from tests.contracts.waiting import until
+from tests.real.network.conftest import Guest, Machine, sh
 
 pytestmark = pytest.mark.real
 
@@ -56,7 +57,7 @@ class Cloud:
     def sync(self) -> None:
         with self.database.read(CTX) as w:
             self.service.sync(networks.specs(w))
-        until("every network is served", self.service.alive)
+        until(self.service.alive, "every network is served")
 
     def network(self, cidr: str) -> NetworkSpec:
         with self.database.write(CTX) as w:
@@ -181,10 +182,10 @@ def test_a_bridge_made_anew_is_served_again(cloud: Cloud) -> None:
     cloud.sync()
     assert _name(cloud.guest(network, "s1")) == "name-s1"
     sh("ip", "link", "del", bridge_name(network.id))
-    until("the loss is noticed", lambda: not cloud.service.alive())
-    assert any(bridge_name(network.id) in problem for problem in cloud.service.problems())
+    until(lambda: bridge_name(network.id) in "".join(cloud.service.problems()), "the loss is noticed")
+    assert not cloud.service.alive()
     cloud.driver.ensure_network(network)
-    until("the new bridge is served", cloud.service.alive)
+    until(cloud.service.alive, "the new bridge is served")
     assert _name(cloud.guest(network, "s2")) == "name-s2"
 
 
@@ -217,5 +218,5 @@ def test_a_removed_network_is_served_no_longer(cloud: Cloud) -> None:
     network = cloud.network("10.97.0.0/24")
     cloud.sync()
     cloud.service.sync(())
-    until("the socket is closed", lambda: str(METADATA_PORT) not in sh("ss", "-Hltn"))
+    until(lambda: str(METADATA_PORT) not in sh("ss", "-Hltn"), "the socket is closed")
     assert cloud.guest(network, "s1").fetch(IDENTITY) is None
