@@ -44,6 +44,8 @@ def create(w: Work, name: str, *, description: str = "", enabled: bool = True, d
 def update(w: Work, domain_id: str, values: dict[str, Any]) -> Domain:
     """Change ``name``, ``description``, ``enabled``; disabling ends the tokens of all its users and projects."""
     domain = get(w, domain_id)
+    if domain_id == DEFAULT_DOMAIN and values.get("enabled") is False:
+        raise Forbidden("The default domain cannot be disabled: nobody could log in to enable it again.")
     if "name" in values:
         _refuse_taken(w, values["name"], domain_id)
     for name, value in values.items():

@@ -11,9 +11,11 @@ Check = Callable[[Context, str, str], bool]
 
 
 def _in_project(role: str) -> Check:
+    """What belongs to projects needs a token of a project, from administrators too: else whose would it be?"""
+
     def check(ctx: Context, user_id: str, project_id: str) -> bool:
-        inside = bool(ctx.project_id) and project_id in ("", ctx.project_id)
-        return ctx.is_admin or (inside and role in ctx.roles)
+        own = project_id in ("", ctx.project_id)
+        return bool(ctx.project_id) and (ctx.is_admin or (own and role in ctx.roles))
 
     return check
 

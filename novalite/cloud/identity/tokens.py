@@ -54,7 +54,9 @@ def issue(
     until: datetime | None = None,
     credential_id: str | None = None,
 ) -> str:
-    """A new token, good for ``seconds`` (at most ``until``). Raises ``Unauthenticated`` without a role there."""
+    """A new token, good for ``seconds`` (at most ``until``); the user's expired ones go.
+    Raises ``Unauthenticated`` without a role there."""
+    w.changed(sa.delete(Token).where(Token.user_id == user.id, Token.expires_at <= w.now))
     expires_at = w.now + timedelta(seconds=seconds)
     token = secrets.token_urlsafe(32)
     w.session.add(

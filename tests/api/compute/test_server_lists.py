@@ -29,6 +29,7 @@ def _names(answer: Any) -> list[str]:
         ("", ["gamma", "beta", "alpha"]),
         ("name=alpha", ["alpha"]),
         ("name=^.*ta$", ["beta"]),
+        ("name=^[a-g]%2B\\w*$", ["gamma", "beta", "alpha"]),
         ("status=active", ["gamma", "beta", "alpha"]),
         ("status=ACTIVE&status=SHUTOFF", ["gamma", "beta", "alpha"]),
         ("status=SHUTOFF", []),
@@ -63,7 +64,7 @@ def test_filters_and_order(member: Cloud, three: dict[str, str], query: str, nam
         ("sort_key=display_name&sort_dir=sideways", 400), ("status=nonsense", 400), ("changes-since=soon", 400),
         ("name=(", 400), ("locked=perhaps", 400), ("power_state=on", 400), ("nonsense=1", 400),
         ("all_tenants=perhaps", 400), ("status=deleted", 403), ("all_tenants=1", 403), ("sort_key=host", 403),
-        ("name=%00", 400), ("limit=99999999999999999999", 400),
+        ("name=%00", 400), ("name=(a%2B)%2B$", 400), ("name=a*a*a*a*b", 400), ("limit=99999999999999999999", 400),
     ],
 )  # fmt: skip
 def test_bad_queries(member: Cloud, query: str, status: int) -> None:

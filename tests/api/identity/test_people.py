@@ -106,6 +106,7 @@ def test_built_in_roles_and_the_default_domain_stay(ask: Ask, admin: str) -> Non
     assert ask(admin, "DELETE", f"/roles/{role}").status_code == 403
     assert ask(admin, "PATCH", f"/roles/{role}", {"role": {"name": "x"}}).status_code == 403
     assert ask(admin, "DELETE", "/domains/default").status_code == 403
+    assert ask(admin, "PATCH", "/domains/default", {"domain": {"enabled": False}}).status_code == 403
 
 
 def test_regions_services_and_endpoints_tell_the_catalogue(ask: Ask, admin: str) -> None:

@@ -25,6 +25,7 @@ CALLERS = {
     "reader": _who("reader"),
     "service": _who("service"),
     "system reader": _who("reader", project="", system=True),
+    "system admin": _who("admin", project="", system=True),
     "nobody": Context(user_id="u"),
 }
 MAY = {
@@ -32,10 +33,10 @@ MAY = {
     "project_reader": {"admin", "manager", "member", "reader"},
     "project_member": {"admin", "manager", "member"},
     "project_manager": {"admin", "manager"},
-    "admin": {"admin"},
-    "admin_reader": {"admin", "system reader"},
-    "service": {"admin", "service"},
-    "owner": {"admin"},
+    "admin": {"admin", "system admin"},
+    "admin_reader": {"admin", "system admin", "system reader"},
+    "service": {"admin", "system admin", "service"},
+    "owner": {"admin", "system admin"},
 }
 
 
