@@ -14,7 +14,7 @@ import pytest
 from novalite.api.metadata.app import Guests, metadata_app
 from novalite.api.metadata.listener import MetadataService
 from novalite.cloud.compute.guest_data import GuestFacts, KeyFact, nic_fact
-from novalite.cloud.network import networks, ports
+from novalite.cloud.network import networks, ports, subnets
 from novalite.context import Context
 from novalite.db.records import Base
 from novalite.db.work import Database, Work
@@ -62,7 +62,7 @@ class Cloud:
     def network(self, cidr: str) -> NetworkSpec:
         with self.database.write(CTX) as w:
             network = networks.create(w, name=cidr)
-            networks.subnets.create(w, network, networks.subnets.NewSubnet(cidr=cidr))
+            subnets.create(w, network, subnets.NewSubnet(cidr=cidr))
         with self.database.read(CTX) as w:
             spec = networks.spec(w, network.id)
         self.driver.ensure_network(spec)

@@ -17,11 +17,16 @@ PASSWORD = "/openstack/latest/password"
 
 
 def ask(
-    app: Wsgi, path: str, address: str = "10.0.0.2", method: str = "GET", body: bytes = b"", **headers: str
+    app: Wsgi,
+    path: str,
+    address: str = "10.0.0.2",
+    method: str = "GET",
+    body: bytes = b"",
+    headers: dict[str, str] | None = None,
 ) -> tuple[int, bytes]:
     said: list[str] = []
     environ: dict[str, Any] = {"REQUEST_METHOD": method, "PATH_INFO": path, "REMOTE_ADDR": address,
-                               "wsgi.input": io.BytesIO(body), **headers}  # fmt: skip
+                               "wsgi.input": io.BytesIO(body), **(headers or {})}  # fmt: skip
     content = b"".join(app(environ, lambda status, head: said.append(status)))
     return int(said[0].split()[0]), content
 
@@ -52,7 +57,7 @@ def test_only_the_address_counts(app: Wsgi) -> None:
     forged = {"HTTP_X_FORWARDED_FOR": "10.0.0.2", "HTTP_X_INSTANCE_ID": "s1"}
     assert ask(app, "/latest/meta-data/hostname") == (200, b"s1")
     for address in ("10.0.0.3", "10.0.0.4", "10.0.0.9", "", "fe80::1", "10.0.0.2 "):
-        assert ask(app, "/latest/meta-data/hostname", address, **forged)[0] == 404, address
+        assert ask(app, "/latest/meta-data/hostname", address, headers=forged)[0] == 404, address
 
 
 @pytest.mark.parametrize("path", ["/../../etc/passwd", "/latest/meta-data/hostname/more", "/nothing", "/openstack/9"])
