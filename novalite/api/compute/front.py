@@ -19,6 +19,7 @@ from novalite.api.compute import (
     server_tags,
     servers,
     services,
+    tenant_usage,
     versions,
 )
 from novalite.api.kit import faults
@@ -27,7 +28,7 @@ from novalite.api.kit.routes import Front
 _NOUNS = (
     versions, servers, server_actions, consoles, server_metadata, server_tags, ips, instance_actions, flavors,
     keypairs, limits, quota_sets, hypervisors, services, availability_zones, server_groups,
-    aggregates,
+    aggregates, tenant_usage,
 )  # fmt: skip
 FRONT = Front(
     "compute",

@@ -20,7 +20,7 @@ def of_groups(w: Work, group_ids: Iterable[str]) -> dict[str, list[str]]:
         .order_by(Server.created_at, Server.id)
     )
     for group_id, server_id in w.session.execute(query):
-        found[group_id].append(server_id)
+        found[str(group_id)].append(server_id)
     return found
 
 
