@@ -40,10 +40,15 @@ class Samples:
         return f"{median} [{low} .. {high}]"
 
 
-def repeat(times: int, action: Callable[[], object]) -> Samples:
-    """The seconds each of ``times`` calls took."""
+def _nothing() -> None:
+    return None
+
+
+def repeat(times: int, action: Callable[[], object], *, before: Callable[[], object] = _nothing) -> Samples:
+    """The seconds each of ``times`` calls took; ``before`` is called before each and not counted."""
     taken = Samples()
     for _ in range(times):
+        before()
         with taken.timed():
             action()
     return taken
