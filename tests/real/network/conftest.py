@@ -138,6 +138,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     directory.mkdir(mode=0o755)
     machine = Machine(directory)
     try:
+        sh("sysctl", "-qw", "net.ipv4.ip_forward=0")  # a new namespace takes this from the machine
         sh("ip", "link", "set", "lo", "up")
         machine.make_outside()
         yield machine
