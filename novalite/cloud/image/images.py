@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -95,7 +96,7 @@ def create(w: Work, new: NewImage) -> Image:
     _check(w, vars(new))
     if new.owner and new.owner != w.ctx.project_id and not w.ctx.is_admin:
         raise Forbidden("You are not permitted to create images owned by another project.")
-    image_id = new.id or new_id()
+    image_id = _own_spelling(new.id) if new.id else new_id()
     if w.session.get(Image, image_id) is not None:
         raise Conflict(f"Image ID {image_id} already exists!", code="image.exists")
     image = Image(
@@ -119,6 +120,14 @@ def create(w: Work, new: NewImage) -> Image:
     w.session.add_all(ImageTag(image_id=image_id, tag=tag) for tag in dict.fromkeys(new.tags))
     w.announce("image", image_id, image.owner)
     return image
+
+
+def _own_spelling(image_id: str) -> str:
+    """The id as every id is written. Two spellings of one UUID would be two images with one blob."""
+    try:
+        return str(UUID(image_id))
+    except ValueError:
+        raise Invalid(f"'{image_id[:64]}' is not a UUID.", field="id") from None
 
 
 _CHANGEABLE = ("name", "disk_format", "container_format", "visibility", "protected", "os_hidden", "min_disk",

@@ -31,9 +31,12 @@ class FileImageStore:
 
     def _file(self, image_id: str) -> Path:
         try:
-            return self._directory / str(UUID(image_id))
+            known: str | None = str(UUID(image_id))
         except ValueError:
-            raise Invalid(f"'{image_id[:64]}' is not an image id.", field="image_id") from None
+            known = None
+        if known is None or known != image_id:  # another spelling of the same UUID would be another image with the same file
+            raise Invalid(f"'{image_id[:64]}' is not an image id.", field="image_id")
+        return self._directory / known
 
     def save(self, image_id: str, chunks: Iterable[bytes], *, disk_format: str) -> StoredImage:
         """See ``ImageStore``. An existing blob stays until the new one is complete and accepted."""
