@@ -210,6 +210,7 @@ def upgrade() -> None:
         sa.Column("fault", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("host", sa.String(length=255), nullable=True),
         sa.Column("availability_zone", sa.String(length=255), nullable=False),
+        sa.Column("pinned_zone", sa.String(length=255), nullable=False),
         sa.Column("forced_host", sa.String(length=255), nullable=False),
         sa.Column("flavor", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("vcpus", sa.Integer(), nullable=False),

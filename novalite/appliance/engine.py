@@ -114,7 +114,7 @@ class Engine:
             dead = self.built.network.watch(_WATCH_SECONDS)
             if dead and not stop.is_set():
                 _log.warning("networks need repair", networks=list(dead))
-                reconcile.restore_networks(self.built.database, self.built.network)
+                reconcile.repair_networks(self.built.database, self.built.network)
 
     def status(self) -> list[ComponentStatus]:
         """Every component, those that are not threads of the supervisor included."""

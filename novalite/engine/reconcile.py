@@ -14,10 +14,10 @@ from novalite.cloud.tasks import tasks
 from novalite.context import internal
 from novalite.db.work import Database
 from novalite.drivers.compute.base import GuestState, Power
-from novalite.drivers.network.base import NetworkDriver
+from novalite.drivers.network.base import NetworkDriver, NetworkSpec, PortSpec
 from novalite.engine.flow import Parts
 from novalite.engine.links import Links
-from novalite.errors import NovaLiteError, Refused
+from novalite.errors import DriverError, NovaLiteError, Refused
 
 _log = logs.get("reconcile")
 
@@ -71,12 +71,28 @@ def _compare(database: Database, server: Server, guest: GuestState | None, resul
             _log.info("state corrected", server_id=server.id, power=power.value)
 
 
-def restore_networks(database: Database, network: NetworkDriver) -> None:
-    """Every network and port of the records, made or mended on this machine."""
+def restore_networks(database: Database, network: NetworkDriver) -> list[str]:
+    """Every network and port of the records, made or mended on this machine. A network that cannot be made
+    does not keep the others from it; returns the ids of those."""
     with database.read(internal()) as w:
         wanted = [(spec, ports.specs(w, spec.id)) for spec in networks.specs(w)]
-    for spec, port_specs in wanted:
+    return [spec.id for spec, port_specs in wanted if not _made(network, spec, port_specs)]
+
+
+def repair_networks(database: Database, network: NetworkDriver) -> list[str]:
+    """The same while ports come and go: bridges, rules and DHCP servers are mended, the ports they know stay."""
+    with database.read(internal()) as w:
+        wanted = networks.specs(w)
+    return [spec.id for spec in wanted if not _made(network, spec, None)]
+
+
+def _made(network: NetworkDriver, spec: NetworkSpec, port_specs: tuple[PortSpec, ...] | None) -> bool:
+    try:
         network.ensure_network(spec, port_specs)
+    except DriverError as error:
+        _log.error("a network could not be made", network_id=spec.id, cidr=spec.cidr, error=str(error))
+        return False
+    return True
 
 
 def start_with_machine(

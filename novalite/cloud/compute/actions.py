@@ -34,9 +34,7 @@ def request(w: Work, server_id: str, action: str, *, delay_seconds: float = 0) -
         refuse_if_locked(w, server)
     _refuse_unless_allowed(server, rule)
     guards = [Server.vm_state == server.vm_state, Server.deleted_at.is_(None)]
-    guards.append(
-        Server.task_state.is_(None) if server.task_state is None else Server.task_state == server.task_state
-    )
+    guards.append(Server.task_state.is_(None) if server.task_state is None else Server.task_state == server.task_state)
     if not change(w, server_id, {"task_state": rule.doing}, *guards):
         raise Conflict(f"Cannot '{action}' instance {server_id}: another action has just begun.")
     if action == "reboot_hard":
@@ -112,9 +110,7 @@ def unlock(w: Work, server_id: str) -> None:
     """Raises ``Forbidden`` when an admin's lock is opened by somebody else."""
     server = get(w, server_id)
     if server.locked_by == "admin" and not w.ctx.is_admin:
-        raise Forbidden(
-            "Policy doesn't allow os_compute_api:os-lock-server:unlock:unlock_override to be performed."
-        )
+        raise Forbidden("Policy doesn't allow os_compute_api:os-lock-server:unlock:unlock_override to be performed.")
     change(w, server_id, {"locked_by": "", "locked_reason": None})
     durable.record_instant(w, action="unlock", resource_id=server_id, project_id=server.project_id)
 

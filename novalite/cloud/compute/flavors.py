@@ -57,16 +57,12 @@ def ensure_defaults(w: Work) -> None:
         return
     for id, name, vcpus, ram, disk in DEFAULTS:
         w.session.add(
-            Flavor(
-                id=id, name=name, vcpus=vcpus, ram_mib=ram, disk_gib=disk, extra_specs={}, created_at=w.now
-            )
+            Flavor(id=id, name=name, vcpus=vcpus, ram_mib=ram, disk_gib=disk, extra_specs={}, created_at=w.now)
         )
 
 
 def _visible(w: Work) -> sa.ColumnElement[bool]:
-    granted = sa.exists().where(
-        FlavorAccess.flavor_id == Flavor.id, FlavorAccess.project_id == w.ctx.project_id
-    )
+    granted = sa.exists().where(FlavorAccess.flavor_id == Flavor.id, FlavorAccess.project_id == w.ctx.project_id)
     return sa.or_(Flavor.is_public.is_(True), granted)
 
 
@@ -115,9 +111,7 @@ def create(w: Work, values: dict[str, Any]) -> Flavor:
     """
     flavor_id = values.get("id") or "auto"
     flavor_id = new_id() if flavor_id == "auto" else flavor_id
-    taken = w.session.scalar(
-        sa.select(Flavor).where(sa.or_(Flavor.id == flavor_id, Flavor.name == values["name"]))
-    )
+    taken = w.session.scalar(sa.select(Flavor).where(sa.or_(Flavor.id == flavor_id, Flavor.name == values["name"])))
     if taken is not None:
         what = f"name {values['name']}" if taken.name == values["name"] else f"ID {flavor_id}"
         raise Conflict(f"Flavor with {what} already exists.", code="flavor.exists")
@@ -148,16 +142,12 @@ def unset_extra_spec(w: Work, flavor_id: str, key: str) -> None:
 
 
 def projects_of(w: Work, flavor_id: str) -> list[str]:
-    return list(
-        w.session.scalars(sa.select(FlavorAccess.project_id).where(FlavorAccess.flavor_id == flavor_id))
-    )
+    return list(w.session.scalars(sa.select(FlavorAccess.project_id).where(FlavorAccess.flavor_id == flavor_id)))
 
 
 def grant(w: Work, flavor_id: str, project_id: str) -> None:
     if w.session.get(FlavorAccess, (flavor_id, project_id)) is not None:
-        raise Conflict(
-            f"Flavor access already exists for flavor {flavor_id} and project {project_id} combination."
-        )
+        raise Conflict(f"Flavor access already exists for flavor {flavor_id} and project {project_id} combination.")
     w.session.add(FlavorAccess(flavor_id=flavor_id, project_id=project_id))
 
 

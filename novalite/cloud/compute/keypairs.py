@@ -43,9 +43,7 @@ def list_of(w: Work, page: Page, *, user_id: str = "") -> list[Keypair]:
     return page_of(w, query, Keypair, page, {"name": Keypair.name}, default=("name",), identity=Keypair.name)
 
 
-def add(
-    w: Work, *, name: str, type: str, public_key: str, fingerprint: str, limit: int, user_id: str = ""
-) -> Keypair:
+def add(w: Work, *, name: str, type: str, public_key: str, fingerprint: str, limit: int, user_id: str = "") -> Keypair:
     """Keep a public key. Raises ``Conflict`` for a taken name, ``OverQuota`` beyond ``limit`` (-1: none)."""
     owner = user_id or w.ctx.user_id
     names = set(w.session.scalars(sa.select(Keypair.name).where(Keypair.user_id == owner)))

@@ -50,12 +50,14 @@ def placed(w: Work, server_id: str, host: hosts.Host) -> None:
         {"host": host.name, "availability_zone": host.zone, "task_state": states.NETWORKING},
         Server.task_state != states.DELETING,
     )
+    ports.set_host(w, server_id, host.name)
 
 
 def unplaced(w: Work, server_id: str) -> None:
     """The server has no host (any more): its room is given back."""
     hosts.release(w, server_id)
-    change(w, server_id, {"host": None})
+    ports.set_host(w, server_id, "")
+    change(w, server_id, {"host": None, "availability_zone": Server.pinned_zone})
 
 
 def settle(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,7 +9,7 @@ from typing import Any, TypeVarTuple
 
 import sqlalchemy as sa
 
-from novalite.cloud.compute import states
+from novalite.cloud.compute import patterns, states
 from novalite.cloud.compute.servers import Server
 from novalite.cloud.network.records import FixedIp, Port
 from novalite.db.paging import Page, narrow
@@ -18,6 +17,7 @@ from novalite.db.work import Work
 from novalite.errors import Invalid
 
 Ts = TypeVarTuple("Ts")
+MOST_TAGS = 100
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def _conditions(w: Work, filters: Filters) -> list[Any]:
     if filters.statuses:
         tests.append(sa.or_(*(_status_test(word) for word in filters.statuses)))
     tests += [COLUMNS[name] == value for name, value in filters.equal.items()]
-    tests += [COLUMNS[name].regexp_match(_regexp(name, text)) for name, text in filters.matching.items()]
+    tests += [COLUMNS[name].regexp_match(patterns.check(name, text)) for name, text in filters.matching.items()]
     if filters.image_id:
         tests.append(Server.image_id == filters.image_id)
     if filters.flavor_id:
@@ -139,17 +139,10 @@ def _status_test(word: str) -> Any:
     return sa.and_(test, Server.task_state.in_(task_states)) if task_states else test
 
 
-def _regexp(name: str, text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise Invalid(f"Invalid filter value for {name}: not a regular expression: {error}", field=name) from error
-    if len(text) > 255:
-        raise Invalid(f"The filter value for {name} is too long.", field=name)
-    return text
-
-
 def _tag_tests(filters: Filters) -> list[Any]:
+    asked = (filters.tags_all, filters.tags_any, filters.tags_not_all, filters.tags_not_any)
+    if sum(map(len, asked)) > MOST_TAGS:
+        raise Invalid(f"A list may be narrowed by at most {MOST_TAGS} tags.", field="tags")
     tests: list[Any] = [_has_tag(tag) for tag in filters.tags_all]
     if filters.tags_any:
         tests.append(sa.or_(*(_has_tag(tag) for tag in filters.tags_any)))

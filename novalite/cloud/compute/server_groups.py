@@ -37,9 +37,7 @@ def get(w: Work, group_id: str) -> ServerGroup:
 
 
 def list_of(w: Work, *, all_projects: bool = False, limit: int = 1000, offset: int = 0) -> list[ServerGroup]:
-    query = (
-        sa.select(ServerGroup).order_by(ServerGroup.created_at, ServerGroup.id).limit(limit).offset(offset)
-    )
+    query = sa.select(ServerGroup).order_by(ServerGroup.created_at, ServerGroup.id).limit(limit).offset(offset)
     if not all_projects:
         query = query.where(ServerGroup.project_id == w.ctx.project_id)
     return list(w.session.scalars(query))
@@ -47,9 +45,7 @@ def list_of(w: Work, *, all_projects: bool = False, limit: int = 1000, offset: i
 
 def create(w: Work, *, name: str, policy: str, rules: dict[str, Any], limit: int) -> ServerGroup:
     """A new group of the caller's project; ``limit`` is the project's quota (-1: none)."""
-    mine = (
-        sa.select(sa.func.count()).select_from(ServerGroup).where(ServerGroup.project_id == w.ctx.project_id)
-    )
+    mine = sa.select(sa.func.count()).select_from(ServerGroup).where(ServerGroup.project_id == w.ctx.project_id)
     used = int(w.session.scalar(mine) or 0)
     if 0 <= limit <= used:
         raise OverQuota(

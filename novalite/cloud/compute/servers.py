@@ -27,6 +27,7 @@ TOPIC = "server"
 class Server(Base):
     """One server. ``flavor`` and ``image`` are copies taken at creation: a server outlives both.
 
+    ``availability_zone`` is that of its host, ``pinned_zone`` the one asked for.
     ``revision`` grows with every change of the row. ``locked_by`` is empty, ``owner`` or ``admin``.
     """
 
@@ -51,6 +52,7 @@ class Server(Base):
     fault: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
     host: Mapped[str | None]
     availability_zone: Mapped[str] = mapped_column(default="")
+    pinned_zone: Mapped[str] = mapped_column(default="")
     forced_host: Mapped[str] = mapped_column(default="")
     flavor: Mapped[dict[str, Any]]
     vcpus: Mapped[int]
@@ -179,7 +181,7 @@ def create(w: Work, new: NewServer, *, boot_seconds: float = 900.0) -> list[Serv
         server = Server(
             id=new_id(), name=name, hostname=new.hostname or hostname_for(name), description=new.description,
             project_id=w.ctx.project_id, user_id=w.ctx.user_id, vm_state=states.BUILDING,
-            task_state=states.SCHEDULING, availability_zone=zone, forced_host=forced_host,
+            task_state=states.SCHEDULING, availability_zone=zone, pinned_zone=zone, forced_host=forced_host,
             flavor=_flavor_copy(flavor), vcpus=flavor.vcpus, memory_mib=flavor.ram_mib,
             disk_gib=flavor.disk_gib + flavor.ephemeral_gib, image_id=image.id, image=_image_copy(image),
             key_name=new.key_name, key=_key_copy(key), user_data=new.user_data, config_drive=new.config_drive,
@@ -309,7 +311,9 @@ def _make_ports(w: Work, server: Server, wanted: list[Any], security_groups: tup
     new = []
     for position, item in enumerate(wanted):
         if item.port_id:
-            ports.bind(w, item.port_id, device_id=server.id, device_owner=owner, host="")
+            ports.bind(
+                w, item.port_id, server.id, owner, dns_name=server.hostname, tag=item.tag or "", position=position
+            )
             continue
         new.append(
             ports.NewPort(

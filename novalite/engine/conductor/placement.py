@@ -67,7 +67,7 @@ def _request(w: Work, server: Server, excluded: dict[str, str]) -> Request:
         memory_mib=server.memory_mib,
         disk_gib=server.disk_gib,
         architecture=properties.get("hw_architecture") or properties.get("architecture", ""),
-        zone=server.availability_zone,
+        zone=server.pinned_zone,
         forced_host=server.forced_host,
         image_properties=properties,
         extra_specs=specs,
