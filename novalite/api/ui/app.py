@@ -38,4 +38,5 @@ def mount(app: flask.Flask, parts: Parts, *, logins: Logins, proxy: Consoles, hu
     for blueprint in BLUEPRINTS:
         root.register_blueprint(blueprint)
     app.register_blueprint(root)
-    app.register_error_handler(404, failures.no_such_page)
+    for status in (404, 405):
+        app.register_error_handler(status, failures.no_such_page)

@@ -77,7 +77,8 @@ def no_such_page(error: HTTPException) -> Response:
     """For paths that neither the UI nor any API has."""
     if "text/html" in flask.request.headers.get("Accept", ""):
         begin()
-        return add_headers(_page(404, "Not found", "There is no such page.", "Start again from the list of servers."))
+        text, hint = "There is no such page.", "Start again from the list of servers."
+        return add_headers(_page(error.code or 404, "Not found", text, hint))
     return error.get_response()
 
 

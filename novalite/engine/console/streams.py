@@ -132,22 +132,28 @@ class EventHub:
 
     def _run(self) -> None:
         self._selector.register(self._wakened, selectors.EVENT_READ)
-        beat_at = time.monotonic() + self._heartbeat_seconds
         try:
             while not self._is_stopping.is_set():
-                for key, events in self._selector.select(max(0.0, beat_at - time.monotonic())):
-                    if key.data is None:
-                        self._empty_pipe()
-                    else:
-                        self._attend(key.data, events)
-                self._read_inbox()
-                if time.monotonic() >= beat_at:
-                    self._beat()
-                    beat_at = time.monotonic() + self._heartbeat_seconds
-        except Exception:  # the last frame of the thread: without it the loss would go unseen
-            log.exception("live events have stopped")
+                try:
+                    self._serve()
+                except Exception:  # browsers come back by themselves; the hub has to be there for them
+                    log.exception("live events failed; every stream is ended")
+                    self._drop_all()
         finally:
-            self._close_all()
+            self._close()
+
+    def _serve(self) -> None:
+        beat_at = time.monotonic() + self._heartbeat_seconds
+        while not self._is_stopping.is_set():
+            for key, events in self._selector.select(max(0.0, beat_at - time.monotonic())):
+                if key.data is None:
+                    self._empty_pipe()
+                else:
+                    self._attend(key.data, events)
+            self._read_inbox()
+            if time.monotonic() >= beat_at:
+                self._beat()
+                beat_at = time.monotonic() + self._heartbeat_seconds
 
     def _empty_pipe(self) -> None:
         with suppress(BlockingIOError):
@@ -228,11 +234,14 @@ class EventHub:
                 self._selector.unregister(stream.sock)
             stream.sock.close()
 
-    def _close_all(self) -> None:
-        self._is_stopping.set()
-        self._read_inbox()
+    def _drop_all(self) -> None:
         for stream in list(self._streams):
             self._drop(stream)
+
+    def _close(self) -> None:
+        self._is_stopping.set()
+        self._read_inbox()
+        self._drop_all()
         self._selector.close()
         self._waker.close()
         self._wakened.close()

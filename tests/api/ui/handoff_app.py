@@ -19,9 +19,9 @@ app = Flask(__name__)
 
 
 def keep(sock: socket.socket, leftover: bytes) -> None:
-    sock.sendall(b"HTTP/1.1 200 OK\r\n\r\nleftover=" + leftover + b"\nhello\n")
-    with lock:
+    with lock:  # what is said after the greeting is said to this one too
         held.append(sock)
+        sock.sendall(b"HTTP/1.1 200 OK\r\n\r\nleftover=" + leftover + b"\nhello\n")
 
 
 def break_down(sock: socket.socket, leftover: bytes) -> None:

@@ -123,6 +123,17 @@ def test_a_token_is_stored_as_a_hash_only(appliance: Appliance, token: str) -> N
     assert all(token.encode() not in file.read_bytes() for file in path.glob("novalite.db*"))
 
 
+def test_a_token_is_never_logged(appliance: Appliance, token: str, capfd: pytest.CaptureFixture[str]) -> None:
+    appliance.client.get(f"/console/vnc_auto.html?path=%3Ftoken%3D{token}")
+    appliance.client.get(f"/console/check?token={token}")
+    open_console(appliance, token).close()
+    connect(appliance, f"token={token}", Origin="http://evil.example")
+    wait_for(lambda: appliance.engine.proxy.open_consoles == 0)
+    told = "".join(capfd.readouterr())
+    assert "/console/websocket" in told
+    assert token not in told
+
+
 def test_revocation_ends_tokens_and_open_consoles(appliance: Appliance, browser: Browser) -> None:
     server_id = browser.launch("withdrawn")
     token = new_token(appliance, server_id)

@@ -7,7 +7,17 @@ import pytest
 from novalite.api.ui.security import origin_is_ours
 from tests.api.ui.conftest import Browser
 
-PAGES = ("/servers", "/servers/new", "/images", "/keys", "/hosts", "/login", "/no-such-page", "/console/vnc_auto.html")
+PAGES = (
+    "/servers",
+    "/servers/new",
+    "/images",
+    "/keys",
+    "/hosts",
+    "/login",
+    "/no-such-page",
+    "/logout",
+    "/console/vnc_auto.html",
+)
 
 
 @pytest.mark.parametrize("path", PAGES)

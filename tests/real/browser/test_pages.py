@@ -170,6 +170,24 @@ def test_without_javascript_the_pages_still_do_their_work(appliance: RealApplian
     page.get_by_text("No servers yet").wait_for()
 
 
+TYPE = """async (text) => {
+  const { strokes } = await import("/static/ui/typing.js");
+  const { keys, refused } = strokes(text);
+  return [keys.map(({ code, shift }) => (shift ? "+" : "") + code).join(" "), refused.join("")];
+}"""
+
+
+def test_text_becomes_the_keys_of_a_us_keyboard(appliance: RealAppliance, person: Persons) -> None:
+    page = person(appliance).page
+    assert page.evaluate(TYPE, "aA1!|\r\n\t~") == [
+        "KeyA +KeyA Digit1 +Digit1 +Backslash Enter Tab +Backquote", "",
+    ]  # fmt: skip
+    printable = "".join(chr(code) for code in range(32, 127))
+    keys, refused = page.evaluate(TYPE, printable)
+    assert (len(keys.split()), refused) == (len(printable), "")
+    assert page.evaluate(TYPE, "smörgås")[1] == "öå", "what no key gives is named"
+
+
 def test_an_expired_console_address_says_so(appliance: RealAppliance, person: Persons) -> None:
     someone = person(appliance)
     someone.go("/console/vnc_auto.html?path=%3Ftoken%3Dnonsense")

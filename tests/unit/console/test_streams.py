@@ -149,3 +149,18 @@ def test_a_client_that_leaves_is_forgotten(hub: EventHub) -> None:
     until(lambda: hub.open_streams == 1)
     client.close()
     until(lambda: hub.open_streams == 0)
+
+
+def test_an_unforeseen_error_ends_the_streams_and_not_the_hub(hub: EventHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Client(hub, MINE)
+    until(lambda: hub.open_streams == 1)
+    with monkeypatch.context() as patched:
+        patched.setattr("novalite.engine.console.streams._frame", lambda event: 1 / 0)
+        hub.publish("server", "s1", "project-a")
+        assert client.ended()
+    client.close()
+    again = Client(hub, MINE)
+    until(lambda: hub.open_streams == 1)
+    hub.publish("server", "s2", "project-a")
+    again.read_until(b"s2")
+    again.close()
