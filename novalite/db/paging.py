@@ -60,10 +60,13 @@ def narrow(
     """``query`` cut down to ``page``, in order: what ``page_of`` runs, for queries of chosen columns."""
     wanted = page.sort or tuple((key, "desc" if descending else "asc") for key in default)
     order: list[tuple[Any, bool]] = []
+    seen: set[str] = set()
     for key, direction in wanted:
         if key not in keys:
-            raise Invalid(f"Unknown sort key: {key}", field="sort_key")
-        order.append((keys[key], direction == "desc"))
+            raise Invalid(f"Unknown sort key: {key[:100]}", field="sort_key")
+        if key not in seen:  # the second time it orders nothing
+            order.append((keys[key], direction == "desc"))
+        seen.add(key)
     order.append((identity, order[-1][1] if order else False))
     if page.marker:
         query = query.where(_after(w, page.marker, identity, order))
@@ -84,7 +87,7 @@ def _ordered(column: Any, down: bool) -> Any:
 def _after(w: Work, marker: str, identity: Any, order: list[tuple[Any, bool]]) -> Any:
     row = w.session.execute(sa.select(*(column for column, _ in order)).where(identity == marker)).first()
     if row is None:
-        raise Invalid(f"Marker {marker} could not be found.", field="marker")
+        raise Invalid(f"Marker {marker[:100]} could not be found.", field="marker")
     tests = []
     for depth, (column, down) in enumerate(order):
         equal = [_same(order[i][0], row[i]) for i in range(depth)]

@@ -26,6 +26,7 @@ from novalite.cloud.identity import policy
 from novalite.context import Context, new_request_id
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+MOST_PARAMETERS = 250
 _log = logs.get("api")
 _encode = msgspec.json.Encoder().encode
 
@@ -148,7 +149,7 @@ class Dispatcher:
 
     def _call(self, state: _State, route: Route, match: Match, document: Any) -> Call:
         request = flask.request
-        _refuse_nul(request.args)
+        _refuse_insane(request.args)
         if route.query:
             route.query.check(request.args, state.version)
         body = None
@@ -244,7 +245,9 @@ def _read_body(most: int) -> bytes:
     return data
 
 
-def _refuse_nul(query: Any) -> None:
+def _refuse_insane(query: Any) -> None:
+    if sum(len(values) for _, values in query.lists()) > MOST_PARAMETERS:
+        raise errors.Invalid(f"A query may hold {MOST_PARAMETERS} parameters.", field="query")
     for name, values in query.lists():
         if "\x00" in name or any("\x00" in value for value in values):
             shown = name.replace("\x00", "")[:100]

@@ -34,7 +34,7 @@ class FileImageStore:
             known: str | None = str(UUID(image_id))
         except ValueError:
             known = None
-        if known is None or known != image_id:  # another spelling of the same UUID would be another image with the same file
+        if known is None or known != image_id:  # another spelling of a UUID would be another image's file
             raise Invalid(f"'{image_id[:64]}' is not an image id.", field="image_id")
         return self._directory / known
 
