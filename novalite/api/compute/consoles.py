@@ -77,6 +77,8 @@ def create(call: Call) -> dict[str, Any]:
 
 _PROTOCOLS = {"vnc": ("novnc", "xvpvnc"), "spice": ("spice-html5",), "serial": ("serial",), "rdp": ("rdp-html5",)}
 
+_WITH_MKS = {**_PROTOCOLS, "mks": ("webmks",)}
+
 
 def _new(protocols: dict[str, tuple[str, ...]]) -> Body:
     types = [name for names in protocols.values() for name in names]
@@ -96,6 +98,8 @@ ROUTES = [
     action_route("os-getSerialConsole", open_old, _RULE, _type("serial"), success=200, until="2.5"),
     Route("POST", _CONSOLES, create, rule=RULE + _RULE, body=_new(_PROTOCOLS), unit="write", since="2.6",
           until="2.7"),
-    Route("POST", _CONSOLES, create, rule=RULE + _RULE, body=_new({**_PROTOCOLS, "mks": ("webmks",)}),
-          unit="write", since="2.8"),
+    Route("POST", _CONSOLES, create, rule=RULE + _RULE, body=_new(_WITH_MKS), unit="write", since="2.8",
+          until="2.98"),
+    Route("POST", _CONSOLES, create, rule=RULE + _RULE, unit="write", since="2.99",
+          body=_new({**_WITH_MKS, "spice": ("spice-html5", "spice-direct")})),
 ]  # fmt: skip

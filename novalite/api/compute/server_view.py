@@ -91,6 +91,11 @@ def _image(one: Shown, call: Call) -> Any:
     return {"id": image_id, "links": bookmark(call, "images", image_id)} if image_id else ""
 
 
+def _image_with_properties(one: Shown, call: Call) -> Any:
+    image = _image(one, call)
+    return {**image, "properties": one.server.image.get("properties", {})} if image else ""
+
+
 def _flavor_link(one: Shown, call: Call) -> Any:
     flavor_id = one.server.flavor["id"]
     return {"id": flavor_id, "links": bookmark(call, "flavors", flavor_id)}
@@ -141,7 +146,8 @@ _PLAIN = (
     Field("user_id", "server.user_id"),
     Field("metadata", "server.metadata_items"),
     Field("hostId", lambda one, call: host_id(one.server.project_id, one.server.host or "")),
-    Field("image", _image),
+    Field("image", _image, until="2.97"),
+    Field("image", _image_with_properties, since="2.98"),
     Field("flavor", _flavor_link, until="2.46"),
     Field("flavor", _flavor, since="2.47"),
     Field("created", lambda one, call: utc_seconds(one.server.created_at)),
@@ -157,6 +163,8 @@ _PLAIN = (
     Field("tags", "server.tags", since="2.26"),
     Field("trusted_image_certificates", lambda one, call: None, since="2.63"),
     Field("locked_reason", _locked_reason, since="2.73"),
+    Field("pinned_availability_zone", lambda one, call: one.server.pinned_zone or None, since="2.96"),
+    Field("scheduler_hints", "server.scheduler_hints", since="2.100"),
 )
 _WHERE = "OS-EXT-SRV-ATTR:"
 

@@ -10,7 +10,7 @@ from novalite.api.kit.routes import PUBLIC, Route
 from novalite.api.kit.versions import VersionRange
 from novalite.errors import NotFound
 
-VERSIONS = VersionRange("compute", "2.1", "2.95", "X-OpenStack-Nova-API-Version")
+VERSIONS = VersionRange("compute", "2.1", "2.101", "X-OpenStack-Nova-API-Version")
 _MEDIA = {"base": "application/json", "type": "application/vnd.openstack.compute+json;version=2.1"}
 
 

@@ -64,6 +64,8 @@ WINDOWS = {
     "2.71": ({"server_groups"}, {"locked_reason"}),
     "2.73": ({"locked_reason"}, {"OS-EXT-SRV-ATTR:hostname"}),
     "2.90": ({"OS-EXT-SRV-ATTR:hostname"}, {"pinned_availability_zone"}),
+    "2.96": ({"pinned_availability_zone"}, {"scheduler_hints"}),
+    "2.100": ({"pinned_availability_zone", "scheduler_hints"}, set()),
 }
 
 
@@ -80,6 +82,16 @@ def test_the_flavor_is_a_link_until_2_46_and_a_copy_after(member: Cloud, one: st
     assert set(member.server(one, "2.47")["flavor"]) == {
         "vcpus", "ram", "disk", "ephemeral", "swap", "original_name", "extra_specs",
     }  # fmt: skip
+
+
+def test_the_zone_asked_for_is_the_pinned_one(member: Cloud, one: str) -> None:
+    server_id = member.boot("pinned", availability_zone="nova")
+    assert member.server(server_id, "2.96")["pinned_availability_zone"] == "nova"
+    free = member.server(one, "2.96")
+    assert (free["pinned_availability_zone"], free["OS-EXT-AZ:availability_zone"]) == (None, "nova")
+    assert "properties" not in member.server(one, "2.97")["image"]
+    assert member.server(one, "2.98")["image"]["properties"] == {}
+    member.gone(server_id)
 
 
 def test_put_shows_less_before_2_75(member: Cloud, one: str) -> None:
