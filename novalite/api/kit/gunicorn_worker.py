@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import resource
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -12,6 +14,9 @@ from gunicorn.workers.gthread import DEFAULT_WORKER_DATA_TIMEOUT, ThreadWorker
 from novalite.api.kit.handoff import SLOT, Callback, HandoffSlot
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+DESCRIPTORS = 65536
+ACCEPT_PAUSE_SECONDS = 0.1
 
 _HANDED_OFF = object()
 
@@ -41,12 +46,34 @@ def _offering(application: Wsgi, current: threading.local) -> Wsgi:
     return offering
 
 
+def _raise_descriptor_limit() -> None:
+    """The usual 1,024 are too few for connections that stay: take what the machine allows, within reason."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
+    if wanted > soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 class HandoffWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """Connections given away leave gunicorn's count and poller; their owners close them, also at drain."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._current = threading.local()
+
+    def init_process(self) -> None:
+        _raise_descriptor_limit()
+        super().init_process()
+
+    def accept(self, listener: Any) -> None:
+        """Without descriptors left new clients wait a little; gunicorn would end the worker."""
+        try:
+            super().accept(listener)
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            self.log.warning("No file descriptors are left: new connections have to wait.")
+            time.sleep(ACCEPT_PAUSE_SECONDS)
 
     def load_wsgi(self) -> None:
         super().load_wsgi()

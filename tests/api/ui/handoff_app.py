@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import socket
 import sys
 import threading
 from typing import Any
 
+import flask
 from flask import Flask, jsonify
 from gunicorn.app.base import BaseApplication
 
@@ -51,6 +54,16 @@ def say() -> str:
     return "said"
 
 
+@app.get("/descriptors")
+def descriptors() -> Any:
+    """Leave only as many free as asked for; -1: all again."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = int(flask.request.args["free"])
+    wanted = hard if free < 0 else free + max(int(name) for name in os.listdir("/proc/self/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return jsonify(soft=soft, hard=hard)
+
+
 @app.get("/figures")
 def figures() -> Any:
     return jsonify(held=len(held), connections=worker.nr_conns)
@@ -74,6 +87,7 @@ class Application(BaseApplication):
             "worker_class": "novalite.api.kit.gunicorn_worker.HandoffWorker",
             "threads": int(sys.argv[2]),
             "graceful_timeout": 30,
+            "keepalive": 30,
             "control_socket_disable": True,
             "post_worker_init": remember,
             "worker_exit": close_held,

@@ -19,6 +19,7 @@ from flask import Flask, Response
 
 import novalite
 from novalite.api.kit.handoff import SLOT, HandoffSlot, handoff
+from tests.contracts.waiting import until
 
 APPLICATION = Path(__file__).with_name("handoff_app.py")
 THREADS = 4
@@ -54,9 +55,7 @@ def ask(port: int, path: str, timeout: float = 20) -> tuple[int, bytes]:
 
 def settles(port: int, figures: dict[str, int]) -> bool:
     """Whether the worker soon counts so; a connection that is closed leaves its count a moment later."""
-    end = time.monotonic() + 10
-    while (found := json.loads(ask(port, "/figures")[1])) != figures:
-        assert time.monotonic() < end, found
+    until(lambda: json.loads(ask(port, "/figures")[1]) == figures, f"the worker counts {figures}")
     return True
 
 
@@ -114,6 +113,23 @@ def test_an_owner_that_fails_closes_the_connection_and_nothing_else(
     with open_stream(served[1], path=b"/broken") as stream:
         assert stream.recv(100) == b""
     assert settles(served[1], {"held": 0, "connections": 1})
+
+
+def test_the_worker_takes_the_descriptors_it_may_have_and_outlives_their_end(
+    served: tuple[subprocess.Popen[bytes], int], tmp_path: Path
+) -> None:
+    _, port = served
+    with open_stream(port, path=b"/descriptors?free=2") as stream:
+        limits = json.loads(read_until(stream, b"}\n").rpartition(b"\r\n\r\n")[2])
+        assert limits["soft"] == min(limits["hard"], 65536)
+        crowd = [open_stream(port, path=b"/ping") for _ in range(6)]
+        until(lambda: "No file descriptors are left" in (tmp_path / "log").read_text(), "it runs out of them")
+        stream.sendall(b"GET /descriptors?free=-1 HTTP/1.1\r\nHost: here\r\n\r\n")
+        read_until(stream, b"}\n")
+        for each in crowd:
+            each.close()
+    assert settles(port, {"held": 0, "connections": 1})
+    assert (tmp_path / "log").read_text().count("Booting worker") == 1, "it is still the same worker"
 
 
 def test_open_streams_do_not_hold_up_the_drain(served: tuple[subprocess.Popen[bytes], int]) -> None:
