@@ -13,6 +13,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from novalite import clock, logs
 from novalite.cloud.compute import consoles
+from novalite.cloud.identity import tokens
 from novalite.cloud.tasks import tasks
 from novalite.context import internal
 from novalite.engine import heartbeat, reconcile
@@ -99,6 +100,7 @@ def jobs(parts: Parts, queue: Queue) -> list[Job]:
         with database.write(internal()) as w:
             tasks.prune(w, older_than=w.now - timedelta(days=settings.tasks.keep_days))
             consoles.prune(w)
+            tokens.prune(w)
 
     return [
         Job("reports", 10, report),

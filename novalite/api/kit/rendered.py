@@ -7,7 +7,7 @@ from collections.abc import Hashable
 
 from msgspec import Raw
 
-_MOST = 50_000
+_MOST_BYTES = 16 * 1024 * 1024
 
 
 class Rendered:
@@ -19,8 +19,10 @@ class Rendered:
 
     TOPICS = frozenset({"network", "subnet", "port", "security_group", "floating_ip"})
 
-    def __init__(self) -> None:
+    def __init__(self, most_bytes: int = _MOST_BYTES) -> None:
+        self.most_bytes = most_bytes
         self._texts: dict[Hashable, Raw] = {}
+        self._bytes = 0
         self._epoch = 0
         self._lock = threading.Lock()
 
@@ -33,7 +35,7 @@ class Rendered:
         if topic in self.TOPICS:
             with self._lock:
                 self._epoch += 1
-                self._texts.clear()
+                self._forget()
 
     def get(self, key: Hashable) -> Raw | None:
         return self._texts.get(key)
@@ -42,6 +44,11 @@ class Rendered:
         with self._lock:
             if epoch != self._epoch:
                 return
-            if len(self._texts) >= _MOST:
-                self._texts.clear()
+            if self._bytes >= self.most_bytes:
+                self._forget()
             self._texts[key] = text
+            self._bytes += len(bytes(text))
+
+    def _forget(self) -> None:
+        self._texts.clear()
+        self._bytes = 0
