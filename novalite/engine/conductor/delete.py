@@ -1,4 +1,4 @@
-"""The flow that deletes a server: close its consoles, remove the guest, unwire it, forget it."""
+"""The flow that deletes a server: close its consoles, remove the guest, forget it with its wiring."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ def _remove(run: Run) -> None:
 
 
 def _finish(run: Run) -> None:
+    # In one step with the records: a start in between wires again whatever they still name.
+    guests.unwire(run)
     with run.parts.database.write(run.ctx) as w:
         progress.gone(w, run.server_id)
 
@@ -35,7 +37,6 @@ DELETE = Flow(
     steps=(
         Step("close", _close),
         Step("remove", _remove),
-        Step("unwire", guests.unwire),
         Step("finish", _finish),
     ),
     failed=_failed,

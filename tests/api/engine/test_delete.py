@@ -27,7 +27,7 @@ def test_during_a_boot(house: House, step: str, edge: str) -> None:
     house.assert_empty()
 
 
-@pytest.mark.parametrize("step", ["close", "remove", "unwire", "finish"])
+@pytest.mark.parametrize("step", ["close", "remove", "finish"])
 def test_again_during_the_deletion(house: House, step: str) -> None:
     server_id = house.boot()
     reached, go_on = house.stopped_at(f"{step}:begin", kind="server.delete")

@@ -124,8 +124,7 @@ class RealAppliance:
             children = psutil.Process(self.process.pid).children()
         except psutil.NoSuchProcess:
             return []
-        mine = [child.pid for child in children if "novalite" in " ".join(child.cmdline())]
-        return [self.process.pid, *mine]
+        return [self.process.pid, *(child.pid for child in children)]
 
     def kill(self) -> None:
         """kill -9 of the parent, then of the worker: nothing may clean up."""

@@ -1,19 +1,17 @@
-"""``novalite serve`` that ends itself with SIGKILL at a step boundary: parent and worker, nothing cleans up.
+"""``novalite serve`` whose tasks stand still at a named step boundary, so that it can be killed right there.
 
-Two files in the state directory steer it: ``die-at`` and ``wait-at`` each hold the name of a boundary
-(``server.boot/spawn:done``). It dies at the first; at the second it waits until the file is gone."""
+``hold-at`` in the state directory holds the boundary's name (``server.boot/spawn:done``); the task that reaches it
+writes the name to ``held-at`` and waits until the file names another one, or none."""
 
 from __future__ import annotations
 
 import argparse
-import os
-import signal
 from pathlib import Path
 
 from novalite import appliance, settings
 from tests.contracts.waiting import until
 
-DIE_AT, WAIT_AT = "die-at", "wait-at"
+HOLD_AT, HELD_AT = "hold-at", "held-at"
 
 
 def _wish(file: Path) -> str:
@@ -30,16 +28,12 @@ def main() -> None:
     parser.add_argument("--driver")
     parser.add_argument("--set", action="append", default=[])
     given = parser.parse_args()
-    die_at, wait_at = given.state_dir / DIE_AT, given.state_dir / WAIT_AT
+    hold_at, held_at = given.state_dir / HOLD_AT, given.state_dir / HELD_AT
 
     def boundary(name: str) -> None:
-        if name == _wish(wait_at):
-            wait_at.with_suffix(".reached").touch()
-            until(lambda: not wait_at.exists(), f"the test lets {name} go on")
-        if name == _wish(die_at):
-            die_at.unlink()
-            os.kill(os.getppid(), signal.SIGKILL)
-            os.kill(os.getpid(), signal.SIGKILL)
+        if name == _wish(hold_at):
+            held_at.write_text(name)
+            until(lambda: _wish(hold_at) != name, f"the test lets {name} go on", 60)
 
     arguments = {"state_dir": str(given.state_dir), "http.port": given.port, "compute.driver": given.driver}
     arguments |= dict(item.split("=", 1) for item in given.set)

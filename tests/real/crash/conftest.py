@@ -1,0 +1,84 @@
+"""Appliances whose tasks stand still at a named boundary, to be killed there and started again."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.contracts.waiting import until
+from tests.real.appliance.process import RealAppliance, until_or
+from tests.real.crash.serve import HELD_AT, HOLD_AT
+
+PROGRAM = (sys.executable, "-m", "tests.real.crash.serve")
+
+
+class Doomed(RealAppliance):
+    """Dies where it is told to."""
+
+    def hold_at(self, boundary: str) -> None:
+        """Let the task that reaches the boundary stand still there; one that stands at another goes on."""
+        self._held.unlink(missing_ok=True)
+        draft = self.state_dir / "hold-at.draft"
+        draft.write_text(boundary)
+        draft.replace(self.state_dir / HOLD_AT)
+
+    @property
+    def _held(self) -> Path:
+        return self.state_dir / HELD_AT
+
+    def until_there(self, boundary: str) -> None:
+        until_or(
+            lambda: self._held.exists() and self._held.read_text() == boundary,
+            lambda: f"{boundary} was not reached\n{self.log[-3000:]}",
+            30,
+        )
+
+    def dies_at(self, boundary: str) -> None:
+        """kill -9 of parent and worker once a task stands at the boundary, and a new start."""
+        self.until_there(boundary)
+        self.kill()
+        (self.state_dir / HOLD_AT).unlink()
+        self.start()
+
+    def idle(self, seconds: float = 60) -> None:
+        """Wait until no task is left."""
+        until(lambda: not self.get("/admin/status")["tasks"], f"all tasks end\n{self.log[-3000:]}", seconds)
+
+    def guests(self) -> dict[str, str]:
+        """What the fake host really has: server id -> power."""
+        found = {}
+        for file in self.state_dir.glob("fake/*/guests/*.json"):
+            guest = msgspec.json.decode(file.read_bytes())
+            found[guest["id"]] = guest["power"]
+        return found
+
+    def servers_promised_room(self) -> int:
+        [host] = self.get("/admin/status")["hosts"]
+        return int(host["servers"])
+
+    def assert_empty(self) -> None:
+        self.idle()
+        assert self.doctor() == []
+        assert self.guests() == {}
+        assert self.servers_promised_room() == 0
+
+
+@pytest.fixture(scope="module")
+def doomed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Doomed]]:
+    made: list[Doomed] = []
+
+    def make(name: str, driver: str = "fake", **given: Any) -> Doomed:
+        settings = {name.replace("__", "."): value for name, value in given.items()}
+        one = Doomed(tmp_path_factory.mktemp(name) / "s", driver=driver, given=settings, program=PROGRAM)
+        made.append(one)
+        one.start()
+        return one
+
+    yield make
+    for each in made:
+        each.close()
