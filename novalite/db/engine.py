@@ -46,7 +46,8 @@ def sqlite_path(url: str | URL) -> Path | None:
 
 
 def make_engine(url: str, *, busy_timeout_seconds: float = 10.0, pool_size: int = 32) -> Engine:
-    """An engine for ``url``. SQLite: WAL, foreign keys, IMMEDIATE writers; others: READ COMMITTED."""
+    """An engine for ``url``. SQLite: WAL, foreign keys, IMMEDIATE writers; others: READ COMMITTED. Its errors never
+    show the values of a statement, which may be secrets."""
     if is_sqlite(url):
         path = sqlite_path(url)
         if path is not None:
@@ -54,6 +55,7 @@ def make_engine(url: str, *, busy_timeout_seconds: float = 10.0, pool_size: int 
         engine = sa.create_engine(
             url,
             connect_args={"check_same_thread": False, "timeout": busy_timeout_seconds},
+            hide_parameters=True,
             json_serializer=_encode,
             json_deserializer=msgspec.json.decode,
             poolclass=sa.pool.QueuePool,
@@ -66,6 +68,7 @@ def make_engine(url: str, *, busy_timeout_seconds: float = 10.0, pool_size: int 
         url,
         isolation_level="READ COMMITTED",
         pool_pre_ping=True,
+        hide_parameters=True,
         json_serializer=_encode,
         json_deserializer=msgspec.json.decode,
         pool_size=pool_size,

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from novalite import clock
 from novalite.context import Context
 from novalite.db.engine import is_sqlite, make_engine
-from novalite.errors import Busy
+from novalite.errors import Busy, Conflict, DependencyDown, NovaLiteError
 
 Listener = Callable[[str, str, str], None]
 T = TypeVar("T")
@@ -66,6 +67,7 @@ class Database:
         self.url = url
         self.engine: Engine = make_engine(url, busy_timeout_seconds=busy_timeout_seconds)
         self._writer = threading.Lock() if is_sqlite(url) else None
+        self._patience_seconds = max(busy_timeout_seconds, 1.0)
         self._writing = self.engine.execution_options(writes=True)
         self._listeners: list[Listener] = []
 
@@ -77,9 +79,22 @@ class Database:
     def write(self, ctx: Context) -> Iterator[Work]:
         """A unit that commits when the block ends and rolls back when it raises."""
         _refuse_nesting()
-        with self._writer or nullcontext(), self._unit(ctx, self._writing, commit=True) as work:
+        with self._turn(), self._unit(ctx, self._writing, commit=True) as work:
             yield work
         self._deliver(work)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """The one writer's turn. Raises ``Busy`` when it does not come: a locked file must not collect threads."""
+        if self._writer is None:
+            yield
+            return
+        if not self._writer.acquire(timeout=self._patience_seconds):
+            raise _busy()
+        try:
+            yield
+        finally:
+            self._writer.release()
 
     @contextmanager
     def read(self, ctx: Context) -> Iterator[Work]:
@@ -100,14 +115,12 @@ class Database:
             else:
                 session.expunge_all()
                 session.rollback()
-        except OperationalError as error:
+        except SQLAlchemyError as error:
             session.rollback()
-            if _is_lock(error):
-                raise Busy(
-                    "The database is locked by another process.",
-                    hint="Try again in a moment; stop the program that holds it if this lasts.",
-                ) from error
-            raise
+            told = _told(error)
+            if told is None:
+                raise
+            raise told from error
         except BaseException:
             session.rollback()
             raise
@@ -126,9 +139,38 @@ class Database:
         self.engine.dispose()
 
 
-def _is_lock(error: OperationalError) -> bool:
+def _busy() -> Busy:
+    return Busy(
+        "The database is locked by another process.",
+        hint="Try again in a moment; stop the program that holds it if this lasts.",
+    )
+
+
+_RACES = ("unique", "duplicate", "foreign key")
+_DOWN = {
+    "disk is full": "The disk that keeps the database is full.",
+    "no space left": "The disk that keeps the database is full.",
+    "readonly database": "The database cannot be written: the file or its disk is read-only.",
+    "unable to open database": "The database file cannot be opened.",
+    "disk i/o error": "The disk that keeps the database fails.",
+}
+
+
+def _told(error: SQLAlchemyError) -> NovaLiteError | None:
+    """What a person should know about ``error``; None for what nobody foresaw."""
+    if isinstance(error, PoolTimeout):
+        return Busy("Too many ask the database at once.", hint="Try again in a moment.")
+    if isinstance(error, IntegrityError) and any(word in str(error.orig).lower() for word in _RACES):
+        return Conflict("Another request changed the same at the same time.", code="state.race", hint="Try again.")
+    if not isinstance(error, OperationalError):
+        return None
     text = str(error.orig).lower()
-    return "locked" in text or "deadlock" in text or "lock wait timeout" in text
+    if "locked" in text or "deadlock" in text or "lock wait timeout" in text:
+        return _busy()
+    found = next((message for part, message in _DOWN.items() if part in text), "")
+    if not found and error.connection_invalidated:
+        found = "The database does not answer."
+    return DependencyDown(found, hint="What is running goes on; nothing was changed.") if found else None
 
 
 def get_one(work: Work, record: type[T], id: Any) -> T | None:
