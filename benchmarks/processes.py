@@ -91,24 +91,32 @@ class Program:
 
 
 class Appliance(Program):
-    """``novalite serve``; with real guests it is cleaned up after, and its guests and networks end."""
+    """``novalite serve``; when it is ``tidy`` the guests and networks it would leave running end with it."""
 
-    def __init__(self, argv: Sequence[str], port: int, state_dir: Path, driver: str) -> None:
+    def __init__(self, argv: Sequence[str], port: int, state_dir: Path, *, tidy: bool) -> None:
         super().__init__(argv, port, state_dir / "serve.log")
-        self.state_dir, self.driver = state_dir, driver
+        self._state_dir, self._tidy = state_dir, tidy
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         super().__exit__(kind, error, trace)
-        if self.driver == "libvirt":
-            from benchmarks import leftovers
-
-            leftovers.remove(self.state_dir)
+        if self._tidy:
+            tidy_up(self._state_dir)
 
 
-def appliance(state_dir: Path, *, driver: str = "fake", options: Mapping[str, object] | None = None) -> Appliance:
-    """``novalite serve`` on a state directory; ``options`` are settings by their dotted names."""
+def tidy_up(state_dir: Path) -> None:
+    """End the guests and networks that an appliance with real ones has left running."""
+    from benchmarks import leftovers
+
+    leftovers.remove(state_dir)
+
+
+def appliance(
+    state_dir: Path, *, driver: str = "fake", options: Mapping[str, object] | None = None, tidy: bool = True
+) -> Appliance:
+    """``novalite serve`` on a state directory; ``options`` are settings by their dotted names. Simulated guests
+    leave nothing behind."""
     port = free_port()
     given = {"logging.level": "WARNING", **(options or {})}
     state_dir.mkdir(parents=True, exist_ok=True)
@@ -116,7 +124,7 @@ def appliance(state_dir: Path, *, driver: str = "fake", options: Mapping[str, ob
     argv += ["--driver", driver]
     for name, value in given.items():
         argv += ["--set", f"{name}={value}"]
-    return Appliance(argv, port, state_dir, driver)
+    return Appliance(argv, port, state_dir, tidy=tidy and driver == "libvirt")
 
 
 def bare_flask(directory: Path, answer: Path | None = None) -> Program:
