@@ -124,8 +124,10 @@ class ConsoleSession:
                 websocket.queue_ping()
                 pinged_at = now
             websocket.flush()
-            _want(selector, self.client, len(self._to_guest) < PENDING_BYTES, websocket.has_unsent)
-            _want(selector, guest, not websocket.has_unsent, bool(self._to_guest))
+            # who does not take what is meant for him is not listened to either
+            can_take = max(len(self._to_guest), websocket.unsent_bytes) < PENDING_BYTES
+            _want(selector, self.client, can_take, bool(websocket.unsent_bytes))
+            _want(selector, guest, not websocket.unsent_bytes, bool(self._to_guest))
             ready = {key.fileobj for key, _ in selector.select(self.ping_seconds)}
 
     def _from_client(self, websocket: ServerSocket, guest: socket.socket) -> None:
@@ -143,7 +145,7 @@ class ConsoleSession:
 
     def _from_guest(self, websocket: ServerSocket, guest: socket.socket) -> None:
         self._send_to_guest(guest)
-        if websocket.has_unsent:
+        if websocket.unsent_bytes:
             return
         try:
             data = guest.recv(CHUNK_BYTES)
@@ -172,7 +174,7 @@ class ConsoleSession:
         websocket.queue_close(ended.code, ended.reason)
         deadline = time.monotonic() + GOODBYE_SECONDS
         with suppress(OSError):
-            while websocket.has_unsent and time.monotonic() < deadline:
+            while websocket.unsent_bytes and time.monotonic() < deadline:
                 websocket.flush()
             self.client.shutdown(socket.SHUT_WR)
             while time.monotonic() < deadline and self.client.recv(CHUNK_BYTES):

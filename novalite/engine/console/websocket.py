@@ -50,8 +50,8 @@ class ServerSocket(WebSocket):  # type: ignore[misc]  # websockify has no types
         self.queue(data, _PONG)
 
     @property
-    def has_unsent(self) -> bool:
-        return bool(self._send_buffer)
+    def unsent_bytes(self) -> int:
+        return len(self._send_buffer)
 
     def flush(self) -> None:
         """Send what can be sent now; the rest stays queued."""

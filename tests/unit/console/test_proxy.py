@@ -194,6 +194,18 @@ def test_one_more_than_the_limit_is_told_to_come_back(proxy: ConsoleProxy) -> No
         assert fourth.answer.startswith(b"HTTP/1.1 503 ")
 
 
+def test_a_flood_of_pings_that_nobody_reads_the_answers_of_is_held_back(proxy: ConsoleProxy) -> None:
+    with Browser(proxy) as browser:
+        pings = frame(b"x" * 125, opcode=9) * 1000
+        browser.sock.settimeout(0.3)
+        sent = 0
+        with contextlib.suppress(TimeoutError):
+            for _ in range(100):
+                browser.sock.sendall(pings)
+                sent += len(pings)
+        assert sent < 50 * len(pings), "its sending blocks instead of filling our memory"
+
+
 @pytest.mark.parametrize(
     ("bytes_sent", "code"),
     [
