@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from typing import Any
 from urllib.parse import parse_qs
@@ -19,6 +20,8 @@ from novalite.errors import Forbidden, NovaLiteError
 
 INVALID_TOKEN = "This console address has expired or was withdrawn. Open the console again from the server's page."  # noqa: S105
 
+_HOST = re.compile(r"[A-Za-z0-9.:\[\]-]{1,260}")
+
 bp = flask.Blueprint("consoles", __name__, url_prefix="/console")
 
 
@@ -34,7 +37,13 @@ def granted(parts: UiParts, token: str) -> ConsoleGrant | None:
         return consoles.check(w, token) if token else None
 
 
-def _page(template: str, title: str, **headers: str) -> flask.Response:
+def _own_sockets() -> str:
+    """This site's WebSockets by name: not every browser counts them as ``'self'``."""
+    host = flask.request.host
+    return f"'self' ws://{host} wss://{host}" if _HOST.fullmatch(host) else "'self'"
+
+
+def _page(template: str, title: str, **policy: str) -> flask.Response:
     grant = granted(of_app(), asked_token())
     html = flask.render_template(
         template,
@@ -42,6 +51,7 @@ def _page(template: str, title: str, **headers: str) -> flask.Response:
         server_name=grant.server_name if grant else "",
         problem="" if grant else INVALID_TOKEN,
     )
+    headers = {"Content-Security-Policy": policy_text(connect_src=_own_sockets(), **policy)}
     return flask.Response(html, 200 if grant else 403, headers)
 
 
@@ -54,8 +64,7 @@ def vnc_page() -> flask.Response:
 @bp.get("/serial.html")
 def serial_page() -> flask.Response:
     # the terminal makes its own style sheets; scripts stay as restricted as everywhere
-    policy = policy_text(style_src="'self' 'unsafe-inline'")
-    return _page("console_serial.html", "Serial console", **{"Content-Security-Policy": policy})
+    return _page("console_serial.html", "Serial console", style_src="'self' 'unsafe-inline'")
 
 
 @bp.get("/check")

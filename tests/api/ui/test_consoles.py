@@ -72,6 +72,18 @@ def test_a_page_with_a_worthless_token_says_so_and_connects_nowhere(appliance: A
     assert "<script" not in answer.text
 
 
+@pytest.mark.parametrize(
+    ("host", "allowed"),
+    [("cloud.example:8774", "'self' ws://cloud.example:8774 wss://cloud.example:8774"), ("a;b", "'self'")],
+)
+def test_a_page_may_reach_this_site_and_no_other(appliance: Appliance, token: str, host: str, allowed: str) -> None:
+    answer = appliance.client.get(f"/console/vnc_auto.html?token={token}", headers={"Host": host})
+    policy = answer.headers["Content-Security-Policy"]
+    assert policy.split("connect-src ")[1].split(";")[0] == allowed
+    serial = appliance.client.get(f"/console/serial.html?token={token}").headers["Content-Security-Policy"]
+    assert "script-src 'self';" in serial
+
+
 @pytest.mark.parametrize("form", ["token={}", "path=%3Ftoken%3D{}", "path=websockify%3Ftoken%3D{}"])
 def test_the_token_may_stand_in_the_query_or_in_path(appliance: Appliance, token: str, form: str) -> None:
     answer, slot = connect(appliance, form.format(token))

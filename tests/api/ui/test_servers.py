@@ -27,7 +27,7 @@ def test_a_server_is_launched_from_the_form_and_shown_with_its_facts(browser: Br
 @pytest.mark.parametrize(
     ("wrong", "field", "words"),
     [
-        ({"name": "   "}, "name", "A name has 1 to 255 characters"),
+        ({"name": "   "}, "name", "A name has 1 to 255"),
         ({"count": "0"}, "count", "from 1 to 100"),
         ({"count": "many"}, "count", "from 1 to 100"),
         ({"flavor": "no-such"}, "flavor", "could not be found"),
