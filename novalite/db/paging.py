@@ -15,6 +15,7 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 MAX_LIMIT = 1000
+_ALL = sa.true()
 
 
 @dataclass(frozen=True)
@@ -36,14 +37,18 @@ def page_of(
     default: Sequence[str],
     identity: Any = None,
     descending: bool = False,
+    visible: sa.ColumnElement[bool] = _ALL,
 ) -> list[T]:
     """The records of ``query`` on ``page``. ``keys`` maps sort keys to columns, ``default`` names the keys
-    when none is asked for; ``identity`` is the column the marker names (default: ``record.id``).
+    when none is asked for; ``identity`` is the column the marker names (default: ``record.id``). A marker must
+    be ``visible``, even when a filter leaves it out: else it would tell of what others have.
 
     Raises ``Invalid`` for an unknown sort key or marker.
     """
     identity = identity if identity is not None else record.id  # type: ignore[attr-defined]
-    narrowed = narrow(w, query, page, keys, default=default, identity=identity, descending=descending)
+    narrowed = narrow(
+        w, query, page, keys, default=default, identity=identity, descending=descending, visible=visible
+    )
     return list(w.session.scalars(narrowed))
 
 
@@ -56,6 +61,7 @@ def narrow(
     default: Sequence[str],
     identity: Any,
     descending: bool = False,
+    visible: sa.ColumnElement[bool] = _ALL,
 ) -> sa.Select[*Ts]:
     """``query`` cut down to ``page``, in order: what ``page_of`` runs, for queries of chosen columns."""
     wanted = page.sort or tuple((key, "desc" if descending else "asc") for key in default)
@@ -69,7 +75,7 @@ def narrow(
         seen.add(key)
     order.append((identity, order[-1][1] if order else False))
     if page.marker:
-        query = query.where(_after(w, page.marker, identity, order))
+        query = query.where(_after(w, page.marker, identity, order, visible))
     query = query.order_by(*(_ordered(column, down) for column, down in order))
     return query.limit(min(page.limit, MAX_LIMIT))
 
@@ -84,8 +90,10 @@ def _ordered(column: Any, down: bool) -> Any:
     return column.desc().nulls_last() if down else column.asc().nulls_first()
 
 
-def _after(w: Work, marker: str, identity: Any, order: list[tuple[Any, bool]]) -> Any:
-    row = w.session.execute(sa.select(*(column for column, _ in order)).where(identity == marker)).first()
+def _after(
+    w: Work, marker: str, identity: Any, order: list[tuple[Any, bool]], visible: sa.ColumnElement[bool]
+) -> Any:
+    row = w.session.execute(sa.select(*(column for column, _ in order)).where(identity == marker, visible)).first()
     if row is None:
         raise Invalid(f"Marker {marker[:100]} could not be found.", field="marker")
     tests = []

@@ -15,6 +15,7 @@ from novalite.api.ui import sessions
 from novalite.api.ui.security import add_headers
 from novalite.context import new_request_id
 
+LONGEST_FORM_BYTES = 1 << 20
 _log = logs.get("ui")
 _statuses = Faults(lambda status, error: None)
 
@@ -29,6 +30,7 @@ _HEADINGS = {
 
 
 def begin() -> None:
+    flask.request.max_content_length = LONGEST_FORM_BYTES
     flask.g.request_id = new_request_id()
     flask.g.started = time.monotonic()
     structlog.contextvars.bind_contextvars(request_id=flask.g.request_id)

@@ -38,8 +38,8 @@ def choices(ctx: Context) -> dict[str, Any]:
 def parse(form: Mapping[str, str]) -> NewServer:
     """The request behind a filled-in form. Raises ``Invalid`` naming the form's own field."""
     name = form.get("name", "").strip()
-    if not name or len(name) > LONGEST_NAME:
-        raise Invalid(f"A name has 1 to {LONGEST_NAME} characters.", field="name")
+    if not name or len(name) > LONGEST_NAME or not name.isprintable():
+        raise Invalid(f"A name has 1 to {LONGEST_NAME} printable characters.", field="name")
     network = form.get("network", "")
     count = _count(form.get("count", "1"))
     return NewServer(
@@ -56,7 +56,7 @@ def parse(form: Mapping[str, str]) -> NewServer:
 
 
 def _count(text: str) -> int:
-    if not text.strip().isdecimal() or not 1 <= int(text) <= 100:
+    if len(text) > 9 or not text.strip().isdecimal() or not 1 <= int(text) <= 100:
         raise Invalid("The number of servers is from 1 to 100.", field="count")
     return int(text)
 

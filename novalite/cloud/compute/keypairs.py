@@ -39,8 +39,11 @@ def get(w: Work, name: str, *, user_id: str = "") -> Keypair:
 
 def list_of(w: Work, page: Page, *, user_id: str = "") -> list[Keypair]:
     """A page of a user's key pairs by name; the marker is a name."""
-    query = sa.select(Keypair).where(Keypair.user_id == (user_id or w.ctx.user_id))
-    return page_of(w, query, Keypair, page, {"name": Keypair.name}, default=("name",), identity=Keypair.name)
+    mine = Keypair.user_id == (user_id or w.ctx.user_id)
+    return page_of(
+        w, sa.select(Keypair).where(mine), Keypair, page, {"name": Keypair.name}, default=("name",),
+        identity=Keypair.name, visible=mine,
+    )  # fmt: skip
 
 
 def add(w: Work, *, name: str, type: str, public_key: str, fingerprint: str, limit: int, user_id: str = "") -> Keypair:

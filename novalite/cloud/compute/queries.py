@@ -87,7 +87,10 @@ def by_ids(w: Work, ids: Sequence[str]) -> dict[str, Server]:
 def _narrowed(w: Work, query: sa.Select[*Ts], filters: Filters, page: Page) -> sa.Select[*Ts]:
     keys = {**COLUMNS, "id": Server.id}
     query = query.where(*_conditions(w, filters))
-    return narrow(w, query, page, keys, default=("created_at",), identity=Server.id, descending=not page.sort)
+    mine = sa.true() if filters.all_projects else Server.project_id == w.ctx.project_id
+    return narrow(
+        w, query, page, keys, default=("created_at",), identity=Server.id, descending=not page.sort, visible=mine
+    )
 
 
 def total(w: Work, filters: Filters) -> int:

@@ -77,7 +77,10 @@ def get_own(w: Work, image_id: str) -> Image:
 def list_visible(w: Work, filters: Filters | None = None, page: Page | None = None) -> list[Image]:
     """A page of images, newest first unless the page says otherwise."""
     query = rules.selection(w.ctx, filters or Filters())
-    return page_of(w, query, Image, page or Page(), SORT_KEYS, default=("created_at",), descending=True)
+    return page_of(
+        w, query, Image, page or Page(), SORT_KEYS, default=("created_at",), descending=True,
+        visible=rules.reachable(w.ctx),
+    )  # fmt: skip
 
 
 def named(w: Work, name: str) -> list[Image]:

@@ -75,3 +75,17 @@ def test_a_limit_that_is_no_number_is_refused(appliance: Appliance, listing: str
 def test_a_marker_of_nowhere_is_refused(appliance: Appliance, listing: str) -> None:
     for marker in ("x", "'--", "%ff", "a" * 900, "00000000-0000-0000-0000-000000000000"):
         assert appliance.get(f"/{listing}?marker={marker}").status_code == 400
+
+
+def test_a_marker_of_another_project_is_none(appliance: Appliance, named: str, mallory: str) -> None:
+    server = appliance.get(f"{SERVERS}?limit=1").json["servers"][0]["id"]
+    appliance.post("/compute/v2.1/os-keypairs", {"keypair": {"name": "private-name"}})
+    private = appliance.post("/image/v2/images", {"name": "private"}).json["id"]
+    asked = (
+        f"{SERVERS}?marker={server}",
+        "/compute/v2.1/os-keypairs?marker=private-name",
+        f"/image/v2/images?marker={private}",
+    )
+    for path in asked:
+        assert appliance.get(path, version="2.40").status_code == 200
+        assert appliance.get(path, version="2.40", token=mallory).status_code == 400
