@@ -39,7 +39,7 @@ def parse(form: Mapping[str, str]) -> NewServer:
     """The request behind a filled-in form. Raises ``Invalid`` naming the form's own field."""
     name = form.get("name", "").strip()
     if not name or len(name) > LONGEST_NAME or not name.isprintable():
-        raise Invalid(f"A name has 1 to {LONGEST_NAME} printable characters.", field="name")
+        raise Invalid(f"A name has 1 to {LONGEST_NAME} characters, all printable.", field="name")
     network = form.get("network", "")
     count = _count(form.get("count", "1"))
     return NewServer(

@@ -93,8 +93,8 @@ def victim(appliance: Appliance, browser: Browser, flavor: str) -> str:
 
 
 def test_hostile_names_are_text_on_every_page(appliance: Appliance, browser: Browser, victim: str) -> None:
-    pages = ("/servers", f"/servers/{victim}", f"/servers/{victim}/delete", "/servers/new", "/images", "/hosts", "/keys",
-             f"/servers/{victim}/console", f"/servers/{victim}/log")  # fmt: skip
+    pages = ("/servers", f"/servers/{victim}", f"/servers/{victim}/delete", "/servers/new", "/images", "/hosts",
+             "/keys", f"/servers/{victim}/console", f"/servers/{victim}/log")  # fmt: skip
     for page in pages:
         answer = browser.get(page)
         assert answer.status_code == 200
@@ -141,8 +141,17 @@ def test_a_marker_that_is_none_is_told(browser: Browser) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/static/..%2f..%2fpyproject.toml", "/static/../../etc/passwd", "/static/%2e%2e/%2e%2e/etc/passwd", "/static/%00", "/static/ui", "/static/" + "a" * 3000, "/console/..%2f..%2fetc", "/servers/..%2f..%2f",
-     "/servers/" + "9" * 3000],
+    [
+        "/static/..%2f..%2fpyproject.toml",
+        "/static/../../etc/passwd",
+        "/static/%2e%2e/%2e%2e/etc/passwd",
+        "/static/%00",
+        "/static/ui",
+        "/static/" + "a" * 3000,
+        "/console/..%2f..%2fetc",
+        "/servers/..%2f..%2f",
+        "/servers/" + "9" * 3000,
+    ],
 )  # fmt: skip
 def test_paths_lead_nowhere_else(browser: Browser, path: str) -> None:
     answer = browser.get(path)
