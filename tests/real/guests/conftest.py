@@ -176,9 +176,9 @@ def outside() -> Iterator[Outside]:
         if server is not None:
             server.kill()
             server.wait(10)
-        sh("ip", "netns", "delete", here.namespace)
         if Path(f"/sys/class/net/{card}").exists():
-            sh("ip", "link", "delete", card)
+            sh("ip", "link", "delete", card)  # and its peer with it
+        sh("ip", "netns", "delete", here.namespace)
 
 
 @pytest.fixture(scope="module")

@@ -200,7 +200,7 @@ def test_after_a_power_cut_all_is_made_again_from_the_database(cloud: Cloud, gue
     for pid in (*pids, dnsmasq.pid):
         kill(pid)
     sh("ip", "link", "delete", bridge)
-    for table in _tables(cloud):
+    for table in _tables(bridge):
         sh("nft", "delete", "table", *table)
     for file in (cloud.libvirtd._directory / "run" / "qemu").glob("*"):
         if file.is_file():
@@ -218,12 +218,12 @@ def test_after_a_power_cut_all_is_made_again_from_the_database(cloud: Cloud, gue
     assert cloud.appliance.doctor() == []
 
 
-def _tables(cloud: Cloud) -> list[tuple[str, str]]:
+def _tables(bridge: str) -> list[tuple[str, str]]:
     """nft tables that speak of the network's bridge, as (family, name)."""
     found = []
     for line in sh("nft", "list", "tables").splitlines():
         _, family, name = line.split()
-        if cloud.bridge in sh("nft", "list", "table", family, name):
+        if bridge in sh("nft", "list", "table", family, name):
             found.append((family, name))
     assert found
     return found
