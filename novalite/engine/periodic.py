@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from apscheduler.events import EVENT_SCHEDULER_STARTED
 from apscheduler.executors.pool import ThreadPoolExecutor
-from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.schedulers.blocking import BlockingScheduler
 
 from novalite import clock, logs
 from novalite.cloud.compute import consoles
@@ -32,23 +33,38 @@ class Job:
     run: Callable[[], object]
 
 
+def _new_scheduler() -> Any:
+    return BlockingScheduler(
+        executors={"default": ThreadPoolExecutor(3), "alarms": ThreadPoolExecutor(1)},
+        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        timezone="UTC",
+    )
+
+
+def _shut_down(scheduler: Any, stop: threading.Event) -> None:
+    stop.wait()
+    if scheduler.running:
+        scheduler.shutdown(wait=False)
+
+
 class Periodic:
     """Runs jobs, and puts task ids on the queue at given times."""
 
     def __init__(self, parts: Parts, queue: Queue) -> None:
         self._parts, self._queue = parts, queue
-        self._scheduler = BackgroundScheduler(
-            executors={"default": ThreadPoolExecutor(3), "alarms": ThreadPoolExecutor(1)},
-            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
-            timezone="UTC",
-        )
+        self._jobs: list[Job] = []
+        self._scheduler = _new_scheduler()
         self.last_errors: dict[str, str] = {}
 
     def alarm(self, when: datetime, task_id: str) -> None:
-        """Put ``task_id`` on the queue at ``when``."""
+        """Put ``task_id`` on the queue at ``when``. One that is lost is found by the sweep."""
         self._scheduler.add_job(self._queue.put, "date", run_date=when, args=[task_id], executor="alarms")
 
     def add(self, job: Job) -> None:
+        self._jobs.append(job)
+        self._schedule(job)
+
+    def _schedule(self, job: Job) -> None:
         self._scheduler.add_job(
             self._safely, "interval", seconds=job.seconds, args=[job], id=job.name,
             next_run_time=clock.now() + timedelta(seconds=job.seconds),
@@ -63,11 +79,20 @@ class Periodic:
             _log.error("job failed", job=job.name, exc_info=error)
 
     def loop(self, stop: threading.Event) -> None:
-        """Start the scheduler and stay until asked to stop."""
-        if not self._scheduler.running:
-            self._scheduler.start()
-        stop.wait()
-        self._scheduler.shutdown(wait=False)
+        """Run the scheduler in this thread until asked to stop. What ends it otherwise is raised, and the
+        next call begins with a new one that has the same jobs."""
+        scheduler = self._scheduler
+        watcher = threading.Thread(target=_shut_down, args=(scheduler, stop), name="periodic-stop", daemon=True)
+        scheduler.add_listener(lambda event: watcher.start(), EVENT_SCHEDULER_STARTED)
+        try:
+            scheduler.start()
+        except Exception:
+            if stop.is_set():  # it was cut off in the middle of a look at its jobs
+                return
+            self._scheduler = _new_scheduler()
+            for job in self._jobs:
+                self._schedule(job)
+            raise
 
     def backlog(self) -> int:
         """Alarms that are set."""

@@ -264,6 +264,20 @@ class TestPeriodic:
             until(lambda: len(runs) >= 2 and not periodic.last_errors, "it runs again", 10)
         assert seen == {"shaky": "ZeroDivisionError: oops"}
 
+    def test_a_scheduler_that_dies_is_raised_and_begins_again_with_its_jobs(self, world: World) -> None:
+        set_clock(None)
+        periodic, stop, runs = Periodic(world.parts, world.queue), threading.Event(), threading.Event()
+        periodic.add(Job("steady", 0.05, runs.set))
+        periodic._scheduler._process_jobs = lambda: 1 / 0
+        with pytest.raises(ZeroDivisionError):
+            periodic.loop(stop)
+        thread = threading.Thread(target=periodic.loop, args=(stop,))
+        thread.start()
+        assert runs.wait(10)
+        stop.set()
+        thread.join(10)
+        assert not thread.is_alive()
+
 
 def _watch_errors(periodic: Periodic) -> dict[str, str]:
     """Every error that was ever told."""
