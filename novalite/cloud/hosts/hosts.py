@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column
 
 from novalite.db.records import Base, Id, new_id
@@ -17,7 +18,8 @@ from novalite.errors import Conflict, NotFound
 
 class Host(Base):
     """``report`` is the driver's last ``HostReport`` as plain values; ``*_used`` is what is promised to
-    servers, never what is measured. ``number`` is the integer id old clients know."""
+    servers, never what is measured. ``number`` is the integer id old clients know. ``zone`` is the one its
+    aggregates give it, else the one of the settings."""
 
     __tablename__ = "hosts"
 
@@ -25,7 +27,8 @@ class Host(Base):
     id: Mapped[str] = mapped_column(Id, unique=True, default=new_id)
     service_id: Mapped[str] = mapped_column(Id, default=new_id)
     name: Mapped[str] = mapped_column(unique=True)
-    zone: Mapped[str] = mapped_column(default="nova")
+    default_zone: Mapped[str] = mapped_column(default="nova")
+    given_zone: Mapped[str | None]
     enabled: Mapped[bool] = mapped_column(default=True)
     disabled_reason: Mapped[str | None]
     forced_down: Mapped[bool] = mapped_column(default=False)
@@ -49,6 +52,15 @@ class Host(Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
+    @hybrid_property
+    def zone(self) -> str:
+        return self.given_zone or self.default_zone
+
+    @zone.inplace.expression
+    @classmethod
+    def _zone_column(cls) -> sa.ColumnElement[str]:
+        return sa.func.coalesce(cls.given_zone, cls.default_zone)
+
 
 class Allocation(Base):
     """The room one server holds on one host; ``group_id`` lets affinity rules count."""
@@ -65,6 +77,15 @@ class Allocation(Base):
     vcpus: Mapped[int]
     memory_mib: Mapped[int]
     disk_gib: Mapped[int]
+
+
+class AggregateHost(Base):
+    """Which hosts an aggregate (``aggregates.py``) groups."""
+
+    __tablename__ = "aggregate_hosts"
+
+    aggregate_number: Mapped[int] = mapped_column(sa.ForeignKey("aggregates.number"), primary_key=True)
+    host_id: Mapped[str] = mapped_column(sa.ForeignKey("hosts.id"), primary_key=True, index=True)
 
 
 @dataclass(frozen=True)
@@ -98,11 +119,9 @@ def register(w: Work, name: str, *, zone: str, ratios: Ratios) -> Host:
     """The record of a host, made when it is new; ratios and zone follow the settings. Repeatable."""
     host = w.session.scalar(sa.select(Host).where(Host.name == name))
     if host is None:
-        host = Host(
-            id=new_id(), service_id=new_id(), name=name, created_at=w.now, updated_at=w.now, report={}
-        )
+        host = Host(id=new_id(), service_id=new_id(), name=name, created_at=w.now, updated_at=w.now, report={})
         w.session.add(host)
-    host.zone = zone
+    host.default_zone = zone
     host.cpu_ratio, host.ram_ratio, host.disk_ratio = ratios.cpu, ratios.ram, ratios.disk
     host.reserved_memory_mib, host.reserved_disk_gib = ratios.reserved_memory_mib, ratios.reserved_disk_gib
     w.session.flush()
@@ -181,6 +200,7 @@ def remove(w: Work, name: str) -> None:
             f"Unable to delete host {name}: it holds {host.server_count} servers.",
             hint="Delete or move them first.",
         )
+    w.session.execute(sa.delete(AggregateHost).where(AggregateHost.host_id == host.id))
     w.session.delete(host)
 
 
@@ -208,8 +228,7 @@ def claim(
             Host.enabled.is_(True),
             Host.forced_down.is_(False),
             Host.vcpus_used + room.vcpus <= Host.vcpus * Host.cpu_ratio,
-            Host.memory_mib_used + room.memory_mib
-            <= (Host.memory_mib - Host.reserved_memory_mib) * Host.ram_ratio,
+            Host.memory_mib_used + room.memory_mib <= (Host.memory_mib - Host.reserved_memory_mib) * Host.ram_ratio,
             Host.disk_gib_used + room.disk_gib <= (Host.disk_gib - Host.reserved_disk_gib) * Host.disk_ratio,
         )
         .values(

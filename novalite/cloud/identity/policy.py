@@ -71,7 +71,8 @@ def _compute() -> dict[str, str]:
         **_rules(
             nova,
             "admin",
-            "os-aggregates:index os-aggregates:show "
+            "os-aggregates:index os-aggregates:show os-aggregates:create os-aggregates:update "
+            "os-aggregates:delete os-aggregates:add_host os-aggregates:remove_host os-aggregates:set_metadata "
             "servers:index:get_all_tenants servers:detail:get_all_tenants servers:create:forced_host "
             "servers:show:host_status os-extended-server-attributes os-admin-actions:reset_state "
             "os-lock-server:unlock:unlock_override os-instance-actions:events "

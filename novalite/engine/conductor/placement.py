@@ -6,7 +6,7 @@ from typing import Any
 
 from novalite.cloud.compute import progress, server_groups
 from novalite.cloud.compute.servers import Server
-from novalite.cloud.hosts import hosts
+from novalite.cloud.hosts import aggregates, hosts
 from novalite.db.work import Work
 from novalite.engine.flow import Run
 from novalite.engine.scheduler.select import explain, select
@@ -26,7 +26,8 @@ def place(run: Run) -> None:
             if server is None or server.host:
                 return
             request = _request(w, server, run.memo.get("excluded", {}))
-            views = [_view(host, w, settings) for host in hosts.everyone(w)]
+            metadata = aggregates.metadata_of_hosts(w)
+            views = [_view(host, w, settings, metadata.get(host.id, ())) for host in hosts.everyone(w)]
         choice = select(request, views, run.parts.filters, run.parts.weighers)
         if not choice.hosts:
             removed = [
@@ -97,7 +98,7 @@ def _hints(w: Work, server: Server) -> Hints:
     return Hints(same_host=same, different_host=where("different_host"))
 
 
-def _view(host: hosts.Host, w: Work, settings: Settings) -> HostView:
+def _view(host: hosts.Host, w: Work, settings: Settings, aggregates_metadata: tuple[dict[str, str], ...]) -> HostView:
     report = host.report
     return HostView(
         host_id=host.id,
@@ -124,4 +125,5 @@ def _view(host: hosts.Host, w: Work, settings: Settings) -> HostView:
         disk_ratio=host.disk_ratio,
         server_count=host.server_count,
         disabled_reason=host.disabled_reason or "",
+        aggregates_metadata=aggregates_metadata,
     )
