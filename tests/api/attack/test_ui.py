@@ -50,7 +50,7 @@ def thief(appliance: Appliance, mallory: str) -> Browser:
     ],
 )
 def test_a_form_that_no_browser_sends_is_told_on_the_form(browser: Browser, field: str, value: str) -> None:
-    form = browser.filled_in("s") | {field: value}
+    form: Any = browser.filled_in("s") | {field: value}
     answer = browser.send("/servers", **form)
     assert answer.status_code == 400, answer.text
     assert "<form" in answer.text
