@@ -9,12 +9,12 @@ from contextlib import contextmanager
 
 from novalite.agent.app import Agent
 from novalite.agent.server import AgentServer
-from novalite.drivers.compute.base import ComputeDriver
+from novalite.drivers.compute.base import ComputeDriver, FullDriver
 from novalite.drivers.compute.remote import connect
 
 
 @contextmanager
-def behind_agent(driver: ComputeDriver) -> Iterator[ComputeDriver]:
+def behind_agent(driver: ComputeDriver) -> Iterator[FullDriver]:
     secret = secrets.token_hex(16)
     server = AgentServer(Agent(driver, secret), "127.0.0.1", 0)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})

@@ -27,13 +27,31 @@ _PRINT = bytes.fromhex(
     "ee"  # out dx,al
     "ebe9"
 )  # jmp next
+_HEAR_NMI = bytes.fromhex(
+    "c7060800a07c"  # mov word [8],7ca0h (interrupt 2)
+    "c7060a000000"  # mov word [0ah],0
+)
+_ON_NMI = bytes.fromhex(
+    "50"  # push ax
+    "52"  # push dx
+    "baf803"  # mov dx,3f8h
+    "b021"  # mov al,'!'
+    "ee"  # out dx,al
+    "5a"  # pop dx
+    "58"  # pop ax
+    "cf"  # iret
+)
 _OBEY = bytes.fromhex(
-    "fb"  # idle: sti
+    "ba04ae"  # idle: mov dx,0ae04h (PCI devices that are to go, on machine type pc)
+    "66ed"  # in eax,dx
+    "ba08ae"  # mov dx,0ae08h (let them go)
+    "66ef"  # out dx,eax
+    "fb"  # sti
     "f4"  # hlt, until the timer ticks (18 times a second)
     "bafd03"  # again: mov dx,3fdh
     "ec"  # in al,dx
     "a801"  # test al,1
-    "74f6"  # jz idle
+    "74ec"  # jz idle
     "baf803"  # mov dx,3f8h
     "ec"  # in al,dx
     "3c6f"  # cmp al,'o'
@@ -52,17 +70,22 @@ _OBEY = bytes.fromhex(
     "fbf4ebfd"  # sti; hlt; jmp back
 )
 _DISK_BYTES = 1 << 20  # the BIOS does not boot from disks that are much smaller
-_TEXT_AT = 0x7C00 + 0x80
+_NMI_AT, _TEXT_AT = 0x7CA0, 0x7CC0
 
 
 GREETING = b"guest is up\r\n"
+NMI = b"!"
 POWER_OFF, PANIC = b"o", b"p"
 
 
 def obedient(text: bytes = GREETING) -> bytes:
-    """Prints ``text``, then echoes what is typed, but 'o' powers it off and 'p' makes it panic."""
-    code = _PRINT[:5] + _TEXT_AT.to_bytes(2, "little") + _PRINT[7:] + _OBEY
-    sector = (code.ljust(0x80, b"\0") + text + b"\0").ljust(510, b"\0") + b"\x55\xaa"
+    """Prints ``text``, then echoes what is typed, but 'o' powers it off and 'p' makes it panic. It answers
+    '!' to an NMI and lets devices go."""
+    print_it = _PRINT[:5] + _TEXT_AT.to_bytes(2, "little") + _PRINT[7:]
+    code = print_it[:4] + _HEAR_NMI + print_it[4:] + _OBEY
+    assert len(code) <= _NMI_AT - 0x7C00
+    code = code.ljust(_NMI_AT - 0x7C00, b"\0") + _ON_NMI
+    sector = (code.ljust(_TEXT_AT - 0x7C00, b"\0") + text + b"\0").ljust(510, b"\0") + b"\x55\xaa"
     return sector + bytes(_DISK_BYTES - len(sector))
 
 

@@ -15,6 +15,7 @@ from novalite.drivers.compute.base import (
     ConsoleKind,
     DiskSpec,
     EventKind,
+    FullDriver,
     GuestSpec,
     ImageSpec,
     Power,
@@ -31,19 +32,29 @@ class Guests(Protocol):
     """What a driver's guests can be made to do from inside."""
 
     greeting: bytes
+    nmi: bytes
 
     def power_off(self, guest_id: str) -> None: ...
 
     def panic(self, guest_id: str) -> None: ...
+
+    def lose_agent(self, guest_id: str) -> None:
+        """Let no agent run in it."""
 
 
 @dataclass
 class Bench:
     """A driver under test, an image it has, and the guests made so far."""
 
-    driver: ComputeDriver
+    driver: FullDriver
     guests: Guests
     image: ImageSpec
+
+    def new_image(self, content: bytes = IMAGE) -> ImageSpec:
+        """Another image on the host."""
+        image = image_of(str(uuid4()), content)
+        self.driver.ensure_image(image, BytesSource(content))
+        return image
 
     def spec(self, **changes: Any) -> GuestSpec:
         disk = DiskSpec("root", "vda", 1, self.image, boot_index=0)
@@ -61,7 +72,7 @@ class Bench:
         return self.driver.console_text(guest_id, 65536).count(self.guests.greeting)
 
 
-def new_bench(driver: ComputeDriver, guests: Guests) -> Bench:
+def new_bench(driver: FullDriver, guests: Guests) -> Bench:
     image = image_of(str(uuid4()), IMAGE)
     driver.ensure_image(image, BytesSource(IMAGE))
     return Bench(driver, guests, image)
@@ -230,7 +241,7 @@ class ComputeDriverContract:
         assert bench.boots(spec.id) == 1
         position = bench.driver.events("", 0).position
         bench.driver.set_power(spec.id, PowerAction.SUSPEND)
-        told = [event.power for event in bench.driver.events(position, 5).events]
+        told = [event.power for event in bench.driver.events(position, 5).events if event.guest_id == spec.id]
         assert set(told) == {Power.SUSPENDED}
         assert bench.driver.ensure_guest(spec).power is Power.RUNNING
         assert bench.boots(spec.id) == 1
@@ -264,7 +275,7 @@ class ComputeDriverContract:
         position = bench.driver.events("", 0).position
         bench.guests.panic(spec.id)
         until(lambda: bench.boots(spec.id) == 2, "it boots again")
-        told = {event.power for event in bench.driver.events(position, 0).events}
+        told = {event.power for event in bench.driver.events(position, 0).events if event.guest_id == spec.id}
         assert told <= {Power.RUNNING}
         assert bench.driver.guest(spec.id).power is Power.RUNNING
         bench.driver.delete_guest(spec.id)

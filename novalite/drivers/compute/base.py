@@ -71,7 +71,9 @@ class DiskSpec:
 
     With ``image`` the disk is a copy-on-write overlay of that cached image, else it is blank.
     ``size_gib`` 0 keeps the image's own size. ``bus`` is virtio, scsi, sata or ide; ``serial`` has up to
-    20 characters.
+    20 characters. ``size_mib`` counts instead of ``size_gib`` where it is set. A blank disk is formatted as
+    ``content`` says: ``swap``, ``ext4``, ``vfat``, or not at all. With ``path`` the disk is that file of the
+    host, of ``format`` qcow2 or raw, which somebody else makes and removes.
     """
 
     name: str
@@ -81,6 +83,10 @@ class DiskSpec:
     bus: str = "virtio"
     serial: str = ""
     boot_index: int = -1
+    size_mib: int = 0
+    content: str = ""
+    path: str = ""
+    format: str = "qcow2"
 
 
 @dataclass(frozen=True)
@@ -107,8 +113,9 @@ class GuestSpec:
     """Everything a host needs to make a guest. ``id`` is the server's id and the guest's UUID.
 
     ``properties`` holds flavor extra specs and image properties (``hw:...``, ``hw_disk_bus`` ...) for
-    drivers that honour them. ``on_crash`` is ``destroy`` (the guest stays down and is reported crashed) or
-    ``restart``.
+    drivers that honour them (``properties.py`` reads them). ``on_crash`` is ``destroy`` (the guest stays down
+    and is reported crashed) or ``restart``. With ``rescue`` the guest boots from that disk and has its own ones
+    beside it; without, a rescue disk of before is thrown away.
     ``consoles`` lists the graphical consoles to offer; a serial console is always there.
     """
 
@@ -126,6 +133,7 @@ class GuestSpec:
     consoles: tuple[ConsoleKind, ...] = (ConsoleKind.VNC,)
     on_crash: str = "destroy"
     properties: dict[str, str] = field(default_factory=dict)
+    rescue: DiskSpec | None = None
 
 
 @dataclass(frozen=True)
@@ -153,8 +161,10 @@ class GuestArtifacts:
 class HostReport:
     """A host's facts. Memory in MiB, disk in GiB; totals are physical, ``*_used`` what is measured in use.
 
-    ``features`` names optional protocols (``suspend``, ``migrate`` ...); ``virt_verdict`` tells in words why
-    KVM is or is not used. ``boot_id`` changes when the machine restarts.
+    ``features`` names optional protocols and abilities (``suspend``, ``snapshot`` ...); ``virt_verdict`` tells
+    in words why KVM is or is not used. ``boot_id`` changes when the machine restarts. ``traits`` are named as
+    in os-traits. ``huge_pages`` maps a page size in KiB to how many the machine has; ``free_cpus`` counts the
+    processors that no guest has to itself; ``cpu_models`` are those a guest can be given here.
     """
 
     host: str
@@ -176,6 +186,11 @@ class HostReport:
     boot_id: str = ""
     uptime_seconds: float = 0.0
     host_ip: str = "127.0.0.1"
+    traits: tuple[str, ...] = ()
+    cpu_models: tuple[str, ...] = ()
+    numa_nodes: int = 1
+    huge_pages: dict[int, int] = field(default_factory=dict)
+    free_cpus: int = 0
 
 
 class EventKind(StrEnum):
@@ -219,6 +234,19 @@ class Diagnostics:
     memory_used_mib: int
     disks: tuple[dict[str, int | str], ...] = ()
     nics: tuple[dict[str, int | str], ...] = ()
+
+
+@dataclass(frozen=True)
+class SnapshotFile:
+    """A finished copy of a disk, waiting on the host: a qcow2 that stands on nothing. Sizes in bytes.
+    ``quiesced`` tells that the guest's agent held its file systems still meanwhile."""
+
+    guest_id: str
+    name: str
+    disk: str
+    size: int
+    virtual_size: int
+    quiesced: bool = False
 
 
 @runtime_checkable
@@ -273,3 +301,76 @@ class ComputeDriver(Protocol):
 
     def close(self) -> None:
         """Let go of connections and threads; guests keep running."""
+
+
+# What not every hypervisor can do. ``HostReport.features`` says which of these a host offers; errors and
+# threads are as in ``ComputeDriver``, and every verb may be repeated.
+
+
+@runtime_checkable
+class TakesSnapshots(Protocol):
+    """Feature ``snapshot``. ``name`` is the caller's choice: letters, digits and ``-``, up to 64."""
+
+    def take_snapshot(self, guest_id: str, disk: str, name: str) -> SnapshotFile:
+        """Copy the disk (its name or serial) as it is at one moment; returns when the copy is whole. The
+        guest may run meanwhile. A copy of that name that is whole already is not made again; one that was cut
+        off is. Codes: ``disk.not_found``, ``disk.full``, ``guest.state`` (its power state changed meanwhile)."""
+
+    def read_snapshot(self, guest_id: str, name: str, offset: int, max_bytes: int) -> bytes:
+        """A piece of the copy, at most ``PIECE_BYTES``; empty after its end. ``snapshots.chunks`` reads it
+        all. Code ``snapshot.not_found``."""
+
+    def drop_snapshot(self, guest_id: str, name: str) -> None:
+        """End the copying if it goes on, and remove the copy. An absent one is a success."""
+
+
+@runtime_checkable
+class PlugsDevices(Protocol):
+    """Features ``attach_nic`` and ``attach_disk``: devices come and go, whether or not the guest runs."""
+
+    def attach_nic(self, guest_id: str, nic: NicSpec) -> None:
+        """Nothing when a card with that MAC address is there. Codes ``guest.refused``, ``guest.state``."""
+
+    def detach_nic(self, guest_id: str, mac_address: str) -> None:
+        """Returns when the guest has let the card go. Absent is fine. Code ``device.busy`` (retryable) when
+        the guest has not let go in time; it may still do so later."""
+
+    def attach_disk(self, guest_id: str, disk: DiskSpec) -> None:
+        """The disk must have a serial; nothing when one with that serial is there. The file is made as
+        ``ensure_guest`` would. Codes as there, and ``guest.state``."""
+
+    def detach_disk(self, guest_id: str, serial: str) -> None:
+        """As ``detach_nic``. The disk's file stays."""
+
+
+@runtime_checkable
+class ChangesDisks(Protocol):
+    """Features ``resize_disk`` and ``replace_disk``."""
+
+    def resize_disk(self, guest_id: str, disk: str, size_gib: int) -> None:
+        """Let the disk (its name or serial) grow; a running guest sees it at once. Codes ``disk.not_found``,
+        ``guest.refused`` when it would shrink."""
+
+    def replace_disk(self, guest_id: str, disk: DiskSpec) -> None:
+        """Throw the disk's content away and begin anew from ``disk.image``, or blank. The guest must be off
+        (code ``guest.state``) and is to be ensured with the new spec afterwards. Codes as ``ensure_guest``."""
+
+
+@runtime_checkable
+class TalksToAgent(Protocol):
+    """Feature ``password``: asks the agent that runs inside the guest."""
+
+    def has_agent(self, guest_id: str) -> bool:
+        """Does the agent of a running guest answer? False for guests that do not run."""
+
+    def set_password(self, guest_id: str, user: str, password: str) -> None:
+        """Codes: ``guest.no_agent``, ``guest.agent_refused`` (no such user ...), ``guest.state``."""
+
+
+PIECE_BYTES = 8 << 20
+
+OPTIONAL_PORTS: tuple[type, ...] = (TakesSnapshots, PlugsDevices, ChangesDisks, TalksToAgent)
+
+
+class FullDriver(ComputeDriver, TakesSnapshots, PlugsDevices, ChangesDisks, TalksToAgent, Protocol):
+    """A driver with everything."""

@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from uuid import uuid4
 
+from novalite.drivers.compute import properties
+from novalite.drivers.compute.arrange import arranged
 from novalite.drivers.compute.base import (
     ConsoleKind,
     Diagnostics,
@@ -24,6 +26,7 @@ from novalite.drivers.compute.base import (
     PowerAction,
 )
 from novalite.drivers.compute.event_log import EventLog
+from novalite.drivers.compute.fake_changes import FakeChanges
 from novalite.drivers.compute.fake_console import open_console
 from novalite.drivers.compute.fake_faults import Faults
 from novalite.drivers.compute.fake_store import DirectoryStore, FakeGuest, FakeStore, NoStore
@@ -46,10 +49,33 @@ _MOVES: dict[PowerAction, tuple[tuple[Power, ...], Power]] = {
     PowerAction.CRASH_DUMP: ((Power.RUNNING,), Power.RUNNING),
 }
 _BOOTS = (PowerAction.START, PowerAction.REBOOT, PowerAction.RESET)
+NMI = b"NMI\r\n"
+"""What a guest prints that is told to dump its memory."""
+_FEATURES = (
+    "suspend",
+    "snapshot",
+    "attach_nic",
+    "attach_disk",
+    "password",
+    "rescue",
+    "resize_disk",
+    "replace_disk",
+    "crash_dump",
+    "secure_boot",
+)
+_TRAITS = (
+    "COMPUTE_NET_ATTACH_INTERFACE",
+    "COMPUTE_NET_VIF_MODEL_VIRTIO",
+    "COMPUTE_RESCUE_BFV",
+    "COMPUTE_SECURITY_UEFI_SECURE_BOOT",
+    "COMPUTE_STORAGE_BUS_VIRTIO",
+    "COMPUTE_VOLUME_ATTACH",
+    "COMPUTE_VOLUME_EXTEND",
+)
 
 
-class FakeDriver:
-    """Implements ``ComputeDriver``. Sizes as in ``HostReport``.
+class FakeDriver(FakeChanges):
+    """Implements ``FullDriver``; the optional ports are in ``fake_changes.py``. Sizes as in ``HostReport``.
 
     With ``state_dir`` the guests outlive the process, as those of a real hypervisor do. Tests steer it by
     ``fail_next``, ``delay``, ``hold``, ``set_unreachable``, ``ignore_shutdown`` and the ``guest_…`` methods.
@@ -78,6 +104,7 @@ class FakeDriver:
         self._consoles: dict[str, list[socket.socket]] = {}
         self._started = time.monotonic()
         self._ignores_shutdown: set[str] = set()
+        self._without_agent: set[str] = set()
 
     # The port.
 
@@ -99,9 +126,14 @@ class FakeDriver:
             virt_type="fake",
             virt_verdict="nothing is run: this host is simulated",
             cpu_info={"arch": self._architecture, "model": "fake", "vendor": "fake"},
-            features=("suspend",),
+            features=_FEATURES,
             machine_types=("pc", "q35"),
             firmwares=("bios", "uefi"),
+            traits=_TRAITS,
+            cpu_models=("Nehalem", "Westmere", "qemu64"),
+            numa_nodes=2,
+            huge_pages={2048: memory_mib // 4},
+            free_cpus=vcpus,
             boot_id=self._boot_id,
             uptime_seconds=time.monotonic() - self._started,
         )
@@ -137,7 +169,7 @@ class FakeDriver:
                 disk.image and disk.image.id == image_id
                 for guest in self._guests.values()
                 if guest.spec
-                for disk in guest.spec.disks
+                for disk in (*guest.spec.disks, *([guest.spec.rescue] if guest.spec.rescue else ()))
             )
             if not used:
                 self._images.discard(image_id)
@@ -145,16 +177,14 @@ class FakeDriver:
 
     def ensure_guest(self, spec: GuestSpec) -> GuestState:
         self._faults.enter("ensure_guest")
+        disks = arranged(spec, properties.read(spec).devices.disk_bus)
         with self._lock:
-            for disk in spec.disks:
-                if disk.image and disk.image.id not in self._images:
-                    raise DriverError(
-                        "ensure_guest", f"image {disk.image.id} is not on this host", code="image.missing"
-                    )
+            for disk in disks:
+                self._need_image(disk.image)
             guest = self._guests.setdefault(spec.id, FakeGuest(spec.id, None, Power.OFF))
             if guest.spec is None or guest.power in _DOWN:
                 guest.spec = spec
-                guest.files = tuple(f"{disk.name}.qcow2" for disk in spec.disks)
+                guest.files = tuple(f"{disk.name}.qcow2" for disk in disks if not disk.path)
             if guest.power in (*_DOWN, Power.SUSPENDED):
                 self._boot(guest)
             return _state(guest)
@@ -180,6 +210,8 @@ class FakeDriver:
                 )
             if action is PowerAction.SHUTDOWN and guest_id in self._ignores_shutdown:
                 return _state(guest)
+            if action is PowerAction.CRASH_DUMP:
+                guest.log += NMI
             if action in _BOOTS and guest.power in sources:
                 self._boot(guest)
             elif guest.power is not target:
@@ -225,7 +257,7 @@ class FakeDriver:
                         "write_requests": 0,
                         "errors_count": 0,
                     }
-                    for disk in spec.disks
+                    for disk in arranged(spec, properties.read(spec).devices.disk_bus)
                 ),
                 nics=tuple(_quiet_nic(nic.mac_address) for nic in spec.nics),
             )
@@ -278,6 +310,10 @@ class FakeDriver:
         """Let the guest not listen to its power button."""
         self._ignores_shutdown.add(guest_id)
 
+    def lose_agent(self, guest_id: str) -> None:
+        """Let no agent run in the guest from now on."""
+        self._without_agent.add(guest_id)
+
     def guest_powers_itself_off(self, guest_id: str) -> None:
         with self._lock:
             self._move(self._known("guest", guest_id), Power.OFF, "the guest shut itself down")
@@ -325,6 +361,10 @@ class FakeDriver:
         if guest is None or guest.spec is None:
             raise DriverError(op, f"guest {guest_id} is not on this host", code="guest.not_found")
         return guest
+
+    def _need_image(self, image: ImageSpec | None) -> None:
+        if image and image.id not in self._images:
+            raise DriverError("ensure_guest", f"image {image.id} is not on this host", code="image.missing")
 
     def _boot(self, guest: FakeGuest) -> None:
         if guest.spec is None:

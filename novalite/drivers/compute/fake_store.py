@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
 
 import msgspec
 
-from novalite.drivers.compute.base import GuestSpec, Power
+from novalite.drivers.compute.base import GuestSpec, Power, SnapshotFile
 
 
 @dataclass
@@ -25,6 +25,7 @@ class FakeGuest:
     taps: tuple[str, ...] = ()
     log: bytes = b""
     boots: int = 0
+    snapshots: dict[str, SnapshotFile] = field(default_factory=dict)
 
 
 class FakeStore(Protocol):

@@ -12,12 +12,27 @@ from urllib.parse import quote, urlencode, urlsplit
 import httpx
 
 from novalite.drivers.compute import wire
-from novalite.drivers.compute.base import ComputeDriver, ConsoleKind, EventBatch, ImageSource, ImageSpec
+from novalite.drivers.compute.base import ConsoleKind, EventBatch, FullDriver, ImageSource, ImageSpec
 from novalite.errors import DriverError, HostUnreachable, Invalid
 
 _CONNECT_SECONDS = 5.0
 _QUICK_SECONDS = 30.0
-_SECONDS = {"ensure_guest": 300.0, "delete_guest": 120.0, "set_power": 300.0, "ensure_image": 3600.0}
+_SECONDS = {
+    "ensure_guest": 300.0,
+    "delete_guest": 120.0,
+    "set_power": 300.0,
+    "ensure_image": 3600.0,
+    "take_snapshot": 7200.0,
+    "read_snapshot": 120.0,
+    "drop_snapshot": 120.0,
+    "attach_nic": 60.0,
+    "detach_nic": 90.0,
+    "attach_disk": 120.0,
+    "detach_disk": 90.0,
+    "resize_disk": 120.0,
+    "replace_disk": 120.0,
+    "set_password": 60.0,
+}
 """How long the methods may take; all others are quick."""
 BYTES_WANTED = "image.bytes_wanted"
 _HEAD_BYTES = 16384
@@ -25,8 +40,9 @@ _HEAD_BYTES = 16384
 D = TypeVar("D", bound=type)
 
 
-def connect(url: str, secret: str) -> ComputeDriver:
-    """The driver served at ``url`` (``http://HOST:PORT``). Nothing is asked of it yet."""
+def connect(url: str, secret: str) -> FullDriver:
+    """The driver served at ``url`` (``http://HOST:PORT``). Nothing is asked of it yet. It has every method;
+    the host's report says which of the optional ones are of use."""
     return RemoteDriver(url, secret)  # type: ignore[abstract]  # the rest is forwarded below
 
 
@@ -47,8 +63,8 @@ def _forwarder(method: wire.Method) -> Callable[..., Any]:
 
 
 @_forwarding
-class RemoteDriver(ComputeDriver):
-    """Implements ``ComputeDriver``; make one with ``connect``. Errors of the other side come out as
+class RemoteDriver(FullDriver):
+    """Implements ``FullDriver``; make one with ``connect``. Errors of the other side come out as
     themselves; an agent that does not answer is ``HostUnreachable``."""
 
     def __init__(self, url: str, secret: str) -> None:

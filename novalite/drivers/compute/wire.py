@@ -1,6 +1,6 @@
 """How the compute port crosses HTTP: the one encoder that both the agent and the remote driver use.
 
-Methods are found by walking the Protocol, so a new one crosses without being named here.
+Methods are found by walking the Protocols, so a new one crosses without being named here.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, get_type_hints
 import msgspec
 
 from novalite import errors
-from novalite.drivers.compute.base import ComputeDriver, ImageSource
+from novalite.drivers.compute.base import OPTIONAL_PORTS, ComputeDriver, ImageSource
 from novalite.errors import DriverError, Failed, NovaLiteError, Unavailable
 
 CALLS = "/v1/calls/"
@@ -51,7 +51,8 @@ def encode(value: Any) -> bytes:
 
 def _methods() -> dict[str, Method]:
     found = {}
-    for name, function in inspect.getmembers(ComputeDriver, inspect.isfunction):
+    ports: tuple[type, ...] = (ComputeDriver, *OPTIONAL_PORTS)
+    for name, function in (member for port in ports for member in inspect.getmembers(port, inspect.isfunction)):
         hints = get_type_hints(function)
         result = hints.pop("return", None)
         streams = result is socket.socket or ImageSource in hints.values()

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from novalite.drivers.compute.base import ConsoleKind
 from novalite.drivers.compute.libvirt import LibvirtDriver
-from tests.contracts.boot_sector import GREETING, PANIC, POWER_OFF
+from tests.contracts.boot_sector import GREETING, NMI, PANIC, POWER_OFF
 from tests.real.compute.private_libvirtd import PrivateLibvirtd
 
 
@@ -47,6 +47,7 @@ class BootSectorGuests:
     """Guests that boot ``boot_sector.obedient``."""
 
     greeting = GREETING
+    nmi = NMI
 
     def __init__(self, driver: LibvirtDriver) -> None:
         self._driver = driver
@@ -56,6 +57,9 @@ class BootSectorGuests:
 
     def panic(self, guest_id: str) -> None:
         self._type(guest_id, PANIC)
+
+    def lose_agent(self, guest_id: str) -> None:
+        """There is no room for one in 512 bytes."""
 
     def _type(self, guest_id: str, key: bytes) -> None:
         with self._driver.console(guest_id, ConsoleKind.SERIAL) as line:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.contracts.agents import behind_agent
 from tests.contracts.compute_driver import Bench, ComputeDriverContract, new_bench
+from tests.contracts.compute_driver_changes import ChangesContract
 from tests.real.compute.hosts import BootSectorGuests, Host
 
 pytestmark = pytest.mark.real
@@ -26,4 +27,8 @@ def bench(request: pytest.FixtureRequest, host: Host) -> Iterator[Bench]:
 
 
 class TestLibvirt(ComputeDriverContract):
+    pass
+
+
+class TestLibvirtChanges(ChangesContract):
     pass

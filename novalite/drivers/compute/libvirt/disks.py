@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from novalite.drivers.compute.arrange import RESCUE
 from novalite.drivers.compute.base import ConfigDrive, DiskSpec, GuestSpec
 from novalite.drivers.compute.libvirt.images import CachedImage, ImageCache
 from novalite.drivers.compute.libvirt.places import GuestPlace
@@ -15,6 +18,11 @@ from novalite.errors import DriverError
 
 GIB = 1 << 30
 _SECONDS = 60.0
+_FORMATTERS = {
+    "swap": ("mkswap", "-L"),
+    "ext4": ("mkfs.ext4", "-q", "-F", "-L"),
+    "vfat": ("mkfs.vfat", "-n"),
+}
 
 
 def ensure_disks(spec: GuestSpec, place: GuestPlace, cache: ImageCache) -> dict[str, CachedImage]:
@@ -27,23 +35,29 @@ def ensure_disks(spec: GuestSpec, place: GuestPlace, cache: ImageCache) -> dict[
             else None
         )
         below = {disk.name: ensure_disk(disk, place, cache) for disk in spec.disks}
+        if spec.rescue is None:
+            place.disk(RESCUE).unlink(missing_ok=True)
+        else:
+            below[RESCUE] = ensure_disk(replace(spec.rescue, name=RESCUE), place, cache)
         if drive is not None:
             drive.result()
     return {name: image for name, image in below.items() if image is not None}
 
 
-def ensure_disk(disk: DiskSpec, place: GuestPlace, cache: ImageCache) -> CachedImage | None:
-    """Make the disk unless it exists; the image below it. Codes: ``image.missing``, ``disk.full``,
-    ``guest.refused`` (the image is larger than the disk)."""
+def ensure_disk(disk: DiskSpec, place: GuestPlace, cache: ImageCache, *, anew: bool = False) -> CachedImage | None:
+    """Make the disk unless it exists, or in place of the one that does; what lies below it. Codes:
+    ``image.missing``, ``disk.full``, ``guest.refused`` (the image is larger than the disk)."""
+    if disk.path:
+        return _below(Path(disk.path), disk.format)
     path = place.disk(disk.name)
+    size = disk.size_mib << 20 if disk.size_mib else disk.size_gib * GIB
     if disk.image is None:
-        if not path.exists():
-            _create(path, ["-f", "qcow2"], f"{disk.size_gib}G")
+        if anew or not path.exists():
+            _blank(path, disk, size)
         return None
     image = cache.get(disk.image.id)
-    if path.exists():
+    if path.exists() and not anew:
         return image
-    size = disk.size_gib * GIB
     if size and size < image.virtual_size:
         raise DriverError(
             "ensure_guest",
@@ -54,6 +68,55 @@ def ensure_disk(disk: DiskSpec, place: GuestPlace, cache: ImageCache) -> CachedI
         cache.get(disk.image.id)
         _create(path, ["-f", "qcow2", "-b", str(image.path), "-F", image.format], str(size) if size else "")
     return image
+
+
+def _below(path: Path, image_format: str) -> CachedImage | None:
+    """What somebody else's disk stands on."""
+    argv = ["qemu-img", "info", "-U", "--output=json", "-f", image_format, str(path)]
+    facts = json.loads(run("ensure_guest", argv, timeout_seconds=_SECONDS, code="disk.not_found"))
+    if not facts.get("backing-filename"):
+        return None
+    backing_format = facts.get("backing-filename-format", "")
+    if not backing_format:
+        raise DriverError("ensure_guest", f"the format below {path} is unknown", code="guest.refused")
+    below = Path(facts.get("full-backing-filename", facts["backing-filename"]))
+    return CachedImage(below, backing_format, int(facts["virtual-size"]))
+
+
+def _blank(path: Path, disk: DiskSpec, size: int) -> None:
+    if not disk.content:
+        _create(path, ["-f", "qcow2"], str(size))
+        return
+    program = _FORMATTERS.get(disk.content)
+    if program is None:
+        raise DriverError(
+            "ensure_guest",
+            f"disk content {disk.content!r} is not one of {', '.join(_FORMATTERS)}",
+            code="guest.refused",
+        )
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix="format-") as raw:
+        raw.truncate(size)
+        run("ensure_guest", [*program, disk.name[:11], raw.name], timeout_seconds=_SECONDS)
+        arriving = path.with_suffix(".new")
+        run(
+            "ensure_guest",
+            ["qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw.name, str(arriving)],
+            timeout_seconds=_SECONDS,
+        )
+        os.replace(arriving, path)
+
+
+def must_grow(path: Path, size: int) -> bool:
+    """Is the disk smaller than ``size`` bytes? Raises ``DriverError`` ``guest.refused`` when it is larger."""
+    argv = ["qemu-img", "info", "-U", "--output=json", str(path)]
+    now = int(json.loads(run("resize_disk", argv, timeout_seconds=_SECONDS))["virtual-size"])
+    if now > size:
+        raise DriverError("resize_disk", f"the disk has {now} bytes and cannot shrink to {size}", code="guest.refused")
+    return now < size
+
+
+def grow(path: Path, size: int) -> None:
+    run("resize_disk", ["qemu-img", "resize", "-q", str(path), str(size)], timeout_seconds=_SECONDS)
 
 
 def _create(path: Path, options: list[str], size: str) -> None:

@@ -12,6 +12,7 @@ from novalite.drivers.compute.base import GuestState, Power, PowerAction
 from novalite.drivers.compute.libvirt import power
 from novalite.drivers.compute.libvirt.faults import is_lost, translated
 from novalite.drivers.compute.libvirt.guest import Names
+from novalite.drivers.compute.libvirt.pinning import pinned
 from novalite.drivers.compute.libvirt.stats import interfaces
 from novalite.drivers.compute.libvirt.xml import NAMESPACE, owner_of
 from novalite.errors import DriverError
@@ -105,6 +106,18 @@ class Domains:
                     taps = tuple(tap for tap, _ in interfaces(domain.XMLDesc()) if tap)
             found[state.id] = (state, taps)
         return found
+
+    def pinned(self, connection: Any, but: str = "") -> frozenset[int]:
+        """Processors of the host that guests have to themselves, running or not; ``but`` one does not count."""
+        found: set[int] = set()
+        for domain in connection.listAllDomains(0):
+            if domain.UUIDString() != but:
+                try:
+                    found |= pinned(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+                except libvirt.libvirtError as error:
+                    if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:  # it went meanwhile
+                        raise
+        return frozenset(found)
 
     def define(self, connection: Any, guest_id: str, definition: str) -> str:
         """Define the guest; advice for the operator, if there is any."""

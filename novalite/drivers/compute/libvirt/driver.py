@@ -6,6 +6,7 @@ import shutil
 import socket
 import threading
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,15 @@ from novalite.drivers.compute.base import (
     PowerAction,
 )
 from novalite.drivers.compute.event_log import EventLog
-from novalite.drivers.compute.libvirt import console, disks, guest, power, stats
+from novalite.drivers.compute.libvirt import abilities, console, disks, guest, power, stats
 from novalite.drivers.compute.libvirt.accel import Acceleration, Verdict
+from novalite.drivers.compute.libvirt.changes import FEATURES, GuestChanges
 from novalite.drivers.compute.libvirt.connection import Connection
+from novalite.drivers.compute.libvirt.devices import Devices
 from novalite.drivers.compute.libvirt.domains import Domains
 from novalite.drivers.compute.libvirt.images import ImageCache
 from novalite.drivers.compute.libvirt.places import GuestPlace, Places, is_server_id
+from novalite.drivers.compute.libvirt.snapshots import Snapshots
 from novalite.errors import DriverError
 
 _log = logs.get("libvirt")
@@ -40,8 +44,8 @@ _UP = (Power.RUNNING, Power.PAUSED)
 _BOOTS = (PowerAction.START, PowerAction.RESUME)
 
 
-class LibvirtDriver:
-    """Implements ``ComputeDriver``.
+class LibvirtDriver(GuestChanges):
+    """Implements ``FullDriver``; the optional ports are in ``changes.py``.
 
     ``state_dir`` holds guests/ and images-cache/; ``appliance_id`` marks the domains that are ours.
     ``virt_type`` is auto, kvm or qemu; ``cpu_model`` (of emulated guests) may be empty. Making one never
@@ -63,17 +67,21 @@ class LibvirtDriver:
         self._locks = tuple(threading.Lock() for _ in range(64))
         self._host_lock = threading.Lock()
         self._capabilities: stats.Capabilities | None = None
-        self._firmwares: tuple[str, ...] | None = None
+        self._abilities: abilities.Abilities | None = None
+        self._devices = Devices(self._domains)
+        self._pinning = threading.Lock()
+        self._pinned: frozenset[int] | None = None
         self._saving: set[str] = set()
         self._advice = ""
         self._met = False
         self._stop = threading.Event()
         threading.Thread(target=self._keep_house, name="libvirt-housekeeping", daemon=True).start()
         self._connection = Connection(uri, on_open=self._opened, on_loss=self._lost)
+        self._snapshots = Snapshots(self._connection, self._domains, self._places)
 
     def host_report(self) -> HostReport:
         facts = self._host_facts()
-        verdict = self._verdict()
+        verdict, able = self._verdict(), self._able()
         vcpus = self._connection.call("host_report", lambda c: c.getInfo()[2])
         memory = self._connection.call("host_report", lambda c: c.getMemoryStats(-1))
         version = self._connection.call("host_report", lambda c: c.getVersion())
@@ -95,9 +103,14 @@ class LibvirtDriver:
             virt_type=verdict.virt_type,
             virt_verdict=f"{verdict.words}{self._advice}",
             cpu_info={"arch": facts.architecture, "model": facts.cpu_model, "vendor": facts.vendor},
-            features=("suspend",),
+            features=(*FEATURES, "secure_boot") if able.secure_boot else FEATURES,
             machine_types=facts.machine_types,
-            firmwares=self._firmware_kinds(),
+            firmwares=("bios", "uefi") if able.uefi else ("bios",),
+            traits=abilities.traits(able),
+            cpu_models=able.cpu_models,
+            numa_nodes=len(able.nodes),
+            huge_pages=able.huge_pages,
+            free_cpus=vcpus - len(self._pinned_now()),
             boot_id=stats.boot_id(),
             uptime_seconds=stats.uptime_seconds(),
             host_ip=stats.host_ip(),
@@ -123,18 +136,25 @@ class LibvirtDriver:
                 return there
             if there.power is Power.SUSPENDED:
                 return self.set_power(spec.id, PowerAction.RESUME)
-            definition = self._prepare(spec, place)
-            self._advice = self._connection.call("ensure_guest", self._domains.define, spec.id, definition)
+            dedicated = "dedicated" in spec.properties.values()
+            with self._pinning if dedicated else nullcontext():
+                definition = self._prepare(spec, place, dedicated)
+                self._pinned = None if dedicated else self._pinned
+                self._advice = self._connection.call("ensure_guest", self._domains.define, spec.id, definition)
             return self._connection.call("ensure_guest", self._domains.start, spec.id)
 
-    def _prepare(self, spec: GuestSpec, place: GuestPlace) -> str:
+    def _prepare(self, spec: GuestSpec, place: GuestPlace, dedicated: bool) -> str:
         """Everything that a definition needs on disk, and the definition."""
         facts = self._host_facts()
         if spec.architecture != facts.architecture:
             raise DriverError(
                 "ensure_guest", f"this host runs {facts.architecture}, not {spec.architecture}", code="guest.refused"
             )
-        choices = guest.HostChoices(self._verdict().virt_type, self._cpu_model, self._cache_mode)
+        pinned: frozenset[int] = frozenset()
+        if dedicated:
+            pinned = self._connection.call("ensure_guest", self._domains.pinned, spec.id)
+        choices = guest.HostChoices(self._verdict().virt_type, self._cpu_model, self._cache_mode, self._able(), pinned)
+        guest.domain(spec, self._domains.names, place, {}, choices)  # refuses before anything is made
         self._places.prepare(place, facts.user)
         images = disks.ensure_disks(spec, place, self._images)
         return guest.domain(spec, self._domains.names, place, images, choices).render()
@@ -145,6 +165,7 @@ class LibvirtDriver:
         with self._lock(guest_id):
             self._connection.call("delete_guest", self._domains.remove, guest_id)
             self._places.guest(guest_id).remove()
+            self._pinned = None if self._pinned else self._pinned
 
     def set_power(self, guest_id: str, action: PowerAction) -> GuestState:
         if action in _BOOTS and is_server_id(guest_id) and self._places.guest(guest_id).directory.is_dir():
@@ -223,18 +244,26 @@ class LibvirtDriver:
         version = self._connection.call("host_report", lambda c: c.getVersion())
         return self._acceleration.verdict(facts.emulator, version, facts.has_kvm, facts.user)
 
-    def _firmware_kinds(self) -> tuple[str, ...]:
+    def _able(self) -> abilities.Abilities:
         facts, virt_type = self._host_facts(), self._verdict().virt_type
         with self._host_lock:
-            if self._firmwares is None:
-                self._firmwares = self._connection.call("host_report", stats.firmwares, facts.architecture, virt_type)
-            return self._firmwares
+            if self._abilities is None:
+                self._abilities = self._connection.call("host_report", abilities.ask, facts.architecture, virt_type)
+            return self._abilities
+
+    def _pinned_now(self) -> frozenset[int]:
+        """Asked again only when it may have changed: it takes a question per guest."""
+        if self._pinned is None:
+            self._pinned = self._connection.call("host_report", self._domains.pinned)
+        return self._pinned
 
     # Contact with libvirt.
 
     def _opened(self, connection: Any) -> None:
         connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._happened, None)
-        self._capabilities = self._firmwares = None
+        for kind in (libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVAL_FAILED):
+            connection.domainEventRegisterAny(None, kind, self._released, None)
+        self._capabilities = self._abilities = self._pinned = None
         if self._met:
             self._events.resync("libvirt is back")
         self._met = True
@@ -249,12 +278,17 @@ class LibvirtDriver:
         if guest_id and said and not (said[0] is Power.PAUSED and guest_id in self._saving):
             self._events.power(guest_id, *said)
 
+    def _released(self, *what: object) -> None:
+        del what
+        self._devices.released()
+
     def _lock(self, guest_id: str) -> threading.Lock:
         return self._locks[hash(guest_id) % len(self._locks)]
 
     def _keep_house(self) -> None:
         while not self._stop.wait(_HOUSEKEEPING_SECONDS):
             started = time.monotonic()
+            self._snapshots.mend()
             for guest_id in self._places.guest_ids():
                 try:
                     console.cut(self._places.guest(guest_id).console_log)

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from novalite.drivers.compute.base import ConsoleKind, DiskSpec, GuestSpec
+from novalite.drivers.compute import properties
+from novalite.drivers.compute.arrange import PREFIXES, arranged
+from novalite.drivers.compute.base import ConsoleKind, DiskSpec, GuestSpec, NicSpec
+from novalite.drivers.compute.libvirt import pinning, possible, tuning
+from novalite.drivers.compute.libvirt.abilities import Abilities
 from novalite.drivers.compute.libvirt.images import CachedImage
 from novalite.drivers.compute.libvirt.places import GuestPlace
-from novalite.drivers.compute.libvirt.xml import Backing, Cpu, Disk, Domain, Graphics, Interface, Owner, Serial
+from novalite.drivers.compute.libvirt.xml import Backing, Boot, Cpu, Disk, Domain, Graphics, Interface, Owner, Serial
+from novalite.drivers.compute.wishes import DeviceWish, Wishes
 from novalite.errors import DriverError
 
 _PREFIX = "novalite-"
 _FASTEST_EMULATED = Cpu("custom", "Nehalem", ("rdrand",))  # rdrand spares the guest the wait for entropy
 _ON_CRASH = {"destroy", "restart"}
 _FIRMWARES = {"bios", "uefi"}
-_NIC_MODELS = {"virtio", "e1000", "e1000e", "rtl8139", "ne2k_pci", "pcnet", "vmxnet3"}
-_BUSES = {"virtio", "scsi", "sata", "ide"}
-_VIDEO_MODELS = {"vga", "virtio", "qxl", "cirrus", "bochs"}
+_SPARE_PORTS = 8
+"""PCI Express ports for devices that come later: q35 takes a new device only where a port is free."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +45,14 @@ class Names:
 
 @dataclass(frozen=True)
 class HostChoices:
-    """What this host adds to every guest. ``cache`` is libvirt's disk cache mode."""
+    """What this host adds to every guest. ``cache`` is libvirt's disk cache mode; ``pinned`` are the processors
+    that other guests have to themselves."""
 
     virt_type: str
     cpu_model: str
     cache: str
+    abilities: Abilities = field(default_factory=Abilities)
+    pinned: frozenset[int] = frozenset()
 
 
 def domain(
@@ -53,25 +62,36 @@ def domain(
     Raises ``DriverError`` with code ``guest.refused`` for values this host does not know."""
     _check("firmware", spec.firmware, _FIRMWARES)
     _check("on_crash", spec.on_crash, _ON_CRASH)
-    uefi = spec.firmware == "uefi"
-    machine = spec.machine or spec.properties.get("hw_machine_type", "") or ("q35" if uefi else "pc")
+    wishes = properties.read(spec)
+    machine = wishes.boot.machine or ("q35" if wishes.boot.uefi else "pc")
+    possible.check(wishes, machine, host.abilities)
+    disks = arranged(spec, wishes.devices.disk_bus)
+    nics = _interfaces(spec, wishes.devices)
     return Domain(
         kind=host.virt_type,
         name=names.domain(spec.id),
         owner=Owner(names.appliance_id, spec.id, spec.name, spec.project_id),
         memory_mib=spec.memory_mib,
         vcpus=spec.vcpus,
-        cpu=_cpu(host),
-        machine=machine,
+        cpu=_cpu(host, wishes),
+        boot=Boot(
+            machine,
+            wishes.boot.uefi,
+            wishes.boot.secure_boot,
+            wishes.boot.menu,
+            wishes.boot.hide_hypervisor,
+            wishes.cpu.pmu,
+        ),
         architecture=spec.architecture,
-        uefi=uefi,
         on_crash=spec.on_crash,
         serial=Serial(place.socket(ConsoleKind.SERIAL), place.console_log),
-        disks=_disks(spec, place, images, machine, host.cache),
-        interfaces=_interfaces(spec),
+        disks=_disks(spec, disks, place, images, machine, host.cache, wishes.devices),
+        interfaces=nics,
         graphics=tuple(Graphics(kind, place.socket(kind)) for kind in spec.consoles if kind is not ConsoleKind.SERIAL),
-        video=_video(spec),
-        tablet=spec.properties.get("hw_pointer_model") == "usbtablet",
+        video=wishes.devices.video_model or ("qxl" if ConsoleKind.SPICE in spec.consoles else "vga"),
+        devices=wishes.devices,
+        tuning=_tuning(spec, wishes, host),
+        spare_ports=len(disks) + len(nics) + _SPARE_PORTS if "q35" in machine else 0,
     )
 
 
@@ -82,35 +102,60 @@ def _check(what: str, value: str, known: set[str]) -> None:
         )
 
 
-def _cpu(host: HostChoices) -> Cpu:
-    if host.virt_type == "kvm":
-        return Cpu("host-passthrough")
-    return Cpu("custom", host.cpu_model) if host.cpu_model else _FASTEST_EMULATED
+def _cpu(host: HostChoices, wishes: Wishes) -> Cpu:
+    wish = wishes.cpu
+    if wish.mode or wish.model:
+        base = Cpu(wish.mode or "custom", wish.model)
+    elif host.virt_type == "kvm":
+        base = Cpu("host-passthrough")
+    else:
+        base = Cpu("custom", host.cpu_model) if host.cpu_model else _FASTEST_EMULATED
+    return replace(
+        base,
+        features=(*base.features, *wish.required),
+        disabled=wish.disabled,
+        topology=wish.topology,
+        cells=wishes.memory.cells,
+    )
 
 
-def _video(spec: GuestSpec) -> str:
-    wanted = spec.properties.get("hw_video_model", "")
-    if wanted:
-        _check("hw_video_model", wanted, _VIDEO_MODELS)
-        return wanted
-    return "qxl" if ConsoleKind.SPICE in spec.consoles else "vga"
+def _tuning(spec: GuestSpec, wishes: Wishes, host: HostChoices) -> tuple[ET.Element, ...]:
+    cpu, memory = wishes.cpu, wishes.memory
+    pins = pinning.pins(spec.vcpus, wishes, host.abilities.nodes, host.pinned)
+    elements = (
+        tuning.CpuTuning(cpu.shares, cpu.period, cpu.quota, pins).element(),
+        tuning.MemoryBacking(possible.page_kib(memory.page_size, host.abilities), memory.locked).element(),
+        tuning.numa_tune(len(memory.cells)) if memory.cells else None,
+    )
+    return tuple(element for element in elements if element is not None)
 
 
 def _disks(
-    spec: GuestSpec, place: GuestPlace, images: dict[str, CachedImage], machine: str, cache: str
+    spec: GuestSpec,
+    arranged_disks: tuple[DiskSpec, ...],
+    place: GuestPlace,
+    images: dict[str, CachedImage],
+    machine: str,
+    cache: str,
+    wish: DeviceWish,
 ) -> tuple[Disk, ...]:
-    disks = [_disk(disk, place, images.get(disk.name), cache) for disk in spec.disks]
+    disks = [
+        replace(disk_device(disk, place, images.get(disk.name), cache), limits=wish.disk_limits)
+        for disk in arranged_disks
+    ]
     if spec.config_drive is not None:
-        disks.append(_config_drive(spec, place, machine))
+        used = {disk.device for disk in arranged_disks}
+        disks.append(_config_drive(used, place, machine, wish.cdrom_bus))
     return tuple(disks)
 
 
-def _disk(disk: DiskSpec, place: GuestPlace, image: CachedImage | None, cache: str) -> Disk:
-    _check("disk bus", disk.bus, _BUSES)
+def disk_device(disk: DiskSpec, place: GuestPlace, image: CachedImage | None, cache: str) -> Disk:
+    """An arranged disk as a device."""
     return Disk(
-        place.disk(disk.name),
-        disk.device.removeprefix("/dev/"),
+        Path(disk.path) if disk.path else place.disk(disk.name),
+        disk.device,
         disk.bus,
+        format=disk.format if disk.path else "qcow2",
         serial=disk.serial,
         boot_order=disk.boot_index + 1 if disk.boot_index >= 0 else 0,
         cache=cache,
@@ -118,15 +163,12 @@ def _disk(disk: DiskSpec, place: GuestPlace, image: CachedImage | None, cache: s
     )
 
 
-def _config_drive(spec: GuestSpec, place: GuestPlace, machine: str) -> Disk:
+def _config_drive(used: set[str], place: GuestPlace, machine: str, wanted: str) -> Disk:
     """An IDE CD-ROM where the machine has IDE; elsewhere a virtio disk, because small kernels lack AHCI."""
-    bus = spec.properties.get("hw_cdrom_bus", "") or ("virtio" if "q35" in machine else "ide")
-    _check("hw_cdrom_bus", bus, _BUSES)
-    prefix = {"virtio": "vd", "scsi": "sd", "sata": "sd", "ide": "hd"}[bus]
-    used = {disk.device.removeprefix("/dev/") for disk in spec.disks}
+    bus = wanted or ("virtio" if "q35" in machine else "ide")
     # The last IDE place leaves the first ones to disks; virtio names only order the slots.
     letters = "dcba" if bus == "ide" else "bcdefghijklmnopqrstuvwxyz"
-    target = next((prefix + letter for letter in letters if prefix + letter not in used), "")
+    target = next((PREFIXES[bus] + letter for letter in letters if PREFIXES[bus] + letter not in used), "")
     if not target:
         raise DriverError("ensure_guest", f"no {bus} place is left for the config drive", code="guest.refused")
     return Disk(
@@ -134,7 +176,14 @@ def _config_drive(spec: GuestSpec, place: GuestPlace, machine: str) -> Disk:
     )
 
 
-def _interfaces(spec: GuestSpec) -> tuple[Interface, ...]:
-    for nic in spec.nics:
-        _check("network card model", nic.model, _NIC_MODELS)
-    return tuple(Interface(nic.mac_address, nic.bridge, nic.tap, nic.mtu, nic.model) for nic in spec.nics)
+def _interfaces(spec: GuestSpec, wish: DeviceWish) -> tuple[Interface, ...]:
+    return tuple(
+        replace(interface(nic, wish.vif_model), queues=wish.vif_queues, limits=wish.vif_limits) for nic in spec.nics
+    )
+
+
+def interface(nic: NicSpec, wanted_model: str = "") -> Interface:
+    """A network card as a device; ``wanted_model`` is for those that ask for none but virtio."""
+    model = wanted_model if wanted_model and nic.model == "virtio" else nic.model
+    _check("network card model", model, set(properties.NIC_MODELS))
+    return Interface(nic.mac_address, nic.bridge, nic.tap, nic.mtu, model)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from novalite.errors import DriverError
 
-_PACKAGES = {"qemu-img": "qemu-utils", "genisoimage": "genisoimage"}
+_PACKAGES = {"qemu-img": "qemu-utils", "mkswap": "util-linux", "mkfs.ext4": "e2fsprogs", "mkfs.vfat": "dosfstools"}
 
 
 def run(op: str, argv: Sequence[str], *, timeout_seconds: float, code: str = "driver.failed") -> str:

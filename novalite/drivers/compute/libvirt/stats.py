@@ -117,17 +117,6 @@ def _qemu_user(root: ET.Element) -> QemuUser:
     return QemuUser(os.geteuid(), os.getegid())
 
 
-def firmwares(connection: Any, architecture: str, virt_type: str) -> tuple[str, ...]:
-    """bios, and uefi where firmware for it is installed."""
-    try:
-        text = connection.getDomainCapabilities(None, architecture, "q35", virt_type)
-    except libvirt.libvirtError:
-        return ("bios",)
-    root = ET.fromstring(text)  # noqa: S314 - comes from the local libvirt
-    offered = {value.text for value in root.findall("./os/enum[@name='firmware']/value")}
-    return ("bios", "uefi") if "efi" in offered else ("bios",)
-
-
 def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 

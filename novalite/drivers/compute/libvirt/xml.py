@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from novalite.drivers.compute.base import ConsoleKind
+from novalite.drivers.compute.libvirt import tuning
+from novalite.drivers.compute.libvirt.elements import sub as _sub
+from novalite.drivers.compute.wishes import DeviceWish, NumaCell
 
 NAMESPACE = "urn:novalite:server:1"
 ET.register_namespace("novalite", NAMESPACE)
-
-
-def _sub(parent: ET.Element, tag: str, text: str = "", **attributes: str) -> ET.Element:
-    element = ET.SubElement(parent, tag, attributes)
-    if text:
-        element.text = text
-    return element
 
 
 @dataclass(frozen=True)
@@ -79,6 +75,7 @@ class Disk:
     boot_order: int = 0
     backing: Backing | None = None
     cache: str = "none"
+    limits: tuple[tuple[str, int], ...] = ()
 
     def element(self) -> ET.Element:
         root = ET.Element("disk", {"type": "file", "device": self.device})
@@ -95,6 +92,8 @@ class Disk:
             _sub(root, "boot", order=str(self.boot_order))
         if self.read_only:
             _sub(root, "readonly")
+        elif (limits := tuning.disk_limits(self.limits)) is not None:
+            root.append(limits)
         return root
 
 
@@ -106,6 +105,8 @@ class Interface:
     mtu: int
     model: str
     boot_order: int = 0
+    queues: int = 0
+    limits: tuple[tuple[str, int], ...] = ()
 
     def element(self) -> ET.Element:
         root = ET.Element("interface", {"type": "bridge"})
@@ -113,7 +114,11 @@ class Interface:
         _sub(root, "source", bridge=self.bridge)
         _sub(root, "target", dev=self.tap)
         _sub(root, "model", type=self.model)
+        if self.queues and self.model == "virtio":
+            _sub(root, "driver", queues=str(self.queues))
         _sub(root, "mtu", size=str(self.mtu))
+        if (limits := tuning.bandwidth(self.limits)) is not None:
+            root.append(limits)
         if self.boot_order:
             _sub(root, "boot", order=str(self.boot_order))
         return root
@@ -149,20 +154,67 @@ class Graphics:
 
 @dataclass(frozen=True)
 class Cpu:
-    """``mode`` is custom (with ``model`` and required ``features``) or host-passthrough."""
+    """``mode`` is custom (with ``model``), host-model, host-passthrough or maximum; ``topology`` is sockets,
+    cores, threads."""
 
     mode: str
     model: str = ""
     features: tuple[str, ...] = ()
+    disabled: tuple[str, ...] = ()
+    topology: tuple[int, int, int] | None = None
+    cells: tuple[NumaCell, ...] = ()
 
     def element(self) -> ET.Element:
         root = ET.Element("cpu", {"mode": self.mode})
         if self.mode == "custom":
             root.set("match", "exact")
             _sub(root, "model", self.model)
-            for name in self.features:
-                _sub(root, "feature", policy="require", name=name)
+        if self.topology is not None:
+            sockets, cores, threads = map(str, self.topology)
+            _sub(root, "topology", sockets=sockets, cores=cores, threads=threads)
+        for policy, names in (("require", self.features), ("disable", self.disabled)):
+            for name in names:
+                _sub(root, "feature", policy=policy, name=name)
+        if self.cells:
+            root.append(tuning.numa_cells(self.cells))
         return root
+
+
+@dataclass(frozen=True)
+class Boot:
+    """How the machine starts. ``pmu`` None leaves it to the hypervisor."""
+
+    machine: str
+    uefi: bool = False
+    secure_boot: bool = False
+    menu: bool = False
+    hide_hypervisor: bool = False
+    pmu: bool | None = None
+
+    def firmware(self, root: ET.Element, architecture: str) -> None:
+        if self.uefi:
+            root.set("firmware", "efi")
+        _sub(root, "type", "hvm", arch=architecture, machine=self.machine)
+        if self.uefi:
+            # Without this libvirt picks the firmware that refuses unsigned boot loaders.
+            features = _sub(root, "firmware")
+            _sub(features, "feature", enabled=_yes(self.secure_boot), name="secure-boot")
+            if self.secure_boot:
+                _sub(features, "feature", enabled="yes", name="enrolled-keys")
+        if self.menu:
+            _sub(root, "bootmenu", enable="yes", timeout="3000")
+
+    def features(self, root: ET.Element) -> None:
+        _sub(root, "acpi")
+        _sub(root, "apic")
+        if self.pmu is not None:
+            _sub(root, "pmu", state="on" if self.pmu else "off")
+        if self.hide_hypervisor:
+            _sub(_sub(root, "kvm"), "hidden", state="on")
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
 
 
 @dataclass(frozen=True)
@@ -175,16 +227,17 @@ class Domain:
     memory_mib: int
     vcpus: int
     cpu: Cpu
-    machine: str
+    boot: Boot
     architecture: str
-    uefi: bool
     on_crash: str
     serial: Serial
     disks: tuple[Disk, ...] = ()
     interfaces: tuple[Interface, ...] = ()
     graphics: tuple[Graphics, ...] = ()
     video: str = "vga"
-    tablet: bool = False
+    devices: DeviceWish = field(default_factory=DeviceWish)
+    tuning: tuple[ET.Element, ...] = ()
+    spare_ports: int = 0
 
     def render(self) -> str:
         """The XML that ``virDomainDefineXML`` takes."""
@@ -195,6 +248,7 @@ class Domain:
         _sub(root, "memory", str(self.memory_mib), unit="MiB")
         _sub(root, "vcpu", str(self.vcpus), placement="static")
         self._machine(root)
+        root.extend(self.tuning)
         root.append(self.cpu.element())
         self._behaviour(root)
         self._devices(_sub(root, "devices"))
@@ -212,16 +266,9 @@ class Domain:
         for name, value in facts.items():
             _sub(system, "entry", value, name=name)
         boot = _sub(root, "os")
-        if self.uefi:
-            boot.set("firmware", "efi")
-        _sub(boot, "type", "hvm", arch=self.architecture, machine=self.machine)
-        if self.uefi:
-            # Without this libvirt picks the firmware that refuses unsigned boot loaders.
-            _sub(_sub(boot, "firmware"), "feature", enabled="no", name="secure-boot")
+        self.boot.firmware(boot, self.architecture)
         _sub(boot, "smbios", mode="sysinfo")
-        features = _sub(root, "features")
-        _sub(features, "acpi")
-        _sub(features, "apic")
+        self.boot.features(_sub(root, "features"))
 
     def _behaviour(self, root: ET.Element) -> None:
         clock = _sub(root, "clock", offset="utc")
@@ -237,17 +284,31 @@ class Domain:
         devices.extend(disk.element() for disk in self.disks)
         devices.extend(interface.element() for interface in self.interfaces)
         devices.append(self.serial.element())
+        devices.extend(tuning.more_serial_ports(self.serial.socket.parent, self.devices.serial_ports))
         channel = _sub(devices, "channel", type="unix")
         _sub(channel, "target", type="virtio", name="org.qemu.guest_agent.0")
-        devices.extend(graphics.element() for graphics in self.graphics)
-        if self.graphics:
-            _sub(_sub(devices, "video"), "model", type=self.video)
-        if self.tablet:
-            _sub(devices, "input", type="tablet", bus="usb")
-        else:
-            _sub(devices, "controller", type="usb", model="none")
-        rng = _sub(devices, "rng", model="virtio")
-        _sub(rng, "backend", "/dev/urandom", model="random")
+        self._screen(devices)
+        for _ in range(self.spare_ports):
+            _sub(devices, "controller", type="pci", model="pcie-root-port")
+        if any(disk.bus == "scsi" for disk in self.disks):
+            _sub(devices, "controller", type="scsi", model=self.devices.scsi_model or "virtio-scsi")
+        if self.devices.rng:
+            devices.append(tuning.random_source(self.devices))
+        if self.devices.tpm_version:
+            devices.append(tuning.trusted_module(self.devices))
+        if self.devices.watchdog not in ("", "disabled"):
+            devices.append(tuning.watchdog(self.devices))
         _sub(_sub(devices, "memballoon", model="virtio"), "stats", period="10")
         if self.architecture == "x86_64":
             _sub(devices, "panic", model="isa")
+
+    def _screen(self, devices: ET.Element) -> None:
+        devices.extend(graphics.element() for graphics in self.graphics)
+        if self.graphics or self.devices.video_model:
+            model = _sub(_sub(devices, "video"), "model", type=self.video)
+            if self.devices.video_ram_mib:
+                model.set("vram", str(self.devices.video_ram_mib << 10))
+        if self.devices.tablet:
+            _sub(devices, "input", type="tablet", bus="usb")
+        else:
+            _sub(devices, "controller", type="usb", model="none")

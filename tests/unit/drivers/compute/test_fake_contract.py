@@ -6,13 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from novalite.drivers.compute.fake import FakeDriver
+from novalite.drivers.compute.fake import NMI, FakeDriver
 from tests.contracts.agents import behind_agent
 from tests.contracts.compute_driver import Bench, ComputeDriverContract, new_bench
+from tests.contracts.compute_driver_changes import ChangesContract
 
 
 class FakeGuests:
     greeting = b"boot "
+    nmi = NMI
 
     def __init__(self, driver: FakeDriver) -> None:
         self._driver = driver
@@ -22,6 +24,9 @@ class FakeGuests:
 
     def panic(self, guest_id: str) -> None:
         self._driver.guest_crashes(guest_id)
+
+    def lose_agent(self, guest_id: str) -> None:
+        self._driver.lose_agent(guest_id)
 
 
 @pytest.fixture(params=["direct", "agent"])
@@ -36,4 +41,8 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
 
 
 class TestFake(ComputeDriverContract):
+    pass
+
+
+class TestFakeChanges(ChangesContract):
     pass

@@ -1,0 +1,178 @@
+"""The optional ports of the fake host: what changes a guest that is there already."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+from novalite.drivers.compute.arrange import placed
+from novalite.drivers.compute.base import (
+    PIECE_BYTES,
+    DiskSpec,
+    GuestSpec,
+    ImageSpec,
+    NicSpec,
+    Power,
+    SnapshotFile,
+)
+from novalite.drivers.compute.fake_faults import Faults
+from novalite.drivers.compute.fake_store import FakeGuest, FakeStore
+from novalite.drivers.compute.qcow2 import empty_qcow2
+from novalite.errors import DriverError
+
+_UP = (Power.RUNNING, Power.PAUSED)
+_GIB = 1 << 30
+
+
+class FakeChanges:
+    """Implements ``TakesSnapshots``, ``PlugsDevices``, ``ChangesDisks`` and ``TalksToAgent``."""
+
+    _faults: Faults
+    _lock: threading.RLock
+    _store: FakeStore
+    _guests: dict[str, FakeGuest]
+    _without_agent: set[str]
+
+    def _known(self, op: str, guest_id: str) -> FakeGuest:
+        raise NotImplementedError
+
+    def _need_image(self, image: ImageSpec | None) -> None:
+        raise NotImplementedError
+
+    # TakesSnapshots
+
+    def take_snapshot(self, guest_id: str, disk: str, name: str) -> SnapshotFile:
+        self._faults.enter("take_snapshot")
+        with self._lock:
+            guest, spec = self._with_spec("take_snapshot", guest_id)
+            if name not in guest.snapshots:
+                found = _disk("take_snapshot", spec, disk)
+                virtual_size = max(_bytes(found), 1 << 20)
+                size = len(empty_qcow2(virtual_size))
+                quiesced = guest.power is Power.RUNNING and guest_id not in self._without_agent
+                guest.snapshots[name] = SnapshotFile(guest_id, name, disk, size, virtual_size, quiesced)
+                self._store.save(guest)
+            return guest.snapshots[name]
+
+    def read_snapshot(self, guest_id: str, name: str, offset: int, max_bytes: int) -> bytes:
+        self._faults.enter("read_snapshot")
+        with self._lock:
+            snapshot = self._known("read_snapshot", guest_id).snapshots.get(name)
+        if snapshot is None:
+            raise DriverError("read_snapshot", f"there is no snapshot {name}", code="snapshot.not_found")
+        return empty_qcow2(snapshot.virtual_size)[offset : offset + min(max_bytes, PIECE_BYTES)]
+
+    def drop_snapshot(self, guest_id: str, name: str) -> None:
+        self._faults.enter("drop_snapshot")
+        with self._lock:
+            guest = self._guests.get(guest_id)
+            if guest is not None and name in guest.snapshots:
+                del guest.snapshots[name]
+                self._store.save(guest)
+
+    # PlugsDevices
+
+    def attach_nic(self, guest_id: str, nic: NicSpec) -> None:
+        self._change(
+            "attach_nic", guest_id, lambda spec: replace(spec, nics=(*_without_nic(spec, nic.mac_address), nic))
+        )
+
+    def detach_nic(self, guest_id: str, mac_address: str) -> None:
+        self._change("detach_nic", guest_id, lambda spec: replace(spec, nics=_without_nic(spec, mac_address)))
+
+    def attach_disk(self, guest_id: str, disk: DiskSpec) -> None:
+        if not disk.serial:
+            raise DriverError("attach_disk", "the disk has no serial", code="guest.refused")
+        where = placed(disk)
+
+        def add(spec: GuestSpec) -> GuestSpec:
+            if any(other.serial == disk.serial for other in spec.disks):
+                return spec
+            if any(placed(other).device == where.device for other in spec.disks):
+                raise DriverError("attach_disk", f"there is a disk {where.device}", code="guest.refused")
+            self._need_image(disk.image)
+            return replace(spec, disks=(*spec.disks, where))
+
+        self._change("attach_disk", guest_id, add)
+
+    def detach_disk(self, guest_id: str, serial: str) -> None:
+        def drop(spec: GuestSpec) -> GuestSpec:
+            return replace(spec, disks=tuple(disk for disk in spec.disks if not serial or disk.serial != serial))
+
+        self._change("detach_disk", guest_id, drop)
+
+    # ChangesDisks
+
+    def resize_disk(self, guest_id: str, disk: str, size_gib: int) -> None:
+        def grow(spec: GuestSpec) -> GuestSpec:
+            found = _disk("resize_disk", spec, disk)
+            if _bytes(found) > size_gib * _GIB:
+                raise DriverError("resize_disk", f"disk {disk} cannot shrink to {size_gib} GiB", code="guest.refused")
+            grown = replace(found, size_gib=size_gib, size_mib=0)
+            return replace(spec, disks=tuple(grown if other is found else other for other in spec.disks))
+
+        self._change("resize_disk", guest_id, grow)
+
+    def replace_disk(self, guest_id: str, disk: DiskSpec) -> None:
+        self._faults.enter("replace_disk")
+        with self._lock:
+            guest, spec = self._with_spec("replace_disk", guest_id)
+            if guest.power not in (Power.OFF, Power.CRASHED):
+                raise DriverError("replace_disk", f"the guest is {guest.power}", code="guest.state")
+            self._need_image(disk.image)
+            others = tuple(disk if other.name == disk.name else other for other in spec.disks)
+            guest.spec = replace(spec, disks=others)
+            self._store.save(guest)
+
+    # TalksToAgent
+
+    def has_agent(self, guest_id: str) -> bool:
+        self._faults.enter("has_agent")
+        with self._lock:
+            return self._known("has_agent", guest_id).power is Power.RUNNING and guest_id not in self._without_agent
+
+    def set_password(self, guest_id: str, user: str, password: str) -> None:
+        self._faults.enter("set_password")
+        with self._lock:
+            guest = self._known("set_password", guest_id)
+            if guest.power is not Power.RUNNING:
+                raise DriverError("set_password", f"the guest is {guest.power}", code="guest.state")
+            if guest_id in self._without_agent:
+                raise DriverError("set_password", "no agent runs in the guest", code="guest.no_agent")
+            if not user or not password:
+                raise DriverError("set_password", "the agent refuses that", code="guest.agent_refused")
+
+    # Inside.
+
+    def _change(self, op: str, guest_id: str, change: Callable[[GuestSpec], GuestSpec]) -> None:
+        self._faults.enter(op)
+        with self._lock:
+            guest, spec = self._with_spec(op, guest_id)
+            if guest.power is Power.SUSPENDED:
+                raise DriverError(op, "the guest's memory is saved", code="guest.state")
+            guest.spec = change(spec)
+            guest.taps = tuple(nic.tap for nic in guest.spec.nics) if guest.power in _UP else ()
+            guest.files = tuple(sorted({*guest.files, *(f"{d.name}.qcow2" for d in guest.spec.disks if not d.path)}))
+            self._store.save(guest)
+
+    def _with_spec(self, op: str, guest_id: str) -> tuple[FakeGuest, GuestSpec]:
+        guest = self._known(op, guest_id)
+        if guest.spec is None:
+            raise DriverError(op, f"guest {guest_id} is not on this host", code="guest.not_found")
+        return guest, guest.spec
+
+
+def _without_nic(spec: GuestSpec, mac_address: str) -> tuple[NicSpec, ...]:
+    return tuple(nic for nic in spec.nics if nic.mac_address.lower() != mac_address.lower())
+
+
+def _disk(op: str, spec: GuestSpec, wanted: str) -> DiskSpec:
+    for disk in spec.disks:
+        if wanted and wanted in (disk.name, disk.serial):
+            return disk
+    raise DriverError(op, f"the guest has no disk {wanted}", code="disk.not_found")
+
+
+def _bytes(disk: DiskSpec) -> int:
+    return disk.size_mib << 20 if disk.size_mib else disk.size_gib * _GIB

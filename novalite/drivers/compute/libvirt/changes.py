@@ -1,0 +1,119 @@
+"""The optional ports of a libvirt host: what changes a guest that is there already."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import libvirt
+
+from novalite.drivers.compute.arrange import placed
+from novalite.drivers.compute.base import DiskSpec, NicSpec, Power, SnapshotFile
+from novalite.drivers.compute.libvirt import disks, guest, guest_agent, power
+from novalite.drivers.compute.libvirt.connection import Connection
+from novalite.drivers.compute.libvirt.devices import Devices, by_mac, by_serial
+from novalite.drivers.compute.libvirt.domains import Domains
+from novalite.drivers.compute.libvirt.images import ImageCache
+from novalite.drivers.compute.libvirt.places import Places
+from novalite.drivers.compute.libvirt.snapshots import Snapshots, find_disk
+from novalite.errors import DriverError
+
+FEATURES = (
+    "suspend",
+    "snapshot",
+    "attach_nic",
+    "attach_disk",
+    "password",
+    "rescue",
+    "resize_disk",
+    "replace_disk",
+    "crash_dump",
+)
+
+
+class GuestChanges:
+    """Implements ``TakesSnapshots``, ``PlugsDevices``, ``ChangesDisks`` and ``TalksToAgent`` for a driver that
+    has the rest."""
+
+    _connection: Connection
+    _domains: Domains
+    _places: Places
+    _images: ImageCache
+    _devices: Devices
+    _snapshots: Snapshots
+    _cache_mode: str
+
+    def _lock(self, guest_id: str) -> threading.Lock:
+        raise NotImplementedError
+
+    def take_snapshot(self, guest_id: str, disk: str, name: str) -> SnapshotFile:
+        return self._snapshots.take(guest_id, disk, name)
+
+    def read_snapshot(self, guest_id: str, name: str, offset: int, max_bytes: int) -> bytes:
+        return self._snapshots.read(guest_id, name, offset, max_bytes)
+
+    def drop_snapshot(self, guest_id: str, name: str) -> None:
+        self._snapshots.drop(guest_id, name)
+
+    def attach_nic(self, guest_id: str, nic: NicSpec) -> None:
+        device = guest.interface(nic).element()
+        with self._lock(guest_id):
+            self._connection.call(
+                "attach_nic", self._devices.attach, "attach_nic", guest_id, device, by_mac(nic.mac_address)
+            )
+
+    def detach_nic(self, guest_id: str, mac_address: str) -> None:
+        self._connection.call("detach_nic", self._devices.detach, "detach_nic", guest_id, by_mac(mac_address))
+
+    def attach_disk(self, guest_id: str, disk: DiskSpec) -> None:
+        if not disk.serial:
+            raise DriverError("attach_disk", "the disk has no serial", code="guest.refused")
+        where = placed(disk)
+        place = self._places.guest(guest_id)
+        with self._lock(guest_id):
+            self._connection.call("attach_disk", self._domains.known, "attach_disk", guest_id)
+            below = disks.ensure_disk(where, place, self._images)
+            device = guest.disk_device(where, place, below, self._cache_mode).element()
+            self._connection.call(
+                "attach_disk", self._devices.attach, "attach_disk", guest_id, device, by_serial(disk.serial)
+            )
+
+    def detach_disk(self, guest_id: str, serial: str) -> None:
+        self._connection.call("detach_disk", self._devices.detach, "detach_disk", guest_id, by_serial(serial))
+
+    def resize_disk(self, guest_id: str, disk: str, size_gib: int) -> None:
+        with self._lock(guest_id):
+            self._connection.call("resize_disk", self._grow, guest_id, disk, size_gib * disks.GIB)
+
+    def _grow(self, connection: Any, guest_id: str, disk: str, size: int) -> None:
+        domain = self._domains.known(connection, "resize_disk", guest_id)
+        device, path = find_disk(domain, self._places.guest(guest_id), "resize_disk", disk)
+        if disks.must_grow(path, size):
+            if domain.isActive():
+                domain.blockResize(device, size, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
+            else:
+                disks.grow(path, size)
+
+    def replace_disk(self, guest_id: str, disk: DiskSpec) -> None:
+        if disk.path:
+            raise DriverError("replace_disk", "the disk is somebody else's file", code="guest.refused")
+        place = self._places.guest(guest_id)
+        with self._lock(guest_id):
+            now = self._connection.call("replace_disk", self._domains.state, guest_id).power
+            if now not in (Power.OFF, Power.CRASHED) or not place.directory.is_dir():
+                code = "guest.not_found" if now is Power.ABSENT else "guest.state"
+                raise DriverError("replace_disk", f"the guest is {now}", code=code)
+            disks.ensure_disk(disk, place, self._images, anew=True)
+
+    def has_agent(self, guest_id: str) -> bool:
+        def ask(connection: Any) -> bool:
+            domain = self._domains.known(connection, "has_agent", guest_id)
+            return power.current(domain)[0] is Power.RUNNING and guest_agent.answers(domain)
+
+        return self._connection.call("has_agent", ask)
+
+    def set_password(self, guest_id: str, user: str, password: str) -> None:
+        def tell(connection: Any) -> None:
+            guest_agent.set_password(self._domains.known(connection, "set_password", guest_id), user, password)
+
+        self._connection.call("set_password", tell)

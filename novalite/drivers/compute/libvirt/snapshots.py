@@ -1,0 +1,224 @@
+"""Copies of a guest's disks. A running guest's disk is copied by QEMU itself (a push backup), which never changes
+what the guest stands on: an interrupted copy leaves nothing but a file to throw away."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import threading
+import time
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import libvirt
+import msgspec
+
+from novalite import logs
+from novalite.drivers.compute.base import PIECE_BYTES, SnapshotFile
+from novalite.drivers.compute.libvirt import guest_agent
+from novalite.drivers.compute.libvirt.connection import Connection
+from novalite.drivers.compute.libvirt.domains import Domains
+from novalite.drivers.compute.libvirt.elements import sub
+from novalite.drivers.compute.libvirt.places import GuestPlace, Places, is_server_id
+from novalite.drivers.compute.libvirt.programs import run
+from novalite.errors import DriverError, NovaLiteError
+
+_log = logs.get("libvirt")
+_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
+_COPY_SECONDS = 7000.0
+_LOOK_SECONDS = 0.2
+_FREEZES = "frozen"
+_FREEZE_SECONDS = 30.0
+"""No copy takes that long to begin: a guest that is held still for longer was forgotten."""
+
+
+@dataclass(frozen=True)
+class _Files:
+    """``whole`` appears last: a copy that has its name is complete."""
+
+    whole: Path
+    part: Path
+    facts: Path
+
+
+class Snapshots:
+    """``take`` blocks for as long as the copy takes; one copy per guest at a time."""
+
+    def __init__(self, connection: Connection, domains: Domains, places: Places) -> None:
+        self._connection, self._domains, self._places = connection, domains, places
+        self._locks = tuple(threading.Lock() for _ in range(64))
+        self._look = threading.Event()
+
+    def take(self, guest_id: str, disk: str, name: str) -> SnapshotFile:
+        place = self._places.guest(guest_id)
+        files = _files("take_snapshot", place, name)
+        with self._locks[hash(guest_id) % len(self._locks)]:
+            if files.whole.exists():
+                return msgspec.json.decode(files.facts.read_bytes(), type=SnapshotFile)
+            target, source = self._connection.call("take_snapshot", self._find, guest_id, disk)
+            self._connection.call("take_snapshot", self._clear, guest_id, files)
+            running = self._connection.call("take_snapshot", self._is_active, guest_id)
+            quiesced = self._copy_running(guest_id, target, files) if running else _copy_stopped(source, files)
+            return _finish(files, guest_id, name, disk, quiesced)
+
+    def read(self, guest_id: str, name: str, offset: int, max_bytes: int) -> bytes:
+        files = _files("read_snapshot", self._places.guest(guest_id), name)
+        try:
+            with files.whole.open("rb") as file:
+                file.seek(max(0, offset))
+                return file.read(max(0, min(max_bytes, PIECE_BYTES)))
+        except FileNotFoundError as error:
+            raise DriverError("read_snapshot", f"there is no snapshot {name}", code="snapshot.not_found") from error
+
+    def drop(self, guest_id: str, name: str) -> None:
+        if not is_server_id(guest_id):
+            return
+        files = _files("drop_snapshot", self._places.guest(guest_id), name)
+        if files.part.exists():
+            self._connection.call("drop_snapshot", self._clear, guest_id, files)
+        for file in (files.whole, files.facts):
+            file.unlink(missing_ok=True)
+
+    def mend(self) -> None:
+        """Thaw guests that a process which died had held still."""
+        for marker in self._places.guests.glob(f"*/{_FREEZES}"):
+            try:
+                if time.time() - marker.stat().st_mtime < _FREEZE_SECONDS:
+                    continue
+                self._connection.call("take_snapshot", self._thaw, marker.parent.name)
+            except (NovaLiteError, FileNotFoundError) as error:
+                _log.warning("guest_not_thawed", guest=marker.parent.name, error=str(error))
+
+    def _find(self, connection: Any, guest_id: str, disk: str) -> tuple[str, Path]:
+        domain = self._domains.known(connection, "take_snapshot", guest_id)
+        return find_disk(domain, self._places.guest(guest_id), "take_snapshot", disk)
+
+    def _is_active(self, connection: Any, guest_id: str) -> bool:
+        return bool(self._domains.known(connection, "take_snapshot", guest_id).isActive())
+
+    def _clear(self, connection: Any, guest_id: str, files: _Files) -> None:
+        """End what an earlier attempt left."""
+        domain = self._domains.find(connection, guest_id)
+        if domain is not None and domain.isActive():
+            if _copies_to(domain, files.part):
+                domain.abortJob()
+            self._thaw(connection, guest_id)
+        files.part.unlink(missing_ok=True)
+
+    def _copy_running(self, guest_id: str, target: str, files: _Files) -> bool:
+        quiesced = self._connection.call("take_snapshot", self._begin, guest_id, target, files.part)
+        for _ in range(int(_COPY_SECONDS / _LOOK_SECONDS)):
+            if self._connection.call("take_snapshot", self._is_done, guest_id, files.part):
+                return quiesced
+            self._look.wait(_LOOK_SECONDS)
+        self._connection.call("take_snapshot", self._clear, guest_id, files)
+        raise DriverError("take_snapshot", f"the copy took longer than {_COPY_SECONDS:.0f} s", code="driver.timeout")
+
+    def _begin(self, connection: Any, guest_id: str, target: str, part: Path) -> bool:
+        domain = self._domains.known(connection, "take_snapshot", guest_id)
+        marker = self._places.guest(guest_id).directory / _FREEZES
+        marker.touch()
+        quiesced = guest_agent.freeze(domain)
+        try:
+            domain.backupBegin(_order(target, part), None, 0)
+        finally:
+            if quiesced:
+                guest_agent.thaw(domain)
+            marker.unlink(missing_ok=True)
+        return quiesced
+
+    def _thaw(self, connection: Any, guest_id: str) -> None:
+        marker = self._places.guest(guest_id).directory / _FREEZES
+        if not marker.exists():
+            return
+        domain = self._domains.find(connection, guest_id)
+        if domain is not None and domain.isActive() and guest_agent.is_connected(domain):
+            guest_agent.thaw(domain)
+        marker.unlink(missing_ok=True)
+
+    def _is_done(self, connection: Any, guest_id: str, part: Path) -> bool:
+        domain = self._domains.known(connection, "take_snapshot", guest_id)
+        if not domain.isActive():
+            raise DriverError(
+                "take_snapshot", "the guest stopped while it was copied", code="guest.state", retryable=True
+            )
+        if domain.jobStats().get("type", libvirt.VIR_DOMAIN_JOB_NONE) != libvirt.VIR_DOMAIN_JOB_NONE:
+            return False
+        result = domain.jobStats(libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED)
+        if result.get("type") == libvirt.VIR_DOMAIN_JOB_COMPLETED and part.exists():
+            return True
+        why = result.get("errmsg", "") or "it was called off"
+        full = "no space" in why.lower()
+        code = "disk.full" if full else "driver.failed"
+        raise DriverError("take_snapshot", f"the copy failed: {why}", code=code, retryable=full)
+
+
+def _files(op: str, place: GuestPlace, name: str) -> _Files:
+    if not _NAME.fullmatch(name):
+        raise DriverError(op, f"{name!r} is no name for a snapshot", code="snapshot.not_found")
+    stem = place.directory / f"snapshot-{name}"
+    return _Files(stem.with_suffix(".qcow2"), stem.with_suffix(".part"), stem.with_suffix(".json"))
+
+
+def find_disk(domain: Any, place: GuestPlace, op: str, disk: str) -> tuple[str, Path]:
+    """(device, file) of the disk with that name or serial. Raises ``DriverError`` ``disk.not_found``."""
+    root = ET.fromstring(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))  # noqa: S314 - the local libvirt's
+    for element in root.findall("./devices/disk[@device='disk']"):
+        source, target = element.find("source"), element.find("target")
+        path = source.get("file", "") if source is not None else ""
+        ours = path == str(place.disk(disk)) or (disk and element.findtext("serial") == disk[:20])
+        if ours and path and target is not None:
+            return target.get("dev", ""), Path(path)
+    raise DriverError(op, f"the guest has no disk {disk}", code="disk.not_found")
+
+
+def _order(target: str, part: Path) -> str:
+    root = ET.Element("domainbackup", mode="push")
+    disk = sub(sub(root, "disks"), "disk", name=target, backup="yes", type="file")
+    sub(disk, "target", file=str(part))
+    sub(disk, "driver", type="qcow2")
+    return ET.tostring(root, encoding="unicode")
+
+
+def _copies_to(domain: Any, part: Path) -> bool:
+    try:
+        return str(part) in domain.backupGetXMLDesc(0)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN_BACKUP:
+            return False
+        raise
+
+
+def _copy_stopped(source: Path, files: _Files) -> bool:
+    """A guest that does not run holds still by itself."""
+    run(
+        "take_snapshot",
+        ["qemu-img", "convert", "-f", _format(source), "-O", "qcow2", str(source), str(files.part)],
+        timeout_seconds=_COPY_SECONDS,
+    )
+    return False
+
+
+def _format(source: Path) -> str:
+    with source.open("rb") as file:
+        return "qcow2" if file.read(4) == b"QFI\xfb" else "raw"
+
+
+def _finish(files: _Files, guest_id: str, name: str, disk: str, quiesced: bool) -> SnapshotFile:
+    try:
+        info = run(
+            "take_snapshot",
+            ["qemu-img", "info", "--output=json", "-f", "qcow2", str(files.part)],
+            timeout_seconds=60,
+        )
+        snapshot = SnapshotFile(
+            guest_id, name, disk, files.part.stat().st_size, json.loads(info)["virtual-size"], quiesced
+        )
+        files.facts.write_bytes(msgspec.json.encode(snapshot))
+        os.replace(files.part, files.whole)
+    except FileNotFoundError as error:
+        raise DriverError("take_snapshot", "the copy was dropped meanwhile", code="snapshot.not_found") from error
+    return snapshot

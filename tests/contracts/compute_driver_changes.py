@@ -1,0 +1,236 @@
+"""What every driver with the optional ports must do: snapshots, devices, disks, the agent, rescue."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from novalite.drivers.compute import snapshots
+from novalite.drivers.compute.base import OPTIONAL_PORTS, DiskSpec, GuestSpec, NicSpec, Power, PowerAction
+from novalite.errors import DriverError
+from tests.contracts.compute_driver import Bench
+from tests.contracts.waiting import until
+
+GIB = 1 << 30
+
+
+def _code(do: Callable[[], object]) -> str:
+    with pytest.raises(DriverError) as caught:
+        do()
+    return caught.value.code
+
+
+def _devices(bench: Bench, spec: GuestSpec) -> list[int | str]:
+    return [disk["device"] for disk in bench.driver.diagnostics(spec.id).disks]
+
+
+def _off(bench: Bench, spec: GuestSpec) -> None:
+    bench.driver.set_power(spec.id, PowerAction.OFF)
+
+
+class ChangesContract:
+    """Subclasses give the fixture ``bench``, as for ``ComputeDriverContract``."""
+
+    def test_the_host_says_what_it_can(self, bench: Bench) -> None:
+        report = bench.driver.host_report()
+        offered = {"snapshot", "attach_nic", "attach_disk", "password", "rescue", "resize_disk", "replace_disk"}
+        assert offered <= set(report.features)
+        assert all(isinstance(bench.driver, port) for port in OPTIONAL_PORTS)
+        assert "COMPUTE_STORAGE_BUS_VIRTIO" in report.traits
+        assert report.numa_nodes >= 1
+        assert 0 <= report.free_cpus <= report.vcpus
+        assert report.cpu_models
+
+    def test_absent_guests_are_not_found(self, bench: Bench) -> None:
+        unknown, nic = str(uuid4()), NicSpec("p", "fa:16:3e:00:00:09", "b", "t")
+        for ask in (
+            lambda: bench.driver.take_snapshot(unknown, "root", "copy"),
+            lambda: bench.driver.attach_nic(unknown, nic),
+            lambda: bench.driver.detach_nic(unknown, nic.mac_address),
+            lambda: bench.driver.attach_disk(unknown, DiskSpec("v", "vdb", 1, serial="v")),
+            lambda: bench.driver.detach_disk(unknown, "v"),
+            lambda: bench.driver.resize_disk(unknown, "root", 2),
+            lambda: bench.driver.replace_disk(unknown, DiskSpec("root", "vda", 1)),
+            lambda: bench.driver.set_password(unknown, "root", "secret"),
+            lambda: bench.driver.has_agent(unknown),
+        ):
+            assert _code(ask) == "guest.not_found"
+        bench.driver.drop_snapshot(unknown, "copy")
+
+    # Snapshots
+
+    @pytest.mark.parametrize("state", ["running", "paused", "off", "suspended"])
+    def test_a_snapshot_is_a_whole_image_of_its_own(self, bench: Bench, state: str, tmp_path: Path) -> None:
+        spec = bench.boot()
+        actions = {"paused": PowerAction.PAUSE, "off": PowerAction.OFF, "suspended": PowerAction.SUSPEND}
+        power = bench.driver.set_power(spec.id, actions[state]).power if state in actions else Power.RUNNING
+        copy = bench.driver.take_snapshot(spec.id, "root", "copy-1")
+        assert bench.driver.guest(spec.id).power is power
+        assert copy.virtual_size == GIB
+        assert bench.driver.take_snapshot(spec.id, "root", "copy-1") == copy
+        content = b"".join(snapshots.chunks(bench.driver, copy))
+        assert len(content) == copy.size
+        file = tmp_path / "copy.qcow2"
+        file.write_bytes(content)
+        subprocess.run(["qemu-img", "check", "-q", "-f", "qcow2", str(file)], check=True)
+        told = subprocess.run(["qemu-img", "info", str(file)], check=True, capture_output=True, text=True).stdout
+        assert "backing file" not in told
+        assert bench.driver.read_snapshot(spec.id, "copy-1", copy.size, 100) == b""
+        assert bench.driver.read_snapshot(spec.id, "copy-1", 1, 3) == content[1:4]
+        for _ in range(2):
+            bench.driver.drop_snapshot(spec.id, "copy-1")
+        assert _code(lambda: bench.driver.read_snapshot(spec.id, "copy-1", 0, 10)) == "snapshot.not_found"
+        bench.driver.delete_guest(spec.id)
+
+    def test_a_snapshot_of_no_disk_or_of_no_proper_name_is_refused(self, bench: Bench) -> None:
+        spec = bench.boot()
+        assert _code(lambda: bench.driver.take_snapshot(spec.id, "other", "copy")) == "disk.not_found"
+        assert _code(lambda: bench.driver.read_snapshot(spec.id, "../../root", 0, 1)) == "snapshot.not_found"
+        bench.driver.delete_guest(spec.id)
+
+    # Devices
+
+    def test_disks_come_and_go_by_their_serial(self, bench: Bench) -> None:
+        spec = bench.boot()
+        disk = DiskSpec("data", "/dev/vdb", 1, serial="volume-1")
+        for _ in range(2):
+            bench.driver.attach_disk(spec.id, disk)
+        assert _devices(bench, spec) == ["vda", "vdb"]
+        for _ in range(2):
+            bench.driver.detach_disk(spec.id, "volume-1")
+        assert _devices(bench, spec) == ["vda"]
+        assert bench.boots(spec.id) == 1
+        _off(bench, spec)
+        for _ in range(2):
+            bench.driver.attach_disk(spec.id, disk)
+        bench.driver.set_power(spec.id, PowerAction.START)
+        assert _devices(bench, spec) == ["vda", "vdb"]
+        _off(bench, spec)
+        for _ in range(2):
+            bench.driver.detach_disk(spec.id, "volume-1")
+        bench.driver.set_power(spec.id, PowerAction.START)
+        assert _devices(bench, spec) == ["vda"]
+        bench.driver.delete_guest(spec.id)
+
+    def test_disks_without_serial_or_without_a_place_are_refused(self, bench: Bench) -> None:
+        spec = bench.boot()
+        assert _code(lambda: bench.driver.attach_disk(spec.id, DiskSpec("d", "vdb", 1))) == "guest.refused"
+        assert _code(lambda: bench.driver.attach_disk(spec.id, DiskSpec("d", "vda", 1, serial="s"))) == "guest.refused"
+        assert _code(lambda: bench.driver.attach_disk(spec.id, DiskSpec("d", "vdb", 1, bus="floppy", serial="s"))) == (
+            "guest.refused"
+        )
+        assert _devices(bench, spec) == ["vda"]
+        bench.driver.delete_guest(spec.id)
+
+    def test_devices_of_a_suspended_guest_stay(self, bench: Bench) -> None:
+        spec = bench.boot()
+        bench.driver.set_power(spec.id, PowerAction.SUSPEND)
+        assert _code(lambda: bench.driver.attach_disk(spec.id, DiskSpec("d", "vdb", 1, serial="s"))) == "guest.state"
+        assert _code(lambda: bench.driver.detach_disk(spec.id, "s")) == "guest.state"
+        bench.driver.delete_guest(spec.id)
+
+    # Disks
+
+    @pytest.mark.parametrize("running", [True, False])
+    def test_a_disk_grows_and_never_shrinks(self, bench: Bench, running: bool) -> None:
+        spec = bench.boot()
+        if not running:
+            _off(bench, spec)
+        for _ in range(2):
+            bench.driver.resize_disk(spec.id, "root", 3)
+        assert _code(lambda: bench.driver.resize_disk(spec.id, "root", 2)) == "guest.refused"
+        assert _code(lambda: bench.driver.resize_disk(spec.id, "other", 2)) == "disk.not_found"
+        assert bench.driver.take_snapshot(spec.id, "root", "grown").virtual_size == 3 * GIB
+        bench.driver.delete_guest(spec.id)
+
+    def test_a_root_disk_begins_anew_from_another_image(self, bench: Bench) -> None:
+        old, new = bench.new_image(), bench.new_image()
+        root = DiskSpec("root", "vda", 1, old, boot_index=0)
+        spec = bench.boot(disks=(root, DiskSpec("ephemeral0", "vdb", 1)))
+        fresh = replace(root, image=new)
+        assert _code(lambda: bench.driver.replace_disk(spec.id, fresh)) == "guest.state"
+        _off(bench, spec)
+        for _ in range(2):
+            bench.driver.replace_disk(spec.id, fresh)
+        rebuilt = replace(spec, disks=(fresh, spec.disks[1]))
+        bench.driver.ensure_guest(rebuilt)
+        until(lambda: bench.boots(spec.id) == 2, "it boots from the other image")
+        assert _devices(bench, spec) == ["vda", "vdb"]
+        bench.driver.remove_image(old.id)
+        assert _code(lambda: bench.driver.ensure_guest(bench.spec(disks=(root,)))) == "image.missing"
+        bench.driver.delete_guest(spec.id)
+
+    def test_a_rescued_guest_boots_from_another_disk_and_back(self, bench: Bench) -> None:
+        spec = bench.boot()
+        _off(bench, spec)
+        rescue = DiskSpec("any", "vda", 0, bench.new_image(), boot_index=0)
+        bench.driver.ensure_guest(replace(spec, rescue=rescue))
+        until(lambda: bench.boots(spec.id) == 2, "it boots from the rescue disk")
+        assert _devices(bench, spec) == ["vda", "vdb"]
+        [found] = [a for a in bench.driver.artifacts() if a.id == spec.id]
+        assert "rescue.qcow2" in found.files
+        _off(bench, spec)
+        bench.driver.ensure_guest(spec)
+        until(lambda: bench.boots(spec.id) == 3, "it boots from its own disk")
+        assert _devices(bench, spec) == ["vda"]
+        [found] = [a for a in bench.driver.artifacts() if a.id == spec.id]
+        assert "rescue.qcow2" not in found.files
+        bench.driver.delete_guest(spec.id)
+
+    # The agent, and the lack of one
+
+    def test_a_guest_without_an_agent_says_so(self, bench: Bench) -> None:
+        spec = bench.boot()
+        bench.guests.lose_agent(spec.id)
+        assert not bench.driver.has_agent(spec.id)
+        assert _code(lambda: bench.driver.set_password(spec.id, "root", "secret")) == "guest.no_agent"
+        assert not bench.driver.take_snapshot(spec.id, "root", "copy").quiesced
+        _off(bench, spec)
+        assert not bench.driver.has_agent(spec.id)
+        assert _code(lambda: bench.driver.set_password(spec.id, "root", "secret")) == "guest.state"
+        bench.driver.delete_guest(spec.id)
+
+    def test_a_guest_hears_that_it_is_to_dump_its_memory(self, bench: Bench) -> None:
+        spec = bench.boot()
+        assert bench.driver.set_power(spec.id, PowerAction.CRASH_DUMP).power is Power.RUNNING
+        until(lambda: bench.guests.nmi in bench.driver.console_text(spec.id, 65536), "it hears the NMI")
+        bench.driver.delete_guest(spec.id)
+
+    # Properties
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("hw_disk_bus", "usb"),
+            ("hw:cpu_sockets", "many"),
+            ("hw:cpu_cores", "3"),
+            ("hw:mem_page_size", "huge"),
+            ("hw:numa_nodes", "3"),
+            ("hw_video_model", "vt100"),
+            ("hw:watchdog_action", "bark"),
+            ("hw:tpm_version", "3.0"),
+            ("hw:cpu_policy", "mixed"),
+            ("quota:disk_read_iops_sec", "-1"),
+            ("quota:vif_inbound_peak", "100"),
+            ("hw:serial_port_count", "99"),
+            ("hw:cpu_realtime", "yes"),
+        ],
+    )
+    def test_a_property_that_cannot_be_is_refused_by_name(self, bench: Bench, name: str, value: str) -> None:
+        spec = bench.spec(vcpus=2, properties={name: value})
+        with pytest.raises(DriverError) as caught:
+            bench.driver.ensure_guest(spec)
+        assert caught.value.code == "guest.refused"
+        assert name in caught.value.message
+        assert bench.driver.guest(spec.id).power is Power.ABSENT
+        assert spec.id not in {found.id for found in bench.driver.artifacts()}
+
+    def test_disks_are_on_the_bus_that_the_image_asks_for(self, bench: Bench) -> None:
+        spec = bench.boot(properties={"hw_disk_bus": "ide"})
+        assert _devices(bench, spec) == ["hda"]
+        bench.driver.delete_guest(spec.id)
