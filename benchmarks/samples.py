@@ -33,6 +33,10 @@ class Samples:
         """How many times the floor the median is."""
         return self.median / floor.median
 
+    def paired_over(self, floor: Samples) -> float:
+        """The same for values taken in pairs, one right after the other: what the machine did meanwhile cancels."""
+        return statistics.median(mine / least for mine, least in zip(self.values, floor.values, strict=True))
+
     def told(self, scale: float = 1.0, digits: int = 1) -> str:
         """``median [lowest .. highest]``, each multiplied by ``scale``."""
         shown = (self.median, min(self.values), max(self.values))
