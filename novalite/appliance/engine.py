@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from novalite import clock, logs
@@ -45,6 +46,7 @@ class Engine:
         self.supervisor = Supervisor()
         self.ready = threading.Event()
         self.started_at = clock.now()
+        self.waiting_requests: Callable[[], int] = lambda: 0
         self.metadata = Metadata(built) if built.serves_metadata else None
         built.database.listen(self._on_change)
 
@@ -119,12 +121,13 @@ class Engine:
     def status(self) -> list[ComponentStatus]:
         """Every component, those that are not threads of the supervisor included."""
         since = self.started_at.isoformat(timespec="seconds")
+        api = ComponentStatus("api", "api_*", "running", 0, "", self.waiting_requests(), since)
         queue = ComponentStatus("queue", "(in memory)", "running", 0, "", self.queue.size(), since)
         consoles = ComponentStatus("console-proxy", "console-*", "running", 0, "", self.proxy.open_consoles, since)
         hub = ComponentStatus(
             "live-events", "live-events", "running" if self.hub.is_running else "stopped", 0, "", 0, since
         )
-        return [queue, *self.supervisor.status(), consoles, hub]
+        return [api, queue, *self.supervisor.status(), consoles, hub]
 
     def stop(self) -> None:
         """Let every step finish; guests, bridges and DHCP stay as they are."""

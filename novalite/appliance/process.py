@@ -91,6 +91,7 @@ class _Process(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 
     def _start(self, worker: Any) -> None:
         if self._engine is not None:
+            self._engine.waiting_requests = lambda: worker.backlog
             self._engine.start()
 
     def _stop(self, server: Any, worker: Any) -> None:

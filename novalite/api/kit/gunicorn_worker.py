@@ -7,6 +7,7 @@ import resource
 import threading
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from gunicorn.workers.gthread import DEFAULT_WORKER_DATA_TIMEOUT, ThreadWorker
@@ -74,6 +75,16 @@ class HandoffWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
                 raise
             self.log.warning("No file descriptors are left: new connections have to wait.")
             time.sleep(ACCEPT_PAUSE_SECONDS)
+
+    def get_thread_pool(self) -> ThreadPoolExecutor:
+        """The threads that answer requests, by the name the status shows."""
+        return ThreadPoolExecutor(max_workers=self.cfg.threads, thread_name_prefix="api")
+
+    @property
+    def backlog(self) -> int:
+        """Requests that have been read and wait for a thread."""
+        waiting: int = self.tpool._work_queue.qsize()
+        return waiting
 
     def load_wsgi(self) -> None:
         super().load_wsgi()
