@@ -28,13 +28,15 @@ def main() -> int:
         prog="python -m benchmarks", description=__doc__, epilog=f"sections (default: all):\n{listing}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("sections", nargs="*", choices=[[], *SECTIONS], metavar="SECTION")
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help="what to measure")
     parser.add_argument("--no-libvirt", action="store_true", help="leave out what needs root and libvirt")
     parser.add_argument("--dir", type=Path, help="where to work; default: a directory below /tmp, removed at the end")
     chosen = parser.parse_args()
+    if unknown := set(chosen.sections) - set(SECTIONS):
+        parser.error(f"there is no section {', '.join(sorted(unknown))}")
     with_libvirt = not chosen.no_libvirt and _libvirt_answers()
     signal.signal(signal.SIGTERM, _leave)
-    _tell_machine(with_libvirt)
+    _tell_machine()
     began = time.monotonic()
     for name in chosen.sections or SECTIONS:
         with tempfile.TemporaryDirectory(prefix="novalite-bench-", dir=chosen.dir) as directory:
@@ -61,7 +63,7 @@ def _libvirt_answers() -> bool:
     return True
 
 
-def _tell_machine(with_libvirt: bool) -> None:
+def _tell_machine() -> None:
     processor = next(
         (
             line.partition(":")[2].strip()
@@ -74,8 +76,7 @@ def _tell_machine(with_libvirt: bool) -> None:
     print(f"{os.cpu_count()} CPUs ({processor}), Python {platform.python_version()}, load {load:.1f} before the run")
     if load > 0.5 * (os.cpu_count() or 1):
         print("The machine is busy with other things: trust the ratios, not the seconds.")
-    if with_libvirt:
-        print("Figures read: median [lowest .. highest].")
+    print("Figures read: median [lowest .. highest].")
 
 
 if __name__ == "__main__":
