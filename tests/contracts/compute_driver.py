@@ -276,7 +276,7 @@ class ComputeDriverContract:
         bench.guests.panic(spec.id)
         until(lambda: bench.boots(spec.id) == 2, "it boots again")
         told = {event.power for event in bench.driver.events(position, 0).events if event.guest_id == spec.id}
-        assert told <= {Power.RUNNING}
+        assert not told & {Power.OFF, Power.CRASHED, Power.ABSENT}  # it halts for a moment, but never is down
         assert bench.driver.guest(spec.id).power is Power.RUNNING
         bench.driver.delete_guest(spec.id)
 

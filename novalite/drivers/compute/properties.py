@@ -196,10 +196,11 @@ def numbers(name: str, text: str) -> tuple[int, ...]:
     taken: set[int] = set()
     dropped: set[int] = set()
     for part in text.replace(" ", "").split(","):
-        first, _, last = part.removeprefix("^").partition("-")
-        if not first.isdecimal() or not (last or first).isdecimal() or int(last or first) > 1 << 12:
+        first, dash, last = part.removeprefix("^").partition("-")
+        last = last if dash else first
+        if not first.isdecimal() or not last.isdecimal() or int(last) > 1 << 12:
             raise refused(name, f"{text!r} is not a list of processors")
-        (dropped if part.startswith("^") else taken).update(range(int(first), int(last or first) + 1))
+        (dropped if part.startswith("^") else taken).update(range(int(first), int(last) + 1))
     return tuple(sorted(taken - dropped))
 
 
