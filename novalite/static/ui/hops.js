@@ -54,13 +54,15 @@ export class Hops {
     this.say(text, "failed");
   }
 
+  // Whether connecting again may help.
   async closed(opened, event) {
-    if (this.hasFailed) return;
+    if (this.hasFailed) return false;
     if (event.code === UNREACHABLE) this.failed("guest", event.reason);
     else if (event.code === REVOKED) this.failed("token", event.reason);
     else if (event.code === GONE_AWAY) this.failed("service", event.reason);
     else if (opened && event.reason) this.say(`Console closed. ${event.reason}`, "closed");
-    else await this.ask();
+    else return this.ask();
+    return false;
   }
 
   // The browser tells a page nothing about a refused WebSocket, so the page asks.
@@ -71,9 +73,34 @@ export class Hops {
       answer = await response.json();
     } catch {
       this.failed("service", "NovaLite does not answer this browser. Is it running, and is the network up?");
-      return;
+      return true;
     }
     if (answer.hop) this.failed(answer.hop, answer.text);
     else this.say("The connection was lost; the guest is well. Reconnect to go on.", "closed");
+    return !answer.hop;
+  }
+}
+
+// Connects again by itself after a loss, a few times and ever later.
+export class Retry {
+  constructor(connect) {
+    this.connect = connect;
+    this.succeeded();
+  }
+
+  succeeded() {
+    clearTimeout(this.timer);
+    this.losses = 0;
+  }
+
+  lost() {
+    this.losses += 1;
+    clearTimeout(this.timer);
+    if (this.losses <= 6) this.timer = setTimeout(this.connect, 500 * 2 ** this.losses);
+  }
+
+  now() {
+    clearTimeout(this.timer);
+    this.connect();
   }
 }

@@ -1,5 +1,6 @@
 // The serial console page: xterm.js on this site's own WebSocket.
-import { Hops, socketAddress } from "./hops.js";
+import "../xterm/lib/xterm.js";
+import { Hops, Retry, socketAddress } from "./hops.js";
 
 const page = document.getElementById("console");
 const hops = new Hops(page);
@@ -12,6 +13,7 @@ const terminal = new window.Terminal({
   theme: { background: "#101418", foreground: "#d6e2f5" },
 });
 terminal.open(document.getElementById("screen"));
+const retry = new Retry(connect);
 let socket = null;
 
 function connect() {
@@ -23,17 +25,18 @@ function connect() {
   socket.addEventListener("open", () => {
     opened = true;
     hops.connected();
+    retry.succeeded();
     terminal.focus();
   });
   socket.addEventListener("message", (event) => terminal.write(new Uint8Array(event.data)));
-  socket.addEventListener("close", (event) => {
+  socket.addEventListener("close", async (event) => {
     reconnect.hidden = false;
-    hops.closed(opened, event);
+    if (await hops.closed(opened, event)) retry.lost();
   });
 }
 
 terminal.onData((text) => {
   if (socket?.readyState === WebSocket.OPEN) socket.send(encoder.encode(text));
 });
-reconnect.addEventListener("click", connect);
+reconnect.addEventListener("click", () => retry.now());
 connect();

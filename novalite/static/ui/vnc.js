@@ -1,7 +1,7 @@
 // The VNC console page: connects noVNC through this site's own WebSocket and says in words what is wrong.
 import RFB from "../novnc/core/rfb.js";
 import { strokes } from "./typing.js";
-import { Hops, socketAddress } from "./hops.js";
+import { Hops, Retry, socketAddress } from "./hops.js";
 
 const page = document.getElementById("console");
 const screen = document.getElementById("screen");
@@ -10,6 +10,7 @@ const buttons = [...page.querySelectorAll("[data-needs-screen]")];
 const paste = document.getElementById("paste");
 const pasteText = document.getElementById("paste-text");
 const pasteNote = document.getElementById("paste-note");
+const retry = new Retry(connect);
 let rfb = null;
 
 function connect() {
@@ -26,6 +27,7 @@ function connect() {
   rfb.addEventListener("connect", () => {
     buttons.forEach((button) => { button.disabled = false; });
     hops.connected();
+    retry.succeeded();
     rfb.focus();
   });
   rfb.addEventListener("securityfailure", (event) => {
@@ -33,10 +35,10 @@ function connect() {
   });
 }
 
-function closed(opened, event) {
+async function closed(opened, event) {
   buttons.forEach((button) => { button.disabled = true; });
   page.querySelector("[data-do=reconnect]").hidden = false;
-  hops.closed(opened, event);
+  if (await hops.closed(opened, event)) retry.lost();
 }
 
 function say(text) {
@@ -71,7 +73,7 @@ const actions = {
   send: () => type(pasteText.value),
   cancel: () => paste.close(),
   full: () => (document.fullscreenElement ? document.exitFullscreen() : page.requestFullscreen()),
-  reconnect: connect,
+  reconnect: () => retry.now(),
 };
 
 page.addEventListener("click", (event) => {

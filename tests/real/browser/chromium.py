@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, Frame, Page, sync_playwright
 
 from tests.real.appliance.process import RealAppliance
 
-PROGRAM = "/usr/bin/chromium"
+STARTER = Path(__file__).with_name("steady_chromium.py")
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -28,8 +31,11 @@ SERVER_PAGE = re.compile(r"/servers/[0-9a-f-]{36}$")
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=PROGRAM, args=ARGUMENTS)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        program = Path(folder) / "chromium"
+        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{STARTER}" "$@"\n')
+        program.chmod(0o700)
+        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
         try:
             yield browser
         finally:

@@ -219,3 +219,17 @@ def test_pages_in_the_background_hold_no_connection_and_are_true_when_looked_at(
     behind[0].locator(f"#server-{server_id}", has_text="ACTIVE").wait_for()
     appliance.delete(server_id)
     appliance.wait_gone(server_id)
+
+
+def test_a_lost_console_connects_again_by_itself(appliance: RealAppliance, person: Persons) -> None:
+    someone = person(appliance)
+    server_id = create(appliance, "comes-back")
+    someone.go(f"/servers/{server_id}/console?kind=serial")
+    frame = someone.console_frame()
+    appliance.kill()
+    frame.locator("#console[data-state=failed]").wait_for()
+    frame.get_by_text("NovaLite does not answer this browser").first.wait_for()
+    appliance.start()
+    frame.locator("#console[data-state=connected]").wait_for()
+    someone.complaints.clear()  # the browser told that the process was away
+    remove_all(appliance)
