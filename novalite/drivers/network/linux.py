@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import shutil
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,6 +50,7 @@ class LinuxNetworkDriver:
         self._lock = threading.RLock()
         self._rules_are_sure = False
         self._look_seconds, self._look = look_seconds, Deadline(look_seconds)
+        self._whole = Deadline(0)  # until then a look at everything that was made is spared
         self._woken_read, self._woken_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._closed = False
         self._load()
@@ -71,6 +73,8 @@ class LinuxNetworkDriver:
 
     def ensure_network(self, spec: NetworkSpec, ports: tuple[PortSpec, ...] | None = None) -> None:
         checks.network(spec)
+        if ports is None and self._stands(spec):
+            return
         wanted = None if ports is None else {port.id: checks.port(port) for port in ports}
         with files("ensure_network"), self._hold(spec) as known:
             changed = known.spec != spec or (wanted is not None and known.ports != wanted)
@@ -82,6 +86,19 @@ class LinuxNetworkDriver:
             self._ensure_rules(anew=changed or ports is not None)
             docker.let_through(bridge_name(spec.id))
             self._serve_dhcp(known, index, reload=changed or ports is not None)
+        self._whole = Deadline(self._look_seconds * 1.5)
+
+    def _stands(self, spec: NetworkSpec) -> bool:
+        """Whether the network is as it should be, by what costs nothing to see: its bridge and its DHCP server.
+        Its rules were looked at within the time between two looks of ``watch``."""
+        known = self._networks.get(spec.id)
+        if known is None or known.spec != spec or self._whole.passed or not self._rules_are_sure:
+            return False
+        try:
+            socket.if_nametoindex(bridge_name(spec.id))
+        except OSError:
+            return False
+        return not spec.dhcp or known.server.pid() is not None
 
     @contextmanager
     def _hold(self, spec: NetworkSpec) -> Iterator[_Known]:
@@ -248,6 +265,8 @@ class LinuxNetworkDriver:
             problems.append("The packet filter tables are missing.")
         if networks:
             problems += docker.problems()
+        if problems:
+            self._whole = Deadline(0)
         ports = tuple((id_, port_id) for id_, known in networks.items() for port_id in list(known.ports))
         return NetworkReport(tuple(present.values()), running, ports, tuple(problems))
 
@@ -255,6 +274,8 @@ class LinuxNetworkDriver:
         deadline = Deadline(timeout_seconds)
         while True:
             broken = self._dead() or (self._torn() if self._look.passed else ())
+            if broken:
+                self._whole = Deadline(0)
             if broken or deadline.passed or self._closed:
                 return broken
             self._wait_for_change(min(deadline.remaining, self._look.remaining))
@@ -269,7 +290,10 @@ class LinuxNetworkDriver:
             if not nftables.is_loaded(self._appliance_id):
                 return wanted
         present = {bridge.network_id for bridge in links.bridges(self._appliance_id)}
-        return tuple(network_id for network_id in wanted if network_id not in present)
+        torn = tuple(network_id for network_id in wanted if network_id not in present)
+        if not torn:
+            self._whole = Deadline(self._look_seconds * 1.5)
+        return torn
 
     def _dead(self) -> tuple[str, ...]:
         found = []
