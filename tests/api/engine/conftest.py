@@ -18,8 +18,10 @@ from novalite.drivers.compute.fake import FakeDriver
 from novalite.drivers.network.fake import FakeNetworkDriver
 from novalite.engine import doctor
 from tests.api.conftest import Appliance, running, wait_for
+from tests.contracts.plain_logs import plain_logs
 
 V = "2.95"
+plain_logs()
 
 
 class House:

@@ -9,8 +9,10 @@ import sqlalchemy as sa
 from novalite.cloud import records
 from novalite.db.records import Base
 from novalite.db.work import Database
+from tests.contracts.plain_logs import plain_logs
 from tests.unit.engine.scripted import Clock, World, set_clock
 
+plain_logs()
 assert records  # the tables are known to Base once they are imported
 
 
