@@ -13,14 +13,14 @@ from novalite.api.kit.routes import Route
 from novalite.cloud.identity import policy, quotas
 from novalite.errors import Invalid
 
-_LIMIT = {"type": ["integer", "string"], "pattern": r"^-?[0-9]+\Z", "minimum": -1, "maximum": quotas.LARGEST}
+LIMIT = {"type": ["integer", "string"], "pattern": r"^-?[0-9]+\Z", "minimum": -1, "maximum": quotas.LARGEST}
 _UPDATE = Body(
     "quota_set",
-    *(Item(name, _LIMIT) for name in ("instances", "cores", "ram", "metadata_items", "key_pairs",
+    *(Item(name, LIMIT) for name in ("instances", "cores", "ram", "metadata_items", "key_pairs",
                                       "server_groups", "server_group_members")),
-    *(Item(name, _LIMIT, until="2.56") for name in ("injected_files", "injected_file_content_bytes",
+    *(Item(name, LIMIT, until="2.56") for name in ("injected_files", "injected_file_content_bytes",
                                                     "injected_file_path_bytes")),
-    *(Item(name, _LIMIT, until="2.35") for name in UNLIMITED_ELSEWHERE),
+    *(Item(name, LIMIT, until="2.35") for name in UNLIMITED_ELSEWHERE),
     Item("force", BOOLEAN),
 )  # fmt: skip
 _QUERY = Query(Item("user_id", ANY_QUERY), strict_since="2.75")

@@ -170,6 +170,12 @@ def on_host(w: Work, host: str) -> list[Server]:
     return list(w.session.scalars(sa.select(Server).where(Server.host == host, Server.deleted_at.is_(None))))
 
 
+def hosts_of(w: Work, server_ids: Iterable[str]) -> dict[str, str]:
+    """Server id -> name of its host, empty when it has none; deleted servers are left out. One query."""
+    query = sa.select(Server.id, Server.host).where(Server.id.in_(set(server_ids)), Server.deleted_at.is_(None))
+    return {server_id: host or "" for server_id, host in w.session.execute(query)}
+
+
 def unowned(w: Work, live: set[str], *, before: datetime) -> list[Server]:
     """Servers with a task_state, or in BUILD, although no task will act on them: nobody would end their
     state. Only those untouched since ``before``."""

@@ -39,7 +39,12 @@ def _rules(prefix: str, check: str, names: str) -> dict[str, str]:
 def _compute() -> dict[str, str]:
     nova = "os_compute_api:"
     return {
-        **_rules(nova, "any", "extensions flavors limits os-availability-zone:list os-quota-sets:defaults versions"),
+        **_rules(
+            nova,
+            "any",
+            "extensions flavors limits os-availability-zone:list os-quota-sets:defaults versions images "
+            "os-floating-ip-pools gone",
+        ),
         **_rules(nova, "owner", "os-keypairs:index os-keypairs:show os-keypairs:create os-keypairs:delete"),
         **_rules(
             nova,
@@ -50,7 +55,9 @@ def _compute() -> dict[str, str]:
             "os-quota-sets:show os-quota-sets:detail os-simple-tenant-usage:show "
             "os-flavor-extra-specs:index os-flavor-extra-specs:show os-security-groups:list "
             "os-attach-interfaces:list os-attach-interfaces:show os-volumes-attachments:index "
-            "os-volumes-attachments:show os-server-password:show server:topology:index",
+            "os-volumes-attachments:show os-server-password:show server:topology:index "
+            "os-virtual-interfaces os-security-groups:get os-security-groups:show os-networks:list "
+            "os-networks:show os-tenant-networks:list os-tenant-networks:show",
         ),
         **_rules(
             nova,
@@ -68,6 +75,8 @@ def _compute() -> dict[str, str]:
             "os-create-backup os-shelve:shelve os-shelve:unshelve os-volumes-attachments:create "
             "os-volumes-attachments:delete",
         ),
+        **_rules(nova, "project_manager", "os-migrations:index servers:migrations:index"),
+        **_rules(nova, "service", "os-server-external-events:create"),
         **_rules(
             nova,
             "admin",
@@ -84,7 +93,11 @@ def _compute() -> dict[str, str]:
             "os-hypervisors:statistics os-hypervisors:uptime os-hypervisors:search os-hypervisors:servers "
             "os-services:list os-services:update os-services:delete os-availability-zone:detail "
             "os-server-groups:index:all_projects os-simple-tenant-usage:list os-console-auth-tokens "
-            "os-server-diagnostics",
+            "os-server-diagnostics os-migrations:index:all_projects servers:migrations:show "
+            "os-quota-class-sets:show os-quota-class-sets:update os-instance-usage-audit-log:list "
+            "os-instance-usage-audit-log:show os-hosts:list os-hosts:show os-hosts:update os-hosts:start "
+            "os-hosts:shutdown os-hosts:reboot os-baremetal-nodes:list os-baremetal-nodes:show "
+            "server:topology:host:index",
         ),
     }
 

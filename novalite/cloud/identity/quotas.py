@@ -16,7 +16,11 @@ from novalite.errors import Invalid
 
 DEFAULTS = ""
 """The project id under which the appliance's own defaults stand."""
+DEFAULT_CLASS = "default"
+"""The quota class that overrides the appliance's defaults for every project."""
 LARGEST = 2**31 - 1
+_CLASS = "class:"
+_LONGEST_NAME = 64 - len(_CLASS)
 _RENAMED = {"ram_mib": "ram"}
 
 
@@ -64,26 +68,47 @@ def _stored(w: Work, *project_ids: str) -> dict[str, dict[str, int]]:
 
 def defaults(w: Work) -> dict[str, int]:
     """Resource -> limit for projects without an override."""
-    return {**_from_settings(settings.Quota()), **_stored(w, DEFAULTS)[DEFAULTS]}
+    return class_limits(w, DEFAULT_CLASS)
+
+
+def class_limits(w: Work, name: str) -> dict[str, int]:
+    """Resource -> limit of a quota class; one without limits of its own has the defaults."""
+    key = _CLASS + name[:_LONGEST_NAME]
+    stored = _stored(w, DEFAULTS, key)
+    return {**_from_settings(settings.Quota()), **stored[DEFAULTS], **stored[key]}
+
+
+def set_class_limits(w: Work, name: str, wanted: Mapping[str, int]) -> dict[str, int]:
+    """Set limits of a quota class; that of ``DEFAULT_CLASS`` counts for every project without its own.
+    Raises ``Invalid`` as ``set_limits``, and for names of more than 58 characters."""
+    if len(name) > _LONGEST_NAME:
+        raise Invalid(f"The name of a quota class may have {_LONGEST_NAME} characters.", field="id")
+    _store(w, _CLASS + name, wanted)
+    return class_limits(w, name)
 
 
 def limits(w: Work, project_id: str) -> dict[str, int]:
     """Resource -> limit for this project; -1 is no limit."""
-    stored = _stored(w, DEFAULTS, project_id)
-    return {**_from_settings(settings.Quota()), **stored[DEFAULTS], **stored[project_id]}
+    every = _CLASS + DEFAULT_CLASS
+    stored = _stored(w, DEFAULTS, every, project_id)
+    return {**_from_settings(settings.Quota()), **stored[DEFAULTS], **stored[every], **stored[project_id]}
 
 
 def set_limits(w: Work, project_id: str, wanted: Mapping[str, int]) -> dict[str, int]:
     """Override limits. Raises ``Invalid`` for unknown resources and values below -1."""
+    _store(w, project_id, wanted)
+    return limits(w, project_id)
+
+
+def _store(w: Work, key: str, wanted: Mapping[str, int]) -> None:
     for resource, value in wanted.items():
         if resource not in RESOURCES:
             raise Invalid(f"There is no quota for {resource}.", field=resource)
         if not -1 <= value <= LARGEST:
             raise Invalid(f"Quota limit {value} for {resource} must be in the range of -1 and {LARGEST}.",
                           field=resource)  # fmt: skip
-        w.session.merge(QuotaLimit(project_id=project_id, resource=resource, value=value))
+        w.session.merge(QuotaLimit(project_id=key, resource=resource, value=value))
     w.session.flush()
-    return limits(w, project_id)
 
 
 def reset(w: Work, project_id: str) -> None:

@@ -1,0 +1,56 @@
+"""Audits of use, month by month. Hosts send none, so every host is one that has not run it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from novalite.api.compute.shapes import ROOT, RULE
+from novalite.api.kit.call import Call
+from novalite.api.kit.routes import Route
+from novalite.cloud.hosts import hosts
+from novalite.errors import Invalid
+
+
+def _month_before(moment: datetime) -> datetime:
+    """The beginning of the month that ended when the month of ``moment`` began."""
+    return (moment.replace(day=1) - timedelta(days=1)).replace(day=1)
+
+
+def _period(before: datetime) -> tuple[datetime, datetime]:
+    """The last whole month that ended before ``before``."""
+    end = before.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    end = end if end < before else _month_before(end)
+    return _month_before(end), end
+
+
+def _log(call: Call, before: datetime) -> dict[str, Any]:
+    begin, end = _period(before)
+    names = [host.name for host in hosts.everyone(call.w)]
+    return {
+        "period_beginning": str(begin), "period_ending": str(end), "num_hosts": len(names), "num_hosts_done": 0,
+        "num_hosts_running": 0, "num_hosts_not_run": len(names), "hosts_not_run": names, "total_instances": 0,
+        "total_errors": 0, "log": {},
+        "overall_status": f"{f'0 of {len(names)}' if names else 'ALL'} hosts done. 0 errors.",
+    }  # fmt: skip
+
+
+def show_latest(call: Call) -> dict[str, Any]:
+    return {"instance_usage_audit_logs": _log(call, call.w.now.replace(tzinfo=None))}
+
+
+def show_before(call: Call) -> dict[str, Any]:
+    text = call.path["before"]
+    form = "%Y-%m-%d %H:%M:%S.%f" if "." in text else "%Y-%m-%d %H:%M:%S"
+    try:
+        return {"instance_usage_audit_log": _log(call, datetime.strptime(text, form))}  # noqa: DTZ007  always UTC
+    except (ValueError, OverflowError) as error:
+        raise Invalid(f"Invalid timestamp for date {text[:100]}", field="before") from error
+
+
+_ALL = f"{ROOT}/os-instance_usage_audit_log"
+_RULE = RULE + "os-instance-usage-audit-log:"
+ROUTES = [
+    Route("GET", _ALL, show_latest, rule=_RULE + "list", unit="read"),
+    Route("GET", f"{_ALL}/{{before}}", show_before, rule=_RULE + "show", unit="read"),
+]
