@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from novalite.cloud.tasks import tasks as durable
+
 
 def key(server_id: str) -> str:
     """What a task on a server holds while it runs."""
@@ -83,3 +85,6 @@ class Resume:
     kind: ClassVar[str] = "server.resume"
     action: ClassVar[str] = "resume"
     server_id: str
+
+
+KINDS: tuple[type[durable.Kind], ...] = (Boot, Delete, Start, Stop, Reboot, Pause, Unpause, Suspend, Resume)
