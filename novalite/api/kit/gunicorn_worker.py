@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from gunicorn.workers.gthread import DEFAULT_WORKER_DATA_TIMEOUT, ThreadWorker
+from gunicorn.workers.gthread import DEFAULT_WORKER_DATA_TIMEOUT
 
 from novalite.api.kit.handoff import SLOT, Callback, HandoffSlot
+from novalite.api.kit.patience import PatientWorker
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -55,7 +56,7 @@ def _raise_descriptor_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-class HandoffWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+class HandoffWorker(PatientWorker):
     """Connections given away leave gunicorn's count and poller; their owners close them, also at drain."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

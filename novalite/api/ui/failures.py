@@ -15,7 +15,7 @@ from novalite.api.ui import sessions
 from novalite.api.ui.security import add_headers
 from novalite.context import new_request_id
 
-LONGEST_FORM_BYTES = 1 << 20
+LONGEST_FORM_BYTES = 256 << 10
 _log = logs.get("ui")
 _statuses = Faults(lambda status, error: None)
 
