@@ -288,6 +288,8 @@ class Domain:
         channel = _sub(devices, "channel", type="unix")
         _sub(channel, "target", type="virtio", name="org.qemu.guest_agent.0")
         self._screen(devices)
+        if self.spare_ports:
+            _sub(devices, "controller", type="pci", index="0", model="pcie-root")
         for _ in range(self.spare_ports):
             _sub(devices, "controller", type="pci", model="pcie-root-port")
         if any(disk.bus == "scsi" for disk in self.disks):
