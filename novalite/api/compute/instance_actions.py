@@ -83,7 +83,7 @@ def _server(call: Call) -> Server:
     return servers.get(call.w, call.path["server_id"], deleted=call.since("2.21"))
 
 
-def _moment(call: Call, name: str) -> datetime | None:
+def moment_of(call: Call, name: str) -> datetime | None:
     text = call.query.get(name)
     if not text:
         return None
@@ -109,8 +109,8 @@ def list_all(call: Call) -> dict[str, Any]:
 
 
 def _narrowed(call: Call, found: list[Task]) -> list[Task]:
-    since = _moment(call, "changes-since")
-    before = _moment(call, "changes-before") if call.since("2.66") else None
+    since = moment_of(call, "changes-since")
+    before = moment_of(call, "changes-before") if call.since("2.66") else None
     marker = call.query.get("marker")
     if marker:
         ids = [task.request_id for task in found]
