@@ -226,7 +226,7 @@ def wake(w: Work, event: str) -> int:
     return sum(_requeue(w, task_id, State.WAITING) for task_id in ids)
 
 
-def _requeue(w: Work, task_id: str, was: State) -> int:
+def _requeue(w: Work, task_id: str, was: str) -> int:
     hit = w.changed(
         sa.update(Task)
         .where(Task.id == task_id, Task.state == was)
@@ -280,8 +280,8 @@ def cancel_key(w: Work, key: str, *, kinds: tuple[str, ...] | None = None) -> No
         live = live.where(Task.kind.in_(kinds))
     for task_id, state in w.session.execute(live).all():
         w.changed(sa.update(Task).where(Task.id == task_id).values(cancel_requested=True, updated_at=w.now))
-        if state == State.WAITING:
-            _requeue(w, task_id, State.WAITING)
+        if state != State.RUNNING:  # what waits, for an event or for its next try, waits no longer
+            _requeue(w, task_id, state)
 
 
 def recover(w: Work) -> list[str]:

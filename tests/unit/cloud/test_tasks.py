@@ -171,6 +171,19 @@ def test_cancelling_by_kind_leaves_other_kinds_alone(database: Database) -> None
     assert (_state(database, thing).cancel_requested, _state(database, other).cancel_requested) == (False, True)
 
 
+def test_cancelling_does_not_wait_for_the_next_try_of_a_step(database: Database) -> None:
+    task_id = _start(database)
+    task = _claimed(database, task_id)
+    with database.write(internal()) as w:
+        tasks.retry(w, task, after=w.now + timedelta(hours=1))
+    heard: list[str] = []
+    database.listen(lambda topic, id, _: heard.append(id))
+    with database.write(internal()) as w:
+        tasks.cancel_key(w, "k")
+    assert heard == [task_id]
+    assert _claim(database, task_id) is not None
+
+
 def test_a_task_that_undoes_may_wait_although_it_was_cancelled(database: Database) -> None:
     task = _claimed(database, _start(database))
     with database.write(internal()) as w:
