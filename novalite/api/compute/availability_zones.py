@@ -1,7 +1,8 @@
-"""Availability zones: the names hosts are grouped under."""
+"""Availability zones: the names hosts are grouped under, and the one that the appliance's own parts are in."""
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 from novalite.api.compute.services import BINARY
@@ -11,6 +12,9 @@ from novalite.api.kit.routes import Route
 from novalite.api.kit.view import utc_micros
 from novalite.cloud.hosts import hosts
 from novalite.cloud.hosts.hosts import Host
+
+_OWN_ZONE = "internal"
+_OWN_PARTS = ("nova-conductor", "nova-scheduler")
 
 
 def _zones(call: Call, *, detailed: bool) -> dict[str, Any]:
@@ -37,8 +41,16 @@ def list_all(call: Call) -> dict[str, Any]:
     return _zones(call, detailed=False)
 
 
+def _own_parts(call: Call) -> dict[str, Any]:
+    """What schedules and conducts is this process: it is there when it answers."""
+    state = {"active": True, "available": True, "updated_at": utc_micros(call.w.now)}
+    name = call.parts.settings.compute.host_name or socket.gethostname()
+    return {"zoneName": _OWN_ZONE, "zoneState": {"available": True}, "hosts": {name: dict.fromkeys(_OWN_PARTS, state)}}
+
+
 def list_detail(call: Call) -> dict[str, Any]:
-    return _zones(call, detailed=True)
+    zones = _zones(call, detailed=True)
+    return {"availabilityZoneInfo": [_own_parts(call), *zones["availabilityZoneInfo"]]}
 
 
 _PATH = f"{ROOT}/os-availability-zone"

@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from novalite.api.compute.shapes import ANY_QUERY, BOOLEAN, ROOT, RULE, truth
+from novalite.api.compute.shapes import ANY_QUERY, BOOLEAN, ROOT, RULE, UUID, truth
 from novalite.api.kit.body import Body, Item, Query
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
+from novalite.api.kit.schema import Schema
 from novalite.api.kit.view import Field, View, utc_micros
 from novalite.cloud.hosts import hosts
 from novalite.cloud.hosts.hosts import Host
 from novalite.errors import Invalid, NotFound
 
 BINARY = "nova-compute"
+_UUID = Schema({"properties": {"service_id": UUID}})
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,11 @@ def update(call: Call) -> Shown:
 
 
 def remove(call: Call) -> None:
+    service_id = call.path["service_id"]
+    if call.since("2.53"):
+        _UUID.check({"service_id": service_id})
+    elif not service_id.isdecimal():
+        raise Invalid("Invalid input received: id must be an integer", field="id")
     hosts.remove(call.w, _by_service_id(call).name)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -105,9 +105,7 @@ def set_metadata(w: Work, number: int, changes: Mapping[str, str | None]) -> Mem
     merged: dict[str, str | None] = {**one.metadata_items, **changes}
     one.metadata_items = {key: value for key, value in merged.items() if value is not None}
     one.updated_at = w.now
-    for host in _hosts(w, number):
-        _give_zone(w, host)
-    w.session.flush()
+    _give_zones(w, _hosts(w, number))
     return members
 
 
@@ -116,27 +114,37 @@ def _check_new_zone(w: Work, one: Aggregate, zone: str | None) -> None:
     if not zone:
         raise Invalid(f"{refused}Aggregate {one.name} does not support empty named availability zone.", field=ZONE)
     there = _hosts(w, one.number)
-    others = sorted({other for host in there for other in _zones(w, host, but=one.number)} - {zone})
+    others = sorted({other for zones in _zones(w, there, but=one.number).values() for other in zones} - {zone})
     if others:
         raise Invalid(f"{refused}One or more hosts already in availability zone(s) {others}.", field=ZONE)
     if zone != one.zone and any(host.server_count for host in there):
         raise Invalid(f"{refused}One or more hosts contain instances in this zone.", field=ZONE)
 
 
-def _zones(w: Work, host: Host, but: int = 0) -> list[str]:
+def _zones(w: Work, there: Iterable[Host], but: int = 0) -> dict[str, list[str]]:
+    """Host id -> the zones its aggregates name, oldest aggregate first; one query."""
+    found: dict[str, list[str]] = {host.id: [] for host in there}
     query = (
-        sa.select(Aggregate)
-        .join(AggregateHost, AggregateHost.aggregate_number == Aggregate.number)
-        .where(AggregateHost.host_id == host.id, Aggregate.number != but)
+        sa.select(AggregateHost.host_id, Aggregate.metadata_items)
+        .join(Aggregate, Aggregate.number == AggregateHost.aggregate_number)
+        .where(AggregateHost.host_id.in_(list(found)), Aggregate.number != but)
         .order_by(Aggregate.number)
     )
-    return [one.zone for one in w.session.scalars(query) if one.zone]
+    for host_id, items in w.session.execute(query):
+        if items.get(ZONE):
+            found[host_id].append(items[ZONE])
+    return found
 
 
-def _give_zone(w: Work, host: Host) -> None:
-    zones = _zones(w, host)
-    host.given_zone, host.updated_at = zones[0] if zones else None, w.now
-    w.announce("host", host.name)
+def _give_zones(w: Work, there: Iterable[Host]) -> None:
+    """Put hosts into the zones that their aggregates name now."""
+    w.session.flush()
+    listed = list(there)
+    zones = _zones(w, listed)
+    for host in listed:
+        host.given_zone, host.updated_at = next(iter(zones[host.id]), None), w.now
+        w.announce("host", host.name)
+    w.session.flush()
 
 
 def add_host(w: Work, number: int, name: str) -> Host:
@@ -146,7 +154,7 @@ def add_host(w: Work, number: int, name: str) -> Host:
     if name in members.hosts:
         raise Conflict(f"Aggregate {number} already has host {name}.", code="aggregate.has_host")
     zone = members.aggregate.zone
-    others = sorted(set(_zones(w, host)) - {zone}) if zone else []
+    others = sorted(set(_zones(w, [host])[host.id]) - {zone}) if zone else []
     if others:
         raise Conflict(
             f"Cannot add host to aggregate {number}. Reason: One or more hosts already in availability zone(s) "
@@ -154,8 +162,7 @@ def add_host(w: Work, number: int, name: str) -> Host:
         )  # fmt: skip
     w.session.add(AggregateHost(aggregate_number=number, host_id=host.id))
     members.aggregate.updated_at = w.now
-    w.session.flush()
-    _give_zone(w, host)
+    _give_zones(w, [host])
     return host
 
 
@@ -169,7 +176,7 @@ def remove_host(w: Work, number: int, name: str) -> Host:
         sa.delete(AggregateHost).where(AggregateHost.aggregate_number == number, AggregateHost.host_id == host.id)
     )
     members.aggregate.updated_at = w.now
-    _give_zone(w, host)
+    _give_zones(w, [host])
     return host
 
 

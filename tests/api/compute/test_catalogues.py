@@ -217,7 +217,10 @@ def test_services_by_version(admin: Cloud, member: Cloud) -> None:
 def test_zones(admin: Cloud, member: Cloud) -> None:
     (zone,) = member.get("/os-availability-zone").json["availabilityZoneInfo"]
     assert zone == {"zoneName": "nova", "zoneState": {"available": True}, "hosts": None}
-    (detail,) = admin.get("/os-availability-zone/detail").json["availabilityZoneInfo"]
+    own, detail = admin.get("/os-availability-zone/detail").json["availabilityZoneInfo"]
+    assert own["zoneName"] == "internal"
+    assert [set(parts) for parts in own["hosts"].values()] == [{"nova-conductor", "nova-scheduler"}]
+    assert list(own["hosts"]) == list(detail["hosts"])
     (services,) = detail["hosts"].values()
     assert services["nova-compute"]["available"] is True
 
