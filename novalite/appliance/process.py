@@ -12,9 +12,10 @@ from typing import Any
 
 import msgspec
 from gunicorn.app.base import BaseApplication
+from gunicorn.errors import AppImportError
 
 from novalite import logs
-from novalite.errors import Failed
+from novalite.errors import Failed, NovaLiteError
 from novalite.settings import Settings
 
 _log = logs.get("process")
@@ -38,8 +39,12 @@ def listen(host: str, port: int) -> socket.socket:
 
 def state_directory(path: Path) -> Path:
     """The state directory, made if need be. Others may pass through it (QEMU reads disks there), not list it."""
-    path.mkdir(parents=True, exist_ok=True)
-    path.chmod(0o711)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        path.chmod(0o711)
+    except OSError as error:
+        raise Failed(f"The state directory {path} cannot be used: {error.strerror}.", code="serve.state",
+                     hint="Choose another with --state-dir, or give it room and rights.") from error  # fmt: skip
     return path
 
 
@@ -85,9 +90,12 @@ class _Process(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         from novalite.appliance.engine import Engine
         from novalite.appliance.web import application
 
-        self._lock = own_state(self._settings.state_path)
         boundary = {} if self._boundary is None else {"boundary": self._boundary}
-        self._engine = Engine(prepare(self._settings), **boundary)
+        try:
+            self._lock = own_state(self._settings.state_path)
+            self._engine = Engine(prepare(self._settings), **boundary)
+        except NovaLiteError as error:
+            raise AppImportError(f"Error: {error}") from error  # which gunicorn tells without a trace
         return application(self._engine)
 
     def _start(self, worker: Any) -> None:

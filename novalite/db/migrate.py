@@ -34,13 +34,19 @@ def head() -> str:
 
 
 def current(url: str) -> str:
-    """The revision the database is at; empty for a new one."""
+    """The revision the database is at; empty for a new one. Raises ``Failed`` when it cannot be read."""
     engine = make_engine(url)
     try:
         if not sa.inspect(engine).has_table("alembic_version"):
             return ""
         with engine.connect() as connection:
             return str(connection.scalar(sa.text("SELECT version_num FROM alembic_version")) or "")
+    except sa.exc.DatabaseError as error:
+        raise Failed(
+            f"The database {engine.url.render_as_string()} cannot be read: {error.orig}.",
+            code="database.unreadable",
+            hint="Restore a copy, or see who else holds it; its file, when it has one, must belong to NovaLite's user.",
+        ) from error
     finally:
         engine.dispose()
 
