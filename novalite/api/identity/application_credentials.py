@@ -82,9 +82,7 @@ def create(call: Call) -> dict[str, Any]:
     secret = body.get("secret") or secrets.token_urlsafe(48)
     secret_hash = passwords.make_hash(secret)
     with call.parts.database.write(call.ctx) as w:
-        maker = tokens.resolve(w, call.token).credential
-        if maker is not None and not maker.unrestricted:
-            raise Forbidden("A restricted application credential cannot make others.")
+        _refuse_restricted(w, call)
         made = application_credentials.create(
             w,
             NewCredential(
@@ -111,7 +109,14 @@ def show(call: Call) -> Shown:
     return shown
 
 
+def _refuse_restricted(w: Work, call: Call) -> None:
+    maker = tokens.resolve(w, call.token).credential
+    if maker is not None and not maker.unrestricted:
+        raise Forbidden("A restricted application credential neither makes nor deletes others.")
+
+
 def remove(call: Call) -> None:
+    _refuse_restricted(call.w, call)
     application_credentials.remove(call.w, _own(call), call.path["credential_id"])
 
 
