@@ -119,7 +119,8 @@ def test_a_credential_does_not_grow(appliance: Appliance) -> None:
     renewed = appliance.client.post(
         f"{V3}/auth/tokens", json={"auth": {"identity": {"methods": ["token"], "token": {"id": grown}}}}
     )
-    assert renewed.json["token"]["project"]["id"] == project
+    told: Any = renewed.json
+    assert told["token"]["project"]["id"] == project
     assert credential(appliance, renewed.headers["X-Subject-Token"], user).status_code == 403
     assert appliance.call("PATCH", f"{V3}/users/{user}", json={"user": {"enabled": False}}).status_code == 200
     assert by_credential(appliance, made).status_code == 401

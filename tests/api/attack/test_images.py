@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Callable
 from typing import Any
+
+import pytest
 
 from tests.api.conftest import Appliance
 
@@ -33,3 +37,83 @@ def test_another_spelling_of_an_id_does_not_reach_somebody_elses_blob(appliance:
 def test_an_id_that_a_client_chooses_is_kept_in_lower_case(appliance: Appliance) -> None:
     chosen = "ABCDEF00-AAAA-4BBB-8CCC-DDDDEEEE0000"
     assert make(appliance, id=chosen).json["id"] == chosen.lower()
+
+
+def qcow2(virtual_size: int = 1 << 20, *, backing: bytes = b"", features: int = 0, snapshots: int = 0) -> bytes:
+    """A header that claims what is asked for, and little else."""
+    offset = 512 if backing else 0
+    head = struct.pack(
+        ">4sIQIIQIIQQIIQQQQII", b"QFI\xfb", 3, offset, len(backing), 16, virtual_size, 0, 1, 3 << 16, 1 << 16, 1,
+        snapshots, 0, features, 0, 0, 4, 104,
+    )  # fmt: skip
+    return head.ljust(512, b"\0") + backing.ljust(1 << 16, b"\0")
+
+
+FLAT = b'# Disk DescriptorFile\ncreateType="monolithicFlat"\nRW 1 FLAT "/etc/passwd" 0\n'
+HOSTILE = {
+    "backing file": ("qcow2", qcow2(backing=b"/etc/passwd")),
+    "backing json": ("qcow2", qcow2(backing=b'json:{"driver":"file","filename":"/etc/passwd"}')),
+    "data file": ("qcow2", qcow2(features=0b100)),
+    "unknown feature": ("qcow2", qcow2(features=1 << 40)),
+    "snapshots": ("qcow2", qcow2(snapshots=3)),
+    "huge": ("qcow2", qcow2(1 << 62)),
+    "cut off": ("qcow2", qcow2()[:60]),
+    "header only": ("qcow2", qcow2()),
+    "empty": ("qcow2", b""),
+    "empty raw": ("raw", b""),
+    "qcow2 called raw": ("raw", qcow2(backing=b"/etc/passwd")),
+    "vmdk called raw": ("raw", FLAT),
+    "vmdk with a flat extent": ("vmdk", FLAT),
+    "raw called qcow2": ("qcow2", b"\0" * 4096),
+    "text called vhd": ("vhd", b"x" * 4096),
+    "text called iso": ("iso", b"x" * 4096),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_file_is_refused_and_forgotten(appliance: Appliance, mallory: str, name: str) -> None:
+    disk_format, data = HOSTILE[name]
+    image = make(appliance, disk_format, token=mallory).json["id"]
+    answer = put(appliance, image, data, token=mallory)
+    assert answer.status_code == 400, answer.text
+    assert "/etc" not in answer.text
+    assert str(appliance.built.settings.state_path) not in answer.text
+    assert appliance.get(f"/image/v2/images/{image}").json["status"] == "queued"
+    assert image not in appliance.built.store.ids()
+
+
+def test_an_image_larger_than_allowed_is_refused(fresh: Callable[..., Appliance]) -> None:
+    appliance = fresh()
+    store: Any = appliance.built.store
+    store._max_size = 1 << 20
+    image = make(appliance).json["id"]
+    assert put(appliance, image, b"x" * ((1 << 20) + 1)).status_code == 413
+    assert put(appliance, image, b"x" * (1 << 20)).status_code == 204
+
+
+def test_an_upload_stops_before_the_disk_is_full(fresh: Callable[..., Appliance]) -> None:
+    appliance = fresh(images__reserve_gib=1e9)
+    image = make(appliance).json["id"]
+    answer = put(appliance, image, b"x" * 4096)
+    assert answer.status_code == 413
+    assert "full" in answer.text
+    assert appliance.get(f"/image/v2/images/{image}").json["status"] == "queued"
+    assert list((appliance.built.settings.state_path / "images").iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["", "text/plain", "application/json", "multipart/form-data; boundary=x"])
+def test_data_of_another_kind_is_refused(appliance: Appliance, kind: str) -> None:
+    image = make(appliance).json["id"]
+    answer = appliance.call("PUT", f"/image/v2/images/{image}/file", data=b"x", content_type=kind)
+    assert answer.status_code == 415
+
+
+@pytest.mark.parametrize(
+    "image_id", ["..", "%2e%2e", "..%2f..%2fetc%2fpasswd", "x" * 300, "%00", "*", ID[:-1], ID + "x", "%ff", "{x}"]
+)
+def test_an_id_is_no_path(appliance: Appliance, image_id: str) -> None:
+    for method in ("GET", "PUT", "DELETE"):
+        path = f"/image/v2/images/{image_id}/file" if method != "DELETE" else f"/image/v2/images/{image_id}"
+        answer = appliance.call(method, path, data=b"", content_type=BYTES)
+        assert answer.status_code in (400, 404, 405), answer.text
+    assert make(appliance, id=image_id).status_code == 400
