@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import BinaryIO
 
 from novalite.api.kit.call import Answer, Call
@@ -10,12 +12,29 @@ from novalite.api.kit.faults import BadMediaType, Gone
 from novalite.api.kit.routes import Route
 from novalite.cloud.image import images
 from novalite.drivers.storage.base import ImageStore, StoredImage
-from novalite.errors import DriverError, Forbidden, Invalid, NotFound, TooLarge
+from novalite.errors import Busy, DriverError, Forbidden, Invalid, NotFound, TooLarge
 
 _BLOCK_BYTES = 1 << 20
+_places = threading.BoundedSemaphore(12)
+
+
+@contextmanager
+def _thread_for_long() -> Iterator[None]:
+    """An upload lasts as long as its client likes: some threads are left for everybody else."""
+    if not _places.acquire(blocking=False):
+        raise Busy("Too many images are uploaded at once.", hint="Try again when one of them is done.")
+    try:
+        yield
+    finally:
+        _places.release()
 
 
 def upload(call: Call) -> None:
+    with _thread_for_long():
+        _upload(call)
+
+
+def _upload(call: Call) -> None:
     """queued -> saving -> active; whatever goes wrong puts the image back to queued, without data."""
     image_id = call.path["image_id"]
     kind = call.headers.get("Content-Type", "").split(";")[0].strip().lower()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
+from novalite.api.image import data
 from tests.api.conftest import Appliance
 
 BYTES = "application/octet-stream"
@@ -117,3 +119,12 @@ def test_an_id_is_no_path(appliance: Appliance, image_id: str) -> None:
         answer = appliance.call(method, path, data=b"", content_type=BYTES)
         assert answer.status_code in (400, 404, 405), answer.text
     assert make(appliance, id=image_id).status_code == 400
+
+
+def test_uploads_leave_threads_to_others(appliance: Appliance) -> None:
+    image = make(appliance).json["id"]
+    with ExitStack() as uploads:
+        for _ in range(12):
+            uploads.enter_context(data._thread_for_long())
+        assert put(appliance, image, b"x").status_code == 503
+    assert put(appliance, image, b"x").status_code == 204
