@@ -132,6 +132,7 @@ class ChangesContract:
         bench.driver.set_power(spec.id, PowerAction.SUSPEND)
         assert _code(lambda: bench.driver.attach_disk(spec.id, DiskSpec("d", "vdb", 1, serial="s"))) == "guest.state"
         assert _code(lambda: bench.driver.detach_disk(spec.id, "s")) == "guest.state"
+        assert _code(lambda: bench.driver.resize_disk(spec.id, "root", 2)) == "guest.state"
         bench.driver.delete_guest(spec.id)
 
     # Disks

@@ -87,12 +87,14 @@ class GuestChanges:
 
     def _grow(self, connection: Any, guest_id: str, disk: str, size: int) -> None:
         domain = self._domains.known(connection, "resize_disk", guest_id)
-        device, path = find_disk(domain, self._places.guest(guest_id), "resize_disk", disk)
-        if disks.must_grow(path, size):
+        if power.current(domain)[0] is Power.SUSPENDED:
+            raise DriverError("resize_disk", "the guest's memory is saved: its disks must stay", code="guest.state")
+        found = find_disk(domain, self._places.guest(guest_id), "resize_disk", disk)
+        if disks.must_grow(found.path, found.format, size):
             if domain.isActive():
-                domain.blockResize(device, size, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
+                domain.blockResize(found.device, size, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
             else:
-                disks.grow(path, size)
+                disks.grow(found.path, found.format, size)
 
     def replace_disk(self, guest_id: str, disk: DiskSpec) -> None:
         if disk.path:

@@ -106,17 +106,24 @@ def _blank(path: Path, disk: DiskSpec, size: int) -> None:
         os.replace(arriving, path)
 
 
-def must_grow(path: Path, size: int) -> bool:
+def virtual_size(op: str, path: Path, image_format: str) -> int:
+    """In bytes, as the guest sees it."""
+    argv = ["qemu-img", "info", "-U", "--output=json", "-f", image_format, str(path)]
+    return int(json.loads(run(op, argv, timeout_seconds=_SECONDS))["virtual-size"])
+
+
+def must_grow(path: Path, image_format: str, size: int) -> bool:
     """Is the disk smaller than ``size`` bytes? Raises ``DriverError`` ``guest.refused`` when it is larger."""
-    argv = ["qemu-img", "info", "-U", "--output=json", str(path)]
-    now = int(json.loads(run("resize_disk", argv, timeout_seconds=_SECONDS))["virtual-size"])
+    now = virtual_size("resize_disk", path, image_format)
     if now > size:
         raise DriverError("resize_disk", f"the disk has {now} bytes and cannot shrink to {size}", code="guest.refused")
     return now < size
 
 
-def grow(path: Path, size: int) -> None:
-    run("resize_disk", ["qemu-img", "resize", "-q", str(path), str(size)], timeout_seconds=_SECONDS)
+def grow(path: Path, image_format: str, size: int) -> None:
+    """For disks of guests that do not run."""
+    argv = ["qemu-img", "resize", "-q", "-f", image_format, str(path), str(size)]
+    run("resize_disk", argv, timeout_seconds=_SECONDS)
 
 
 def _create(path: Path, options: list[str], size: str) -> None:

@@ -18,7 +18,7 @@ import msgspec
 
 from novalite import logs
 from novalite.drivers.compute.base import PIECE_BYTES, SnapshotFile
-from novalite.drivers.compute.libvirt import guest_agent
+from novalite.drivers.compute.libvirt import disks, guest_agent
 from novalite.drivers.compute.libvirt.connection import Connection
 from novalite.drivers.compute.libvirt.domains import Domains
 from novalite.drivers.compute.libvirt.elements import sub
@@ -30,6 +30,7 @@ _log = logs.get("libvirt")
 _NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
 _COPY_SECONDS = 7000.0
 _LOOK_SECONDS = 0.2
+_ABORT_SECONDS = 20.0
 _FREEZES = "frozen"
 _FREEZE_SECONDS = 30.0
 """No copy takes that long to begin: a guest that is held still for longer was forgotten."""
@@ -58,10 +59,10 @@ class Snapshots:
         with self._locks[hash(guest_id) % len(self._locks)]:
             if files.whole.exists():
                 return msgspec.json.decode(files.facts.read_bytes(), type=SnapshotFile)
-            target, source = self._connection.call("take_snapshot", self._find, guest_id, disk)
+            found = self._connection.call("take_snapshot", self._find, guest_id, disk)
             self._connection.call("take_snapshot", self._clear, guest_id, files)
             running = self._connection.call("take_snapshot", self._is_active, guest_id)
-            quiesced = self._copy_running(guest_id, target, files) if running else _copy_stopped(source, files)
+            quiesced = self._copy_running(guest_id, found, files) if running else _copy_stopped(found, files)
             return _finish(files, guest_id, name, disk, quiesced)
 
     def read(self, guest_id: str, name: str, offset: int, max_bytes: int) -> bytes:
@@ -92,7 +93,7 @@ class Snapshots:
             except (NovaLiteError, FileNotFoundError) as error:
                 _log.warning("guest_not_thawed", guest=marker.parent.name, error=str(error))
 
-    def _find(self, connection: Any, guest_id: str, disk: str) -> tuple[str, Path]:
+    def _find(self, connection: Any, guest_id: str, disk: str) -> FoundDisk:
         domain = self._domains.known(connection, "take_snapshot", guest_id)
         return find_disk(domain, self._places.guest(guest_id), "take_snapshot", disk)
 
@@ -105,11 +106,24 @@ class Snapshots:
         if domain is not None and domain.isActive():
             if _copies_to(domain, files.part):
                 domain.abortJob()
+                self._await_end(domain, files.part)
             self._thaw(connection, guest_id)
         files.part.unlink(missing_ok=True)
 
-    def _copy_running(self, guest_id: str, target: str, files: _Files) -> bool:
-        quiesced = self._connection.call("take_snapshot", self._begin, guest_id, target, files.part)
+    def _await_end(self, domain: Any, part: Path) -> None:
+        deadline = time.monotonic() + _ABORT_SECONDS
+        while domain.isActive() and _copies_to(domain, part):
+            if time.monotonic() > deadline:
+                raise DriverError(
+                    "take_snapshot", "an earlier copy does not end", code="driver.timeout", retryable=True
+                )
+            self._look.wait(_LOOK_SECONDS)
+
+    def _copy_running(self, guest_id: str, found: FoundDisk, files: _Files) -> bool:
+        # Made here and not by libvirt, which is left with a job that never ends when it dies while it makes it.
+        size = str(disks.virtual_size("take_snapshot", found.path, found.format))
+        run("take_snapshot", ["qemu-img", "create", "-q", "-f", "qcow2", str(files.part), size], timeout_seconds=60)
+        quiesced = self._connection.call("take_snapshot", self._begin, guest_id, found.device, files.part)
         for _ in range(int(_COPY_SECONDS / _LOOK_SECONDS)):
             if self._connection.call("take_snapshot", self._is_done, guest_id, files.part):
                 return quiesced
@@ -123,7 +137,7 @@ class Snapshots:
         marker.touch()
         quiesced = guest_agent.freeze(domain)
         try:
-            domain.backupBegin(_order(target, part), None, 0)
+            domain.backupBegin(_order(target, part), None, libvirt.VIR_DOMAIN_BACKUP_BEGIN_REUSE_EXTERNAL)
         finally:
             if quiesced:
                 guest_agent.thaw(domain)
@@ -163,15 +177,24 @@ def _files(op: str, place: GuestPlace, name: str) -> _Files:
     return _Files(stem.with_suffix(".qcow2"), stem.with_suffix(".part"), stem.with_suffix(".json"))
 
 
-def find_disk(domain: Any, place: GuestPlace, op: str, disk: str) -> tuple[str, Path]:
-    """(device, file) of the disk with that name or serial. Raises ``DriverError`` ``disk.not_found``."""
+@dataclass(frozen=True)
+class FoundDisk:
+    """``format`` is what the definition says; a guest could make a raw disk look like another."""
+
+    device: str
+    path: Path
+    format: str
+
+
+def find_disk(domain: Any, place: GuestPlace, op: str, disk: str) -> FoundDisk:
+    """The disk with that name or serial. Raises ``DriverError`` with code ``disk.not_found``."""
     root = ET.fromstring(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))  # noqa: S314 - the local libvirt's
     for element in root.findall("./devices/disk[@device='disk']"):
-        source, target = element.find("source"), element.find("target")
+        source, target, driver = (element.find(tag) for tag in ("source", "target", "driver"))
         path = source.get("file", "") if source is not None else ""
         ours = path == str(place.disk(disk)) or (disk and element.findtext("serial") == disk[:20])
-        if ours and path and target is not None:
-            return target.get("dev", ""), Path(path)
+        if ours and path and target is not None and driver is not None:
+            return FoundDisk(target.get("dev", ""), Path(path), driver.get("type", "raw"))
     raise DriverError(op, f"the guest has no disk {disk}", code="disk.not_found")
 
 
@@ -192,19 +215,14 @@ def _copies_to(domain: Any, part: Path) -> bool:
         raise
 
 
-def _copy_stopped(source: Path, files: _Files) -> bool:
+def _copy_stopped(found: FoundDisk, files: _Files) -> bool:
     """A guest that does not run holds still by itself."""
     run(
         "take_snapshot",
-        ["qemu-img", "convert", "-f", _format(source), "-O", "qcow2", str(source), str(files.part)],
+        ["qemu-img", "convert", "-f", found.format, "-O", "qcow2", str(found.path), str(files.part)],
         timeout_seconds=_COPY_SECONDS,
     )
     return False
-
-
-def _format(source: Path) -> str:
-    with source.open("rb") as file:
-        return "qcow2" if file.read(4) == b"QFI\xfb" else "raw"
 
 
 def _finish(files: _Files, guest_id: str, name: str, disk: str, quiesced: bool) -> SnapshotFile:

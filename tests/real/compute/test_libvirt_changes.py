@@ -1,0 +1,314 @@
+"""Changes of guests that libvirt runs, beyond the contract: what is on the disks, cards that come and go, work
+that is cut off, and a guest with an agent."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+import libvirt
+import pytest
+
+from novalite.drivers.compute import snapshots
+from novalite.drivers.compute.base import DiskSpec, NicSpec, Power, PowerAction, SnapshotFile
+from novalite.drivers.compute.libvirt import devices
+from novalite.errors import DriverError, HostUnreachable, NovaLiteError
+from tests.contracts.boot_sector import obedient
+from tests.contracts.compute_driver import Bench, new_bench
+from tests.contracts.waiting import until
+from tests.real.compute.hosts import BootSectorGuests, Host
+
+pytestmark = pytest.mark.real
+
+GIB = 1 << 30
+
+
+@pytest.fixture
+def bench(host: Host) -> Iterator[Bench]:
+    yield new_bench(host.driver, BootSectorGuests(host.driver))
+    for state in host.driver.list_guests():
+        host.driver.delete_guest(state.id)
+
+
+@contextmanager
+def _bridge() -> Iterator[str]:
+    name = f"nlb{uuid4().hex[:10]}"
+    subprocess.run(["ip", "link", "add", name, "type", "bridge"], check=True)
+    try:
+        yield name
+    finally:
+        subprocess.run(["ip", "link", "del", name], check=True)
+
+
+def _write(disk: Path, fill: int, size: str = "64M") -> None:
+    """Put data on a disk that no guest uses."""
+    command = f"write -P {fill} 1M {size}"
+    subprocess.run(["qemu-io", "-f", "qcow2", "-c", command, str(disk)], check=True, capture_output=True)
+
+
+def _holds(disk: Path, fill: int, size: str = "64M") -> bool:
+    command = f"read -P {fill} 1M {size}"
+    done = subprocess.run(
+        ["qemu-io", "-f", "qcow2", "-c", command, str(disk)], check=True, capture_output=True, text=True
+    )
+    return "Pattern verification failed" not in done.stdout
+
+
+def _saved(bench: Bench, copy: SnapshotFile, file: Path) -> Path:
+    with file.open("wb") as out:
+        out.writelines(snapshots.chunks(bench.driver, copy))
+    return file
+
+
+# Snapshots
+
+
+def test_a_snapshot_holds_what_was_written_and_boots(bench: Bench, host: Host, tmp_path: Path) -> None:
+    spec = bench.boot()
+    bench.driver.set_power(spec.id, PowerAction.OFF)
+    _write(host.state_dir / "guests" / spec.id / "root.qcow2", 0x5A)
+    cold = bench.driver.take_snapshot(spec.id, "root", "cold")
+    bench.driver.set_power(spec.id, PowerAction.START)
+    until(lambda: bench.boots(spec.id) == 2, "it runs")
+    warm = bench.driver.take_snapshot(spec.id, "root", "warm")
+    for copy in (cold, warm):
+        file = _saved(bench, copy, tmp_path / f"{copy.name}.qcow2")
+        assert _holds(file, 0x5A)
+        assert file.stat().st_size < 100 << 20  # blank parts take no room
+        image = replace(bench.image, id=str(uuid4()), format="qcow2", size=copy.size, sha512=_sha512(file))
+        bench.driver.ensure_image(image, _File(file))
+        other = bench.boot(disks=(DiskSpec("root", "vda", 1, image, boot_index=0),))
+        bench.driver.delete_guest(other.id)
+
+
+def _sha512(file: Path) -> str:
+    return subprocess.run(["sha512sum", str(file)], check=True, capture_output=True, text=True).stdout.split()[0]
+
+
+class _File:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def chunks(self) -> Iterator[bytes]:
+        yield self.path.read_bytes()
+
+
+def test_a_copy_that_is_cut_off_harms_nothing_and_can_be_made_again(bench: Bench, host: Host, tmp_path: Path) -> None:
+    spec = bench.boot(disks=(DiskSpec("root", "vda", 2, bench.image, boot_index=0),))
+    bench.driver.set_power(spec.id, PowerAction.OFF)
+    place = host.state_dir / "guests" / spec.id
+    _write(place / "root.qcow2", 0x33, "700M")
+    bench.driver.set_power(spec.id, PowerAction.START)
+    until(lambda: bench.boots(spec.id) == 2, "it runs")
+    failed: list[NovaLiteError] = []
+
+    def take() -> None:
+        try:
+            bench.driver.take_snapshot(spec.id, "root", "copy")
+        except NovaLiteError as error:
+            failed.append(error)
+
+    taking = threading.Thread(target=take)
+    taking.start()
+    part = place / "snapshot-copy.part"
+    until(lambda: part.exists() and part.stat().st_size > 8 << 20, "the copy has begun")
+    host.libvirtd.stop(signal.SIGKILL)
+    taking.join(30)
+    assert [type(error) for error in failed] == [HostUnreachable]
+    host.libvirtd.start()
+    until(lambda: _answers(host), "libvirt is back")
+    assert bench.driver.guest(spec.id).power is Power.RUNNING
+    copy = bench.driver.take_snapshot(spec.id, "root", "copy")
+    assert _holds(_saved(bench, copy, tmp_path / "copy.qcow2"), 0x33, "700M")
+    assert sorted(file.name for file in place.glob("snapshot-*")) == ["snapshot-copy.json", "snapshot-copy.qcow2"]
+    assert bench.boots(spec.id) == 2
+
+
+def _answers(host: Host) -> bool:
+    try:
+        host.driver.list_guests()
+    except HostUnreachable:
+        return False
+    return True
+
+
+def test_a_copy_that_is_dropped_while_it_is_made_ends(bench: Bench, host: Host) -> None:
+    spec = bench.boot(disks=(DiskSpec("root", "vda", 2, bench.image, boot_index=0),))
+    bench.driver.set_power(spec.id, PowerAction.OFF)
+    place = host.state_dir / "guests" / spec.id
+    _write(place / "root.qcow2", 0x44, "700M")
+    bench.driver.set_power(spec.id, PowerAction.START)
+    codes: list[str] = []
+
+    def take() -> None:
+        try:
+            bench.driver.take_snapshot(spec.id, "root", "copy")
+        except DriverError as error:
+            codes.append(error.code)
+
+    taking = threading.Thread(target=take)
+    taking.start()
+    part = place / "snapshot-copy.part"
+    until(lambda: part.exists() and part.stat().st_size > 8 << 20, "the copy has begun")
+    bench.driver.drop_snapshot(spec.id, "copy")
+    taking.join(30)
+    assert codes == ["driver.failed"]
+    assert list(place.glob("snapshot-*")) == []
+    assert bench.driver.guest(spec.id).power is Power.RUNNING
+
+
+# Network cards
+
+
+def test_network_cards_come_and_go(bench: Bench) -> None:
+    with _bridge() as bridge:
+        tap = f"nlt{uuid4().hex[:10]}"
+        link = Path("/sys/class/net") / tap
+        nic = NicSpec(str(uuid4()), "fa:16:3e:00:02:01", bridge, tap, mtu=1400)
+        spec = bench.boot()
+        for _ in range(2):
+            bench.driver.attach_nic(spec.id, nic)
+        assert (link / "master").resolve().name == bridge
+        assert [n["mac_address"] for n in bench.driver.diagnostics(spec.id).nics] == [nic.mac_address]
+        for _ in range(2):
+            bench.driver.detach_nic(spec.id, nic.mac_address.upper())
+        assert not link.exists()
+        assert bench.driver.diagnostics(spec.id).nics == ()
+        bench.driver.set_power(spec.id, PowerAction.OFF)
+        bench.driver.attach_nic(spec.id, nic)
+        assert not link.exists()
+        bench.driver.set_power(spec.id, PowerAction.START)
+        assert link.exists()
+        bench.driver.set_power(spec.id, PowerAction.OFF)
+        bench.driver.detach_nic(spec.id, nic.mac_address)
+        bench.driver.set_power(spec.id, PowerAction.START)
+        assert not link.exists()
+        bench.driver.delete_guest(spec.id)
+
+
+def test_a_guest_that_keeps_a_device_is_busy_and_may_be_asked_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "RELEASE_SECONDS", 1.0)
+    spec = bench.boot()
+    bench.driver.attach_disk(spec.id, DiskSpec("data", "vdb", 1, serial="v"))
+    bench.driver.set_power(spec.id, PowerAction.PAUSE)  # it cannot answer
+    with pytest.raises(DriverError) as caught:
+        bench.driver.detach_disk(spec.id, "v")
+    assert (caught.value.code, caught.value.retryable) == ("device.busy", True)
+    bench.driver.set_power(spec.id, PowerAction.UNPAUSE)
+    monkeypatch.undo()
+    bench.driver.detach_disk(spec.id, "v")
+    assert len(bench.driver.diagnostics(spec.id).disks) == 1
+    bench.driver.delete_guest(spec.id)
+
+
+# Disks of others
+
+
+@pytest.mark.parametrize("image_format", ["raw", "qcow2"])
+def test_a_file_of_the_host_is_a_disk_that_outlives_the_guest(bench: Bench, tmp_path: Path, image_format: str) -> None:
+    volume = tmp_path / "volume"
+    subprocess.run(["qemu-img", "create", "-q", "-f", image_format, str(volume), "1G"], check=True)
+    disk = DiskSpec("volume", "vdb", 0, serial="volume-7", path=str(volume), format=image_format)
+    spec = bench.boot()
+    bench.driver.attach_disk(spec.id, disk)
+    bench.driver.resize_disk(spec.id, "volume-7", 2)
+    bench.driver.detach_disk(spec.id, "volume-7")
+    bench.driver.delete_guest(spec.id)
+    again = bench.boot(disks=(*spec.disks, disk))
+    assert [d["device"] for d in bench.driver.diagnostics(again.id).disks] == ["vda", "vdb"]
+    assert "volume.qcow2" not in next(a.files for a in bench.driver.artifacts() if a.id == again.id)
+    bench.driver.delete_guest(again.id)
+    told = subprocess.run(["qemu-img", "info", str(volume)], check=True, capture_output=True, text=True).stdout
+    assert "virtual size: 2 GiB" in told
+
+
+def test_a_disk_that_stands_on_another_shows_both(bench: Bench, tmp_path: Path) -> None:
+    base, overlay = tmp_path / "base.raw", tmp_path / "overlay.qcow2"
+    base.write_bytes(obedient(b"from below\r\n"))
+    make = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(base), str(overlay), "1G"]
+    subprocess.run(make, check=True)
+    disk = DiskSpec("volume", "vda", 0, serial="v", path=str(overlay), boot_index=0)
+    spec = bench.spec(disks=(disk,))
+    bench.driver.ensure_guest(spec)
+    until(lambda: b"from below" in bench.driver.console_text(spec.id, 1000), "it boots from the volume")
+    bench.driver.delete_guest(spec.id)
+
+
+def test_a_rescued_guest_finds_its_own_disk_beside(bench: Bench) -> None:
+    spec = bench.boot()
+    bench.driver.set_power(spec.id, PowerAction.OFF)
+    rescue = DiskSpec("rescue", "vda", 0, bench.new_image(obedient(b"to the rescue\r\n")), boot_index=0)
+    bench.driver.ensure_guest(replace(spec, rescue=rescue))
+    until(lambda: b"to the rescue" in bench.driver.console_text(spec.id, 1000), "it boots from the rescue disk")
+    bench.driver.set_power(spec.id, PowerAction.OFF)
+    bench.driver.ensure_guest(spec)
+    until(lambda: bench.boots(spec.id) == 2, "it is back")
+    bench.driver.delete_guest(spec.id)
+
+
+# A guest with an agent
+
+
+@pytest.fixture(scope="module")
+def linux(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from novalite.drivers.storage import guest_image
+
+    out = tmp_path_factory.mktemp("guest") / "guest.qcow2"
+    guest_image.build(out, progress=lambda step: None)
+    return out
+
+
+def test_an_agent_sets_passwords_and_holds_still_for_a_snapshot(bench: Bench, host: Host, linux: Path) -> None:
+    image = replace(bench.image, id=str(uuid4()), format="qcow2", size=linux.stat().st_size, sha512=_sha512(linux))
+    bench.driver.ensure_image(image, _File(linux))
+    root = DiskSpec("root", "vda", 1, image, boot_index=0)
+    spec = bench.spec(disks=(root,), memory_mib=256)
+    bench.driver.ensure_guest(spec)
+    until(lambda: bench.driver.has_agent(spec.id), "the agent answers", 90)
+    bench.driver.set_password(spec.id, "root", "n3w-s3cret")
+    assert bench.driver.take_snapshot(spec.id, "root", "still").quiesced
+    with _bridge() as bridge:
+        nic = NicSpec(str(uuid4()), "fa:16:3e:00:02:02", bridge, f"nlt{uuid4().hex[:10]}")
+        bench.driver.attach_nic(spec.id, nic)
+        bench.driver.detach_nic(spec.id, nic.mac_address)
+    disk = DiskSpec("data", "vdb", 1, serial="volume-9")
+    bench.driver.attach_disk(spec.id, disk)
+    bench.driver.detach_disk(spec.id, "volume-9")
+    _forgotten_freeze(host, spec.id)
+    bench.driver.drop_snapshot(spec.id, "never")
+    until(lambda: _frozen(host, spec.id) == "thawed", "it goes on", 10)
+    bench.driver.delete_guest(spec.id)
+
+
+def _agent(host: Host, guest_id: str, do: Callable[[libvirt.virDomain], str]) -> str:
+    connection = libvirt.open(host.libvirtd.uri)
+    try:
+        return do(connection.lookupByUUIDString(guest_id))
+    finally:
+        connection.close()
+
+
+def _frozen(host: Host, guest_id: str) -> str:
+    import libvirt_qemu
+
+    said = _agent(
+        host, guest_id, lambda d: libvirt_qemu.qemuAgentCommand(d, '{"execute": "guest-fsfreeze-status"}', 5, 0)
+    )
+    return "frozen" if "frozen" in said else "thawed"
+
+
+def _forgotten_freeze(host: Host, guest_id: str) -> None:
+    """What a process leaves that dies between holding a guest still and beginning the copy."""
+    place = host.state_dir / "guests" / guest_id
+    (place / "frozen").touch()
+    (place / "snapshot-never.part").touch()
+    _agent(host, guest_id, lambda d: str(d.fsFreeze()))
+    assert _frozen(host, guest_id) == "frozen"
