@@ -58,10 +58,11 @@ def _shutdown(run: Run) -> Wait | None:
     if power in (Power.OFF, Power.ABSENT, Power.CRASHED):
         return None
     until = run.memo.setdefault("shutdown_until", _until(run.parts.settings.compute.stop_timeout_seconds))
-    if power in (Power.RUNNING,) and clock.now() < datetime.fromisoformat(until):
+    left = (datetime.fromisoformat(until) - clock.now()).total_seconds()
+    if power is Power.RUNNING and left > 0:
         if driver.set_power(run.server_id, PowerAction.SHUTDOWN).power is Power.OFF:
             return None
-        return Wait(guest_event(run.server_id), _ASK_AGAIN_SECONDS)
+        return Wait(guest_event(run.server_id), min(_ASK_AGAIN_SECONDS, left))
     driver.set_power(run.server_id, PowerAction.OFF)
     return None
 
