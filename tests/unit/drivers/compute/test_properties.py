@@ -12,11 +12,12 @@ from uuid import uuid4
 import pytest
 
 from novalite.drivers.compute.arrange import arranged
-from novalite.drivers.compute.base import ConfigDrive, DiskSpec, GuestSpec, NicSpec
+from novalite.drivers.compute.base import ConfigDrive, DiskSpec, GuestSpec, HostReport, NicSpec
 from novalite.drivers.compute.libvirt.abilities import Abilities, HostNode, traits
 from novalite.drivers.compute.libvirt.guest import HostChoices, Names, domain
 from novalite.drivers.compute.libvirt.pinning import pinned
 from novalite.drivers.compute.libvirt.places import GuestPlace
+from novalite.drivers.compute.needs import unmet
 from novalite.drivers.compute.properties import numbers, read
 from novalite.errors import DriverError
 
@@ -300,3 +301,44 @@ def test_traits_say_what_the_host_can() -> None:
 
 def test_an_unknown_name_means_nothing() -> None:
     assert read(_spec({"os_distro": "debian", "hw:something_new": "1"})) == read(_spec({}))
+
+
+# Choosing a host
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"hw_disk_bus": "ide"},
+        {"hw_cdrom_bus": "sata"},
+        {"hw_vif_model": "rtl8139"},
+        {"hw_video_model": "qxl"},
+        {"hw:tpm_version": "1.2"},
+        {"hw:tpm_version": "2.0", "hw:tpm_model": "tpm-crb"},
+        {"os:secure_boot": "required"},
+        {"hw_firmware_type": "uefi"},
+        {"hw:cpu_model": "Westmere"},
+        {"hw:cpu_policy": "dedicated"},
+        {"hw:numa_nodes": "2"},
+        {"hw:mem_page_size": "large"},
+        {"hw:mem_page_size": "2MB"},
+    ],
+)
+def test_a_host_that_lacks_something_is_told_apart_before_it_is_asked(properties: dict[str, str]) -> None:
+    poor = HostReport("poor", "QEMU", 1, "x86_64", 8, 1024, 10, traits=("OTHER",), cpu_models=("Nehalem",))
+    [reason, *_] = unmet(_spec(properties), poor)
+    assert reason.startswith(tuple(f"{name}: " for name in properties))
+    rich = replace(
+        poor,
+        traits=(*traits(HOST.abilities), "COMPUTE_GRAPHICS_MODEL_QXL", "COMPUTE_SECURITY_TPM_1_2"),
+        firmwares=("bios", "uefi"),
+        cpu_models=("Westmere",),
+        numa_nodes=2,
+        huge_pages={2048: 9},
+        free_cpus=4,
+    )
+    assert unmet(_spec(properties), rich) == ()
+
+
+def test_a_host_can_take_a_guest_that_asks_for_nothing() -> None:
+    assert unmet(_spec({}), HostReport("h", "QEMU", 1, "x86_64", 1, 1, 1)) == ()
