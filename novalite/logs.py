@@ -12,9 +12,7 @@ import structlog
 def configure(*, level: str = "INFO", json: bool = False) -> None:
     """Set up the one log stream (stderr). ``level`` is a name from the ``logging`` module."""
     numeric = getattr(logging, level.upper(), logging.INFO)
-    renderer: Any = (
-        structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=False)
-    )
+    renderer: Any = structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=False)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

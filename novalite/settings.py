@@ -30,21 +30,15 @@ def _doc(text: str, **bounds: Any) -> Meta:
 
 
 class Http(Struct, frozen=True, kw_only=True):
-    host: Annotated[str, _doc("Address the API and the UI listen on; 0.0.0.0 opens them to the network.")] = (
-        "127.0.0.1"
-    )
+    host: Annotated[str, _doc("Address the API and the UI listen on; 0.0.0.0 opens them to the network.")] = "127.0.0.1"
     port: Annotated[int, _doc("TCP port of all APIs and the UI.", ge=0, le=65535)] = 8774
-    public_url: Annotated[
-        str, _doc("Base URL that clients are told; empty: http://HOST:PORT of the listener.")
-    ] = ""
+    public_url: Annotated[str, _doc("Base URL that clients are told; empty: http://HOST:PORT of the listener.")] = ""
     threads: Annotated[int, _doc("Threads that answer requests.", ge=2, le=256)] = 16
     console_port: Annotated[
         int,
         _doc("Second port that serves consoles, classically 6080; 0: only the main port.", ge=0, le=65535),
     ] = 0
-    drain_seconds: Annotated[
-        int, _doc("Seconds that running requests may take to end after SIGTERM.", ge=1)
-    ] = 30
+    drain_seconds: Annotated[int, _doc("Seconds that running requests may take to end after SIGTERM.", ge=1)] = 30
     secure_cookies: Annotated[
         bool, _doc("Mark the UI's cookies Secure; set it when a TLS proxy stands before NovaLite.")
     ] = False
@@ -70,14 +64,10 @@ class Compute(Struct, frozen=True, kw_only=True):
     ] = "auto"
     cpu_model: Annotated[
         str,
-        _doc(
-            "CPU model of emulated guests; empty: the model that boots fastest. KVM guests get the host's CPU."
-        ),
+        _doc("CPU model of emulated guests; empty: the model that boots fastest. KVM guests get the host's CPU."),
     ] = ""
     availability_zone: Annotated[str, _doc("Availability zone of the local host.")] = "nova"
-    agents: Annotated[
-        tuple[str, ...], _doc("Remote hosts as NAME=URL, each served by 'novalite agent'.")
-    ] = ()
+    agents: Annotated[tuple[str, ...], _doc("Remote hosts as NAME=URL, each served by 'novalite agent'.")] = ()
     agent_secret_file: Annotated[
         str, _doc("File with the secret shared with the agents; empty: STATE_DIR/agent-secret.")
     ] = ""
@@ -85,9 +75,7 @@ class Compute(Struct, frozen=True, kw_only=True):
     fake_vcpus: Annotated[int, _doc("vCPUs of a simulated host.", ge=1)] = 64
     fake_memory_mib: Annotated[int, _doc("Memory of a simulated host, in MiB.", ge=64)] = 262144
     fake_disk_gib: Annotated[int, _doc("Disk of a simulated host, in GiB.", ge=1)] = 10000
-    stop_timeout_seconds: Annotated[
-        int, _doc("Seconds a guest gets to shut down before it is powered off.", ge=0)
-    ] = 60
+    stop_timeout_seconds: Annotated[int, _doc("Seconds a guest gets to shut down before it is powered off.", ge=0)] = 60
     boot_timeout_seconds: Annotated[
         int, _doc("Seconds a boot may take before it is undone and the server set to ERROR.", ge=10)
     ] = 900
@@ -98,20 +86,12 @@ class Scheduler(Struct, frozen=True, kw_only=True):
     filters: Annotated[
         tuple[str, ...], _doc("Filters in order; empty: all that are installed, in their own order.")
     ] = ()
-    cpu_allocation_ratio: Annotated[
-        float, _doc("vCPUs that may be promised for each CPU of a host.", gt=0)
-    ] = 16.0
-    ram_allocation_ratio: Annotated[
-        float, _doc("Memory that may be promised for each MiB of a host.", gt=0)
-    ] = 1.0
-    disk_allocation_ratio: Annotated[
-        float, _doc("Disk that may be promised for each GiB of a host.", gt=0)
-    ] = 1.0
+    cpu_allocation_ratio: Annotated[float, _doc("vCPUs that may be promised for each CPU of a host.", gt=0)] = 16.0
+    ram_allocation_ratio: Annotated[float, _doc("Memory that may be promised for each MiB of a host.", gt=0)] = 1.0
+    disk_allocation_ratio: Annotated[float, _doc("Disk that may be promised for each GiB of a host.", gt=0)] = 1.0
     reserved_memory_mib: Annotated[int, _doc("Memory of the local host kept for itself, in MiB.", ge=0)] = 512
     reserved_disk_gib: Annotated[int, _doc("Disk of the local host kept free, in GiB.", ge=0)] = 1
-    host_down_seconds: Annotated[
-        int, _doc("Seconds without a report after which a host counts as down.", ge=5)
-    ] = 60
+    host_down_seconds: Annotated[int, _doc("Seconds without a report after which a host counts as down.", ge=5)] = 60
     max_attempts: Annotated[int, _doc("Hosts tried for one boot.", ge=1)] = 3
 
 
@@ -120,9 +100,7 @@ class Network(Struct, frozen=True, kw_only=True):
         Literal["auto", "linux", "fake"],
         _doc("How networks are made; auto: linux with libvirt, fake with the fake driver."),
     ] = "auto"
-    cidr: Annotated[
-        str, _doc("Range of the network made at first start; 'auto' takes a free private /24.")
-    ] = "auto"
+    cidr: Annotated[str, _doc("Range of the network made at first start; 'auto' takes a free private /24.")] = "auto"
     name: Annotated[str, _doc("Name of the network made at first start.")] = "private"
     mtu: Annotated[int, _doc("MTU of the network made at first start, in bytes.", ge=576, le=65535)] = 1500
     dns_servers: Annotated[
@@ -133,9 +111,7 @@ class Network(Struct, frozen=True, kw_only=True):
 
 class Images(Struct, frozen=True, kw_only=True):
     max_size_gib: Annotated[int, _doc("Largest image upload, in GiB.", ge=1)] = 100
-    max_virtual_size_gib: Annotated[int, _doc("Largest virtual size an image may claim, in GiB.", ge=1)] = (
-        1024
-    )
+    max_virtual_size_gib: Annotated[int, _doc("Largest virtual size an image may claim, in GiB.", ge=1)] = 1024
     reserve_gib: Annotated[
         float, _doc("Free disk kept back: uploads that would go below are refused, in GiB.", ge=0)
     ] = 1.0
@@ -162,9 +138,7 @@ class Quota(Struct, frozen=True, kw_only=True):
     server_group_members: Annotated[int, _doc("Servers per group; -1: no limit.", ge=-1)] = 10
     injected_files: Annotated[int, _doc("Files injected into a server; -1: no limit.", ge=-1)] = 5
     injected_file_content_bytes: Annotated[int, _doc("Size of an injected file, in bytes.", ge=-1)] = 10240
-    injected_file_path_bytes: Annotated[int, _doc("Length of an injected file's path, in bytes.", ge=-1)] = (
-        255
-    )
+    injected_file_path_bytes: Annotated[int, _doc("Length of an injected file's path, in bytes.", ge=-1)] = 255
 
 
 class Tasks(Struct, frozen=True, kw_only=True):
@@ -174,9 +148,7 @@ class Tasks(Struct, frozen=True, kw_only=True):
 
 
 class Logging(Struct, frozen=True, kw_only=True):
-    level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], _doc("Least level that is logged.")] = (
-        "INFO"
-    )
+    level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], _doc("Least level that is logged.")] = "INFO"
     json: Annotated[bool, _doc("One JSON object per line instead of text.")] = False
 
 
@@ -189,9 +161,9 @@ def default_state_dir() -> str:
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    state_dir: Annotated[
-        str, _doc("Directory of the database, images, disks, credentials and run-time files.")
-    ] = msgspec.field(default_factory=default_state_dir)
+    state_dir: Annotated[str, _doc("Directory of the database, images, disks, credentials and run-time files.")] = (
+        msgspec.field(default_factory=default_state_dir)
+    )
     http: Http = Http()
     database: DatabaseOptions = DatabaseOptions()
     compute: Compute = Compute()
@@ -296,9 +268,7 @@ def load(
         text = environment.get(environment_name(name))
         if text is not None:
             given[name] = (_from_text(kind, text), environment_name(name))
-    given.update(
-        {name: (value, "command line") for name, value in (arguments or {}).items() if value is not None}
-    )
+    given.update({name: (value, "command line") for name, value in (arguments or {}).items() if value is not None})
     values: dict[str, Any] = {}
     for name, (value, origin) in given.items():
         if name not in known:
@@ -317,7 +287,5 @@ def load(
         current: Any = settings
         for part in name.split("."):
             current = getattr(current, part)
-        options.append(
-            Option(name, description, default, current, given[name][1] if name in given else "default")
-        )
+        options.append(Option(name, description, default, current, given[name][1] if name in given else "default"))
     return settings, options

@@ -46,9 +46,7 @@ def page_of(
     Raises ``Invalid`` for an unknown sort key or marker.
     """
     identity = identity if identity is not None else record.id  # type: ignore[attr-defined]
-    narrowed = narrow(
-        w, query, page, keys, default=default, identity=identity, descending=descending, visible=visible
-    )
+    narrowed = narrow(w, query, page, keys, default=default, identity=identity, descending=descending, visible=visible)
     return list(w.session.scalars(narrowed))
 
 
@@ -90,9 +88,7 @@ def _ordered(column: Any, down: bool) -> Any:
     return column.desc().nulls_last() if down else column.asc().nulls_first()
 
 
-def _after(
-    w: Work, marker: str, identity: Any, order: list[tuple[Any, bool]], visible: sa.ColumnElement[bool]
-) -> Any:
+def _after(w: Work, marker: str, identity: Any, order: list[tuple[Any, bool]], visible: sa.ColumnElement[bool]) -> Any:
     row = w.session.execute(sa.select(*(column for column, _ in order)).where(identity == marker, visible)).first()
     if row is None:
         raise Invalid(f"Marker {marker[:100]} could not be found.", field="marker")
