@@ -22,7 +22,7 @@ from novalite.errors import DriverError, HostUnreachable, NovaLiteError
 from tests.contracts.boot_sector import obedient
 from tests.contracts.compute_driver import Bench, new_bench
 from tests.contracts.waiting import until
-from tests.real.compute.hosts import BootSectorGuests, Host
+from tests.real.compute.hosts import BootSectorGuests, Host, new_host
 
 pytestmark = pytest.mark.real
 
@@ -161,6 +161,34 @@ def test_a_copy_that_is_dropped_while_it_is_made_ends(bench: Bench, host: Host) 
     assert codes == ["driver.failed"]
     assert list(place.glob("snapshot-*")) == []
     assert bench.driver.guest(spec.id).power is Power.RUNNING
+
+
+def test_a_copy_that_finds_no_room_is_told_and_the_guest_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    # Before libvirtd starts, which has a mount namespace of its own.
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(tmp_path / "state")], check=True)
+    try:
+        with new_host(tmp_path) as host:
+            _fill_up(host)
+    finally:
+        subprocess.run(["umount", str(tmp_path / "state")], check=True)
+
+
+def _fill_up(host: Host) -> None:
+    bench = new_bench(host.driver, BootSectorGuests(host.driver))
+    spec = bench.boot()
+    bench.driver.set_power(spec.id, PowerAction.OFF)
+    place = host.state_dir / "guests" / spec.id
+    _write(place / "root.qcow2", 0x55, "40M")
+    for action in (PowerAction.START, PowerAction.OFF):
+        power = bench.driver.set_power(spec.id, action).power
+        with pytest.raises(DriverError) as caught:
+            bench.driver.take_snapshot(spec.id, "root", "copy")
+        assert (caught.value.code, caught.value.retryable) == ("disk.full", True)
+        assert bench.driver.guest(spec.id).power is power
+        bench.driver.drop_snapshot(spec.id, "copy")
+        assert list(place.glob("snapshot-*")) == []
+    bench.driver.delete_guest(spec.id)
 
 
 # Network cards

@@ -9,6 +9,7 @@ import re
 import threading
 import time
 import xml.etree.ElementTree as ET
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,13 +51,13 @@ class Snapshots:
 
     def __init__(self, connection: Connection, domains: Domains, places: Places) -> None:
         self._connection, self._domains, self._places = connection, domains, places
-        self._locks = tuple(threading.Lock() for _ in range(64))
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._look = threading.Event()
 
     def take(self, guest_id: str, disk: str, name: str) -> SnapshotFile:
         place = self._places.guest(guest_id)
         files = _files("take_snapshot", place, name)
-        with self._locks[hash(guest_id) % len(self._locks)]:
+        with self._locks[guest_id]:
             if files.whole.exists():
                 return msgspec.json.decode(files.facts.read_bytes(), type=SnapshotFile)
             found = self._connection.call("take_snapshot", self._find, guest_id, disk)
