@@ -6,6 +6,8 @@ import json
 import subprocess
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from uuid import uuid4
 
 import libvirt
@@ -15,7 +17,7 @@ import pytest
 from novalite.drivers.compute.base import DiskSpec, GuestSpec, NicSpec, Power
 from novalite.errors import DriverError
 from tests.contracts.compute_driver import Bench, new_bench
-from tests.real.compute.hosts import BootSectorGuests, Host
+from tests.real.compute.hosts import BootSectorGuests, Host, new_host
 
 pytestmark = pytest.mark.real
 
@@ -177,3 +179,39 @@ def test_blank_disks_hold_what_they_are_for(bench: Bench, host: Host) -> None:
     bench.driver.delete_guest(spec.id)
     with pytest.raises(DriverError, match="zfs"):
         bench.driver.ensure_guest(bench.spec(disks=(root, DiskSpec("e", "vdb", 1, content="zfs"))))
+
+
+_HUGE_PAGES = Path("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages")
+
+
+@contextmanager
+def _huge_pages(count: int, mount: Path) -> Iterator[None]:
+    """``count`` more pages of 2 MiB, where programs can take them from."""
+    before = _HUGE_PAGES.read_text()
+    mount.mkdir()
+    subprocess.run(["mount", "-t", "hugetlbfs", "-o", "pagesize=2M", "none", str(mount)], check=True)
+    _HUGE_PAGES.write_text(str(int(before) + count))
+    try:
+        yield
+    finally:
+        _HUGE_PAGES.write_text(before)
+        subprocess.run(["umount", str(mount)], check=True)
+
+
+def test_memory_comes_in_huge_pages_where_the_host_has_some(tmp_path: Path) -> None:
+    with _huge_pages(40, tmp_path / "huge"), new_host(tmp_path / "host") as host:
+        bench = new_bench(host.driver, BootSectorGuests(host.driver))
+        assert host.driver.host_report().huge_pages[2048] >= 40
+        spec = _boot(bench, {"hw:mem_page_size": "2MB", "hw:numa_nodes": "1"})
+        maps = Path(f"/proc/{host.libvirtd.guest_pid(spec.id)}/smaps").read_text()
+        pages = {int(line.split()[1]) for line in maps.splitlines() if line.startswith("KernelPageSize:")}
+        assert 2048 in pages
+        bench.driver.delete_guest(spec.id)
+
+
+def test_without_huge_pages_they_are_refused(bench: Bench) -> None:
+    if any(bench.driver.host_report().huge_pages.values()):
+        pytest.skip("this host has huge pages")
+    with pytest.raises(DriverError, match="hw:mem_page_size") as caught:
+        bench.driver.ensure_guest(bench.spec(properties={"hw:mem_page_size": "large"}))
+    assert caught.value.code == "guest.refused"
