@@ -34,7 +34,19 @@ class Cancelled(NovaLiteError):
 def _error_record(error: Exception) -> dict[str, Any]:
     if isinstance(error, NovaLiteError):
         return {"code": error.code, "message": error.message, "hint": error.hint, "type": type(error).__name__}
-    return {"code": "failed", "message": str(error), "hint": "", "type": type(error).__name__}
+    # What a library says may hold anything, SQL and values included: that is for the log alone.
+    message = f"Something unexpected went wrong ({type(error).__name__})."
+    return {
+        "code": "failed",
+        "message": message,
+        "hint": "NovaLite's log tells the rest.",
+        "type": type(error).__name__,
+    }
+
+
+def _told(error: Exception) -> str:
+    """What the history of a task keeps of an error."""
+    return str(error) if isinstance(error, NovaLiteError) else str(_error_record(error)["message"])
 
 
 def _error_from(record: dict[str, Any] | None) -> Exception:
@@ -208,7 +220,7 @@ class _Attempt:
             _log.warning("step failed", kind=self._task.kind, step=step.name, error=str(error))
         with self._db.write(self._ctx) as w:
             tasks.record_step(
-                w, self._task, name=step.name, undone=False, started_at=started_at, result="Error", detail=str(error)
+                w, self._task, name=step.name, undone=False, started_at=started_at, result="Error", detail=_told(error)
             )
         target = self._flow.reroute(self._run, error)
         if target is not None:
@@ -221,7 +233,7 @@ class _Attempt:
         with self._db.write(self._ctx) as w:
             tasks.record_step(
                 w, self._task, name=step.name, undone=self._task.undoing, started_at=started_at, result="Retry",
-                detail=str(error),
+                detail=_told(error),
             )  # fmt: skip
             when = w.now + timedelta(seconds=_seconds_before_retry(self._task.attempts))
             tasks.retry(w, self._task, after=when)
@@ -245,7 +257,7 @@ class _Attempt:
                 if self._task.attempts + 1 < self._flow.retries:
                     self._retry_later(step, error, started_at)
                     return False
-                result, detail = "Error", str(error)
+                result, detail = "Error", _told(error)
                 _log.error("undo given up", kind=self._task.kind, step=step.name, exc_info=error)
         self._at(f"{step.name}:undone")
         return self._undone(step, started_at, result, detail)

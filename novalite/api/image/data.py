@@ -15,22 +15,28 @@ from novalite.drivers.storage.base import ImageStore, StoredImage
 from novalite.errors import Busy, DriverError, Forbidden, Invalid, NotFound, TooLarge
 
 _BLOCK_BYTES = 1 << 20
-_places = threading.BoundedSemaphore(12)
+_THREADS_KEPT = 4
+_uploads = 0
+_count = threading.Lock()
 
 
 @contextmanager
-def _thread_for_long() -> Iterator[None]:
-    """An upload lasts as long as its client likes: some threads are left for everybody else."""
-    if not _places.acquire(blocking=False):
-        raise Busy("Too many images are uploaded at once.", hint="Try again when one of them is done.")
+def _thread_for_long(threads: int) -> Iterator[None]:
+    """An upload lasts as long as its client likes: some of the ``threads`` are left for everybody else."""
+    global _uploads
+    with _count:
+        if _uploads >= max(1, threads - _THREADS_KEPT):
+            raise Busy("Too many images are uploaded at once.", hint="Try again when one of them is done.")
+        _uploads += 1
     try:
         yield
     finally:
-        _places.release()
+        with _count:
+            _uploads -= 1
 
 
 def upload(call: Call) -> None:
-    with _thread_for_long():
+    with _thread_for_long(call.parts.settings.http.threads):
         _upload(call)
 
 

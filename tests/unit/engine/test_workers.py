@@ -67,7 +67,7 @@ def test_a_bug_in_a_step_counts_as_its_failure(world: World) -> None:
     world.start()
     world.work()
     assert world.made == set()
-    assert world.ends == ["failed: oops"]
+    assert world.ends == ["failed: Something unexpected went wrong (ZeroDivisionError). NovaLite's log tells the rest."]
 
 
 def test_an_undo_that_fails_is_repeated_then_given_up_and_the_rest_is_undone(world: World) -> None:
