@@ -254,9 +254,10 @@ def test_a_client_that_does_not_read_is_dropped_and_others_go_on(tmp_path: Path)
         reading = threading.Thread(target=read)
         reading.start()
         flood = bytes(1 << 16)
-        for _ in range(64):
+        for sent in range(1, 65):
             guest.sendall(flood)
-        until(lambda: heard[0] == 64 * len(flood), "the reader has it all")
+            wanted = sent * len(flood)  # a reader that lags behind would rightly be dropped as well
+            until(lambda wanted=wanted: heard[0] == wanted, "the reader has it all")  # type: ignore[misc]
         guest.close()
         reading.join(5)
         stuck.close()
