@@ -118,12 +118,13 @@ def _guest_spec(server: Server, image: ImageSpec, nics: tuple[NicSpec, ...], dri
 
 
 def _extra_disks(flavor: dict[str, Any]) -> tuple[DiskSpec, ...]:
+    """The flavor's own disks, ready to be used: an ext4 file system and a swap area."""
     disks = []
     if flavor["ephemeral"]:
-        disks.append(DiskSpec("ephemeral0", "vdb", flavor["ephemeral"], serial="ephemeral0"))
+        disks.append(DiskSpec("ephemeral0", "vdb", flavor["ephemeral"], serial="ephemeral0", content="ext4"))
     if flavor["swap"]:
-        gib = -(-flavor["swap"] // 1024)
-        disks.append(DiskSpec("swap", "vdc" if disks else "vdb", gib, serial="swap"))
+        device = "vdc" if disks else "vdb"
+        disks.append(DiskSpec("swap", device, 0, serial="swap", size_mib=flavor["swap"], content="swap"))
     return tuple(disks)
 
 
