@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from novalite.db.work import unit_is_open
-from novalite.drivers.compute.base import ComputeDriver
-from novalite.errors import HostUnreachable
+from novalite.drivers.compute.base import ComputeDriver, FullDriver
+from novalite.errors import DriverError, HostUnreachable
 
 
 class _Guarded:
@@ -20,7 +20,10 @@ class _Guarded:
         self._what = what
 
     def __getattr__(self, name: str) -> Any:
-        method: Callable[..., Any] = getattr(self._driver, name)
+        found = getattr(self._driver, name, None)
+        if found is None:
+            raise DriverError(name, f"{self._what} does not offer this", code="driver.unsupported")
+        method: Callable[..., Any] = found
 
         @functools.wraps(method)
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -40,14 +43,15 @@ class Links:
     """Knows the driver of each host. Raises ``HostUnreachable`` for a host it has no way to."""
 
     def __init__(self) -> None:
-        self._drivers: dict[str, ComputeDriver] = {}
+        self._drivers: dict[str, FullDriver] = {}
         self._lock = threading.Lock()
 
     def add(self, host: str, driver: ComputeDriver) -> None:
         with self._lock:
-            self._drivers[host] = cast(ComputeDriver, guarded(driver, f"driver of {host}"))
+            self._drivers[host] = cast(FullDriver, guarded(driver, f"driver of {host}"))
 
-    def driver(self, host: str) -> ComputeDriver:
+    def driver(self, host: str) -> FullDriver:
+        """What the host's driver lacks of the optional ports is a ``DriverError`` when it is called."""
         with self._lock:
             found = self._drivers.get(host)
         if found is None:

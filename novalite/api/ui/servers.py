@@ -109,7 +109,7 @@ def _server_data(ctx: Context, server_id: str) -> dict[str, Any]:
         "server": server,
         "ports": views,
         "history": history,
-        "actions": [states.RULES[name] for name in allowed if name != "delete" and _may(ctx, name)],
+        "actions": [states.RULES[name] for name in allowed if name in actions.PLAIN and _may(ctx, name)],
         "may_delete": server.deleted_at is None and _may(ctx, "delete"),
         "console_open": server.deleted_at is None and server.host and server.vm_state in _WITH_CONSOLE,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -12,7 +13,7 @@ from novalite.cloud.tasks import tasks as durable
 from novalite.db.work import Work
 from novalite.errors import Conflict, Forbidden
 
-_KINDS: dict[str, Callable[[Server], durable.Kind]] = {
+_PLAIN: dict[str, Callable[[Server], durable.Kind]] = {
     "start": lambda s: tasks.Start(s.id),
     "stop": lambda s: tasks.Stop(s.id),
     "reboot": lambda s: tasks.Reboot(s.id),
@@ -22,10 +23,23 @@ _KINDS: dict[str, Callable[[Server], durable.Kind]] = {
     "suspend": lambda s: tasks.Suspend(s.id),
     "resume": lambda s: tasks.Resume(s.id),
 }
+PLAIN = tuple(_PLAIN)
+"""The actions that take no arguments and end within the guest's power."""
 
 
 def request(w: Work, server_id: str, action: str, *, delay_seconds: float = 0) -> Server:
-    """Start ``action`` (a name of ``states.RULES``) on a server.
+    """Start one of the ``PLAIN`` actions on a server.
+
+    Raises ``NotFound``, ``Conflict`` when it is locked or its state does not allow the action.
+    """
+    server = allowed(w, server_id, action)
+    if action == "reboot_hard":
+        durable.cancel_key(w, tasks.key(server_id), kinds=(tasks.Reboot.kind,))
+    return begin(w, server, action, _PLAIN[action](server), delay_seconds=delay_seconds)
+
+
+def allowed(w: Work, server_id: str, action: str) -> Server:
+    """The server, if ``action`` (a name of ``states.RULES``) may start on it now.
 
     Raises ``NotFound``, ``Conflict`` when it is locked or its state does not allow the action.
     """
@@ -33,19 +47,34 @@ def request(w: Work, server_id: str, action: str, *, delay_seconds: float = 0) -
     if rule.obeys_lock:
         refuse_if_locked(w, server)
     _refuse_unless_allowed(server, rule)
+    return server
+
+
+def begin(
+    w: Work,
+    server: Server,
+    action: str,
+    task: durable.Kind,
+    *,
+    values: dict[str, Any] | None = None,
+    delay_seconds: float = 0,
+    deadline_seconds: float = 3600,
+) -> Server:
+    """Show the action's task_state, write ``values`` with it, and leave ``task`` behind: only if the server is
+    still as it was when ``allowed`` looked. Raises ``Conflict`` when somebody was quicker."""
     guards = [Server.vm_state == server.vm_state, Server.deleted_at.is_(None)]
     guards.append(Server.task_state.is_(None) if server.task_state is None else Server.task_state == server.task_state)
-    if not change(w, server_id, {"task_state": rule.doing}, *guards):
-        raise Conflict(f"Cannot '{action}' instance {server_id}: another action has just begun.")
-    if action == "reboot_hard":
-        durable.cancel_key(w, tasks.key(server_id), kinds=(tasks.Reboot.kind,))
+    doing = states.RULES[action].doing or server.task_state
+    if not change(w, server.id, {"task_state": doing, **(values or {})}, *guards):
+        raise Conflict(f"Cannot '{action}' instance {server.id}: another action has just begun.", code="server.state")
     durable.start(
         w,
-        _KINDS[action](server),
-        key=tasks.key(server_id),
-        resource_id=server_id,
+        task,
+        key=tasks.key(server.id),
+        resource_id=server.id,
         project_id=server.project_id,
         delay_seconds=delay_seconds,
+        deadline_seconds=deadline_seconds,
     )
     return server
 

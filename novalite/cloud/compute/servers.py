@@ -29,6 +29,8 @@ class Server(Base):
 
     ``availability_zone`` is that of its host, ``pinned_zone`` the one asked for.
     ``revision`` grows with every change of the row. ``locked_by`` is empty, ``owner`` or ``admin``.
+    ``old_vm_state`` is what a resized or rescued server goes back to; ``rescue_image`` the copy of the image it
+    is rescued from, while it is.
     """
 
     __tablename__ = "servers"
@@ -78,6 +80,12 @@ class Server(Base):
     launch_index: Mapped[int] = mapped_column(default=0)
     root_device_name: Mapped[str] = mapped_column(sa.String(32), default="/dev/vda")
     guest_password: Mapped[str] = mapped_column(sa.Text, default="")
+    old_vm_state: Mapped[str | None] = mapped_column(sa.String(32))
+    rescue_image: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
+    shelved_at: Mapped[datetime | None]
+    shelved_image_id: Mapped[str | None] = mapped_column(Id)
+    soft_deleted_at: Mapped[datetime | None]
+    trusted_image_certificates: Mapped[list[str] | None] = mapped_column(sa.JSON(none_as_null=True))
     revision: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]

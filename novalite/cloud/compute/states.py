@@ -64,6 +64,9 @@ _HARD_REBOOT_FROM = frozenset(
     }
 )
 
+_IMAGED = {ACTIVE, STOPPED, PAUSED, SUSPENDED}
+_TAKES_VOLUMES = {ACTIVE, PAUSED, STOPPED, RESIZED, SOFT_DELETED, SHELVED, SHELVED_OFFLOADED}
+
 RULES: dict[str, Rule] = {
     rule.action: rule
     for rule in (
@@ -82,6 +85,29 @@ RULES: dict[str, Rule] = {
         _rule("unpause", "Unpause", {PAUSED}, "unpausing", ACTIVE),
         _rule("suspend", "Suspend", {ACTIVE}, "suspending", SUSPENDED),
         _rule("resume", "Resume", {SUSPENDED}, "resuming", ACTIVE),
+        _rule("rebuild", "Rebuild", {ACTIVE, STOPPED, ERROR}, "rebuilding", ACTIVE),
+        _rule("rescue", "Rescue", {ACTIVE, STOPPED, ERROR}, "rescuing", RESCUED),
+        _rule("unrescue", "Leave rescue", {RESCUED}, "unrescuing", ACTIVE),
+        _rule("resize", "Resize", {ACTIVE, STOPPED}, "resize_prep", RESIZED),
+        _rule("confirmResize", "Confirm resize", {RESIZED}, "resize_confirming", ACTIVE),
+        _rule("revertResize", "Revert resize", {RESIZED}, "resize_reverting", ACTIVE),
+        _rule("migrate", "Migrate", {ACTIVE, STOPPED}, "resize_prep", RESIZED),
+        _rule("live-migration", "Live migrate", {ACTIVE, PAUSED}, "migrating", ACTIVE),
+        _rule("evacuate", "Evacuate", {ACTIVE, STOPPED, ERROR}, "rebuilding", ACTIVE, None, obeys_lock=False),
+        _rule("shelve", "Shelve", _IMAGED, "shelving", SHELVED),
+        _rule("shelveOffload", "Offload", {SHELVED}, "shelving_offloading", SHELVED_OFFLOADED),
+        _rule("unshelve", "Unshelve", {SHELVED, SHELVED_OFFLOADED}, "unshelving", ACTIVE),
+        _rule("createImage", "Create image", _IMAGED, "image_snapshot_pending", ACTIVE, obeys_lock=False),
+        _rule("createBackup", "Create backup", _IMAGED, "image_backup", ACTIVE, obeys_lock=False),
+        _rule("changePassword", "Change password", {ACTIVE}, "updating_password", ACTIVE),
+        _rule("trigger_crash_dump", "Trigger crash dump", {ACTIVE, PAUSED, RESCUED, RESIZED, ERROR}, "", ACTIVE),
+        _rule("attach_interface", "Attach interface", {ACTIVE, PAUSED, STOPPED}, "", ACTIVE),
+        _rule("detach_interface", "Detach interface", {ACTIVE, PAUSED, STOPPED}, "", ACTIVE),
+        _rule("attach_volume", "Attach volume", _TAKES_VOLUMES, "", ACTIVE),
+        _rule("detach_volume", "Detach volume", _TAKES_VOLUMES, "", ACTIVE),
+        _rule("swap_volume", "Swap volume", {ACTIVE, PAUSED, RESIZED}, "", ACTIVE),
+        _rule("restore", "Restore", {SOFT_DELETED}, "restoring", ACTIVE),
+        _rule("softDelete", "Delete", set(), "soft-deleting", SOFT_DELETED, None),
         _rule("delete", "Delete", set(), DELETING, DELETED, None, needs_launch=False),
     )
 }
@@ -101,21 +127,20 @@ _STATUS = {
     SHELVED: "SHELVED",
     SHELVED_OFFLOADED: "SHELVED_OFFLOADED",
 }
+_REBUILDING = ("rebuilding", "rebuild_block_device_mapping", "rebuild_spawning")
+_RESIZING = ("resize_prep", "resize_migrating", "resize_migrated", "resize_finish")
 _STATUS_BY_TASK = {
-    (ACTIVE, "rebooting"): "REBOOT",
-    (ACTIVE, "reboot_pending"): "REBOOT",
-    (ACTIVE, "reboot_started"): "REBOOT",
-    (ACTIVE, "rebooting_hard"): "HARD_REBOOT",
+    **{(ACTIVE, task): "REBOOT" for task in ("rebooting", "reboot_pending", "reboot_started")},
+    **{
+        (vm_state, task): "HARD_REBOOT"
+        for vm_state in (ACTIVE, STOPPED, PAUSED, SUSPENDED, ERROR)
+        for task in ("rebooting_hard", "reboot_pending_hard", "reboot_started_hard")
+    },
     (ACTIVE, "updating_password"): "PASSWORD",
-    (ACTIVE, "rebuilding"): "REBUILD",
+    **{(vm_state, task): "REBUILD" for vm_state in (ACTIVE, STOPPED, ERROR) for task in _REBUILDING},
+    **{(vm_state, task): "RESIZE" for vm_state in (ACTIVE, STOPPED) for task in _RESIZING},
     (ACTIVE, "migrating"): "MIGRATING",
-    (ACTIVE, "resize_prep"): "RESIZE",
-    (ACTIVE, "resize_migrating"): "RESIZE",
-    (STOPPED, "resize_prep"): "RESIZE",
-    (STOPPED, "rebooting_hard"): "HARD_REBOOT",
-    (PAUSED, "rebooting_hard"): "HARD_REBOOT",
-    (SUSPENDED, "rebooting_hard"): "HARD_REBOOT",
-    (ERROR, "rebooting_hard"): "HARD_REBOOT",
+    (PAUSED, "migrating"): "MIGRATING",
     (RESIZED, "resize_reverting"): "REVERT_RESIZE",
 }
 

@@ -87,4 +87,14 @@ class Resume:
     server_id: str
 
 
-KINDS: tuple[type[durable.Kind], ...] = (Boot, Delete, Start, Stop, Reboot, Pause, Unpause, Suspend, Resume)
+KINDS: tuple[type[durable.Kind], ...] = (
+    Boot,
+    Delete,
+    Start,
+    Stop,
+    Reboot,
+    Pause,
+    Unpause,
+    Suspend,
+    Resume,
+)

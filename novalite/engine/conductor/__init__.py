@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from novalite.cloud.compute import tasks
-from novalite.engine.conductor.boot import BOOT
-from novalite.engine.conductor.delete import DELETE
-from novalite.engine.conductor.power import FLOWS
-from novalite.engine.flow import Registry
+from novalite.engine.conductor import boot, delete, power
+from novalite.engine.flow import Flow, Registry
+
+_FLOWS: tuple[Flow, ...] = (
+    *boot.FLOWS,
+    *delete.FLOWS,
+    *power.FLOWS,
+)
+_KINDS = (*tasks.KINDS,)
 
 
 def registry() -> Registry:
     """Every flow of the product. Raises when a kind of task has none: at start, not at the first task."""
     made = Registry()
-    for flow in (BOOT, DELETE, *FLOWS):
+    for flow in _FLOWS:
         made.add(flow)
-    made.complete([kind.kind for kind in tasks.KINDS])
+    made.complete([kind.kind for kind in _KINDS])
     return made

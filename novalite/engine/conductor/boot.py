@@ -56,7 +56,7 @@ def _another_host(run: Run, error: Exception) -> str | None:
     return "place"
 
 
-BOOT = Flow(
+_BOOT = Flow(
     kind=Boot.kind,
     steps=(
         Step("place", _place, placement.unplace),
@@ -69,3 +69,5 @@ BOOT = Flow(
     reroute=_another_host,
     show=_show,
 )
+
+FLOWS = (_BOOT,)

@@ -32,7 +32,7 @@ def _failed(run: Run, error: Exception) -> None:
         progress.deletion_failed(w, run.server_id, what)
 
 
-DELETE = Flow(
+_DELETE = Flow(
     kind=Delete.kind,
     steps=(
         Step("close", _close),
@@ -41,3 +41,5 @@ DELETE = Flow(
     ),
     failed=_failed,
 )
+
+FLOWS = (_DELETE,)

@@ -14,7 +14,7 @@ from novalite.cloud.compute.servers import Server
 from novalite.cloud.network import networks, ports
 from novalite.cloud.network.port_views import PortView, as_spec
 from novalite.db.work import Work
-from novalite.drivers.compute.base import ConfigDrive, DiskSpec, GuestSpec, ImageSpec, NicSpec
+from novalite.drivers.compute.base import ConfigDrive, DiskSpec, FullDriver, GuestSpec, ImageSpec, NicSpec
 from novalite.drivers.network.base import NetworkSpec, PortSpec, bridge_name, tap_name
 from novalite.engine.flow import Run
 from novalite.errors import DriverError, Failed, HostUnreachable, Unavailable
@@ -37,6 +37,16 @@ class FileSource:
         with self.path.open("rb") as file:
             while chunk := file.read(_CHUNK):
                 yield chunk
+
+
+def driver(run: Run) -> FullDriver:
+    """The driver of the server's host. Raises ``Failed`` when it is on none."""
+    with run.parts.database.read(run.ctx) as w:
+        server = progress.find(w, run.server_id)
+        host = server.host if server else None
+    if not host:
+        raise Failed("The server is on no host.", code="server.not_placed", hint="Delete it and make a new one.")
+    return run.parts.links.driver(host)
 
 
 @dataclass(frozen=True)

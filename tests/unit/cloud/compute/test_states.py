@@ -23,10 +23,13 @@ OWNER = Context(user_id="u", project_id="p", roles=frozenset({"member", "reader"
 
 VM_STATES = (
     states.BUILDING, states.ACTIVE, states.PAUSED, states.SUSPENDED, states.STOPPED, states.ERROR,
-    states.RESCUED, states.RESIZED, states.SHELVED, states.SHELVED_OFFLOADED,
+    states.RESCUED, states.RESIZED, states.SHELVED, states.SHELVED_OFFLOADED, states.SOFT_DELETED,
 )  # fmt: skip
-DOING = sorted({rule.doing for rule in states.RULES.values()} | {states.SCHEDULING, states.SPAWNING, states.NETWORKING})
-POWER = [name for name in states.RULES if name != "delete"]
+DOING = sorted(
+    {rule.doing for rule in states.RULES.values() if rule.doing}
+    | {states.SCHEDULING, states.SPAWNING, states.NETWORKING}
+)
+POWER = list(actions.PLAIN)
 
 # What Nova's API documents: the states each action may begin in, written down a second time.
 FROM = {
@@ -38,7 +41,30 @@ FROM = {
     "unpause": {"paused"},
     "suspend": {"active"},
     "resume": {"suspended"},
+    "rebuild": {"active", "stopped", "error"},
+    "rescue": {"active", "stopped", "error"},
+    "unrescue": {"rescued"},
+    "resize": {"active", "stopped"},
+    "migrate": {"active", "stopped"},
+    "confirmResize": {"resized"},
+    "revertResize": {"resized"},
+    "live-migration": {"active", "paused"},
+    "shelve": {"active", "stopped", "paused", "suspended"},
+    "shelveOffload": {"shelved"},
+    "unshelve": {"shelved", "shelved_offloaded"},
+    "createImage": {"active", "stopped", "paused", "suspended"},
+    "createBackup": {"active", "stopped", "paused", "suspended"},
+    "changePassword": {"active"},
+    "trigger_crash_dump": {"active", "paused", "rescued", "resized", "error"},
+    "attach_interface": {"active", "paused", "stopped"},
+    "detach_interface": {"active", "paused", "stopped"},
+    "attach_volume": {"active", "paused", "stopped", "resized", "soft-delete", "shelved", "shelved_offloaded"},
+    "detach_volume": {"active", "paused", "stopped", "resized", "soft-delete", "shelved", "shelved_offloaded"},
+    "swap_volume": {"active", "paused", "resized"},
+    "restore": {"soft-delete"},
 }
+ALWAYS = {"delete", "softDelete"}
+WHILE_BUSY = {"evacuate": {"active", "stopped", "error"}}
 
 
 def server(w: Work, **given: Any) -> str:
@@ -158,7 +184,6 @@ def test_every_rule_names_states_and_kinds_that_exist() -> None:
         assert rule.vm_states <= set(VM_STATES)
         assert rule.ends in (*VM_STATES, states.DELETED)
         assert rule.label
-        assert name == "delete" or name in actions._KINDS
 
 
 def test_what_the_buttons_offer_is_what_begins(database: Database) -> None:
@@ -166,11 +191,12 @@ def test_what_the_buttons_offer_is_what_begins(database: Database) -> None:
         offered = set(states.allowed(vm_state, task_state, True))
         expected = {
             name
-            for name in POWER
+            for name in FROM
             if vm_state in FROM[name]
             and (task_state is None or (name == "reboot_hard" and task_state in states.RULES[name].task_states))  # type: ignore[operator]
         }
-        assert offered == expected | {"delete"}
+        expected |= {name for name, found in WHILE_BUSY.items() if vm_state in found}
+        assert offered == expected | ALWAYS
 
 
 def test_every_state_has_a_status_and_every_status_finds_its_states() -> None:
