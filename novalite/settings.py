@@ -139,6 +139,10 @@ class Quota(Struct, frozen=True, kw_only=True):
     injected_files: Annotated[int, _doc("Files injected into a server; -1: no limit.", ge=-1)] = 5
     injected_file_content_bytes: Annotated[int, _doc("Size of an injected file, in bytes.", ge=-1)] = 10240
     injected_file_path_bytes: Annotated[int, _doc("Length of an injected file's path, in bytes.", ge=-1)] = 255
+    volumes: Annotated[int, _doc("Volumes per project; -1: no limit.", ge=-1)] = 10
+    snapshots: Annotated[int, _doc("Snapshots of volumes per project; -1: no limit.", ge=-1)] = 10
+    gigabytes: Annotated[int, _doc("Volumes and their snapshots per project, in GiB; -1: no limit.", ge=-1)] = 1000
+    per_volume_gigabytes: Annotated[int, _doc("Largest volume, in GiB; -1: no limit.", ge=-1)] = -1
 
 
 class Tasks(Struct, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -111,9 +111,10 @@ def _store(w: Work, key: str, wanted: Mapping[str, int]) -> None:
     w.session.flush()
 
 
-def reset(w: Work, project_id: str) -> None:
-    """Forget the project's overrides."""
-    w.changed(sa.delete(QuotaLimit).where(QuotaLimit.project_id == project_id))
+def reset(w: Work, project_id: str, *, resources: Iterable[str] | None = None) -> None:
+    """Forget the project's overrides: all of them, or those of ``resources``."""
+    which = sa.true() if resources is None else QuotaLimit.resource.in_(tuple(resources))
+    w.changed(sa.delete(QuotaLimit).where(QuotaLimit.project_id == project_id, which))
 
 
 def hold(w: Work, project_id: str) -> None:

@@ -1,0 +1,165 @@
+"""What volumes are attached to: compare-and-set transitions, each safe to repeat.
+
+The way of an attachment, for Compute (``w`` first; all raise ``NotFound``, and ``Invalid`` with code
+``volume.state`` when the volume's status does not allow it):
+
+1. ``reserve(w, volume_id, server_id)`` in the request: volume available -> reserved; gives the attachment.
+2. ``attaching(w, attachment_id, host=…, device=…)`` when the work begins: volume -> attaching (may be left out).
+3. ``attach(w, attachment_id, device=…, host=…)`` when the guest has it: volume -> in-use.
+4. ``begin_detaching(w, volume_id, server_id)`` in the request: volume in-use -> detaching;
+   ``roll_detaching(w, volume_id)`` takes that back.
+5. ``detach(w, attachment_id)`` when the guest has let go, or in place of ``attach`` when that failed (also called
+   ``unreserve``): the attachment is gone, the volume available, or in-use when it is attached elsewhere too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import sqlalchemy as sa
+
+from novalite.cloud.volume import volumes
+from novalite.cloud.volume.records import Volume, VolumeAttachment
+from novalite.db.records import new_id
+from novalite.db.work import Work
+from novalite.errors import Invalid, NotFound
+
+RESERVED, ATTACHING, ATTACHED, DETACHING = "reserved", "attaching", "attached", "detaching"
+_STATUS_OF_VOLUME = {ATTACHED: "in-use", DETACHING: "detaching", ATTACHING: "attaching", RESERVED: "reserved"}
+
+
+def find(w: Work, attachment_id: str) -> VolumeAttachment | None:
+    """An attachment by id, whoever owns it."""
+    return w.session.get(VolumeAttachment, attachment_id)
+
+
+def get(w: Work, attachment_id: str) -> VolumeAttachment:
+    """An attachment of the caller's project. Raises ``NotFound``."""
+    found = find(w, attachment_id)
+    if found is None or (found.project_id != w.ctx.project_id and not w.ctx.is_admin):
+        raise NotFound("attachment", attachment_id, message=f"Volume attachment {attachment_id} could not be found.")
+    return found
+
+
+def between(w: Work, volume_id: str, server_id: str) -> VolumeAttachment | None:
+    """The attachment of a volume to a server."""
+    query = sa.select(VolumeAttachment).where(
+        VolumeAttachment.volume_id == volume_id, VolumeAttachment.server_id == server_id
+    )
+    return w.session.scalar(query.order_by(VolumeAttachment.created_at).limit(1))
+
+
+def of_volumes(w: Work, volume_ids: Iterable[str]) -> dict[str, list[VolumeAttachment]]:
+    """Attachments by volume, oldest first; one query."""
+    ids = set(volume_ids)
+    found: dict[str, list[VolumeAttachment]] = {volume_id: [] for volume_id in ids}
+    query = sa.select(VolumeAttachment).where(VolumeAttachment.volume_id.in_(ids))
+    for row in w.session.scalars(query.order_by(VolumeAttachment.created_at, VolumeAttachment.id)):
+        found[row.volume_id].append(row)
+    return found
+
+
+def of_server(w: Work, server_id: str) -> list[VolumeAttachment]:
+    """A server's attachments, oldest first."""
+    query = sa.select(VolumeAttachment).where(VolumeAttachment.server_id == server_id)
+    return list(w.session.scalars(query.order_by(VolumeAttachment.created_at, VolumeAttachment.id)))
+
+
+def reserve(w: Work, volume_id: str, server_id: str | None, *, mode: str = "rw") -> VolumeAttachment:
+    """Promise the volume to a server. One that is attached already is refused, unless it is multiattach."""
+    volume = volumes.get(w, volume_id)
+    allowed = ("available", "in-use") if volume.multiattach else ("available",)
+    if volume.read_only and mode == "rw":
+        mode = "ro"
+    if server_id and between(w, volume_id, server_id) is not None:
+        raise Invalid(f"Volume {volume_id} is attached to server {server_id} already.", field="volumeId",
+                      code="volume.attached")  # fmt: skip
+    volumes.move(w, volume, allowed, "reserved", ~volumes.being_copied(volume_id), doing="attached")
+    made = VolumeAttachment(
+        id=new_id(), volume_id=volume_id, server_id=server_id, project_id=volume.project_id, mode=mode,
+        created_at=w.now,
+    )  # fmt: skip
+    w.session.add(made)
+    w.session.flush()
+    return made
+
+
+def attaching(w: Work, attachment_id: str, *, host: str = "", device: str = "", **more: Any) -> bool:
+    """The work has begun. False when the attachment is gone."""
+    values = {name: value for name, value in {"host": host, "device": device, **more}.items() if value}
+    return _advance(w, attachment_id, ATTACHING, (RESERVED, ATTACHING), **values)
+
+
+def attach(w: Work, attachment_id: str, *, device: str, host: str = "") -> bool:
+    """The guest has it. False when the attachment is gone."""
+    values = {"device": device, "attached_at": w.now, **({"host": host} if host else {})}
+    return _advance(w, attachment_id, ATTACHED, (RESERVED, ATTACHING, ATTACHED), **values)
+
+
+def _advance(w: Work, attachment_id: str, status: str, before: tuple[str, ...], **values: Any) -> bool:
+    row = VolumeAttachment
+    hit = w.changed(
+        sa.update(row)
+        .where(row.id == attachment_id, row.status.in_(before))
+        .values(status=status, updated_at=w.now, **values)
+    )
+    if hit:
+        made = w.session.get(row, attachment_id, populate_existing=True)
+        assert made is not None
+        settle(w, made.volume_id)
+    return bool(hit)
+
+
+def move_host(w: Work, server_id: str, host: str) -> None:
+    """The server, with all that is attached to it, is on another host."""
+    row = VolumeAttachment
+    w.changed(sa.update(row).where(row.server_id == server_id).values(host=host, updated_at=w.now))
+
+
+def begin_detaching(w: Work, volume_id: str, server_id: str = "") -> None:
+    """Detaching was asked for; it goes on until ``detach`` or ``roll_detaching``."""
+    volume = volumes.get(w, volume_id)
+    there = sa.exists().where(VolumeAttachment.volume_id == volume_id, VolumeAttachment.status == ATTACHED)
+    if server_id:
+        there = there.where(VolumeAttachment.server_id == server_id)
+    volumes.move(w, volume, ("in-use",), "detaching", there, doing="detached")
+
+
+def roll_detaching(w: Work, volume_id: str) -> None:
+    """Detaching did not come about. Nothing when it is not going on."""
+    volumes.change(w, volume_id, {"status": "in-use"}, Volume.status == "detaching")
+
+
+def detach(w: Work, attachment_id: str) -> bool:
+    """The attachment is over, however far it had come. False when it was over already."""
+    found = find(w, attachment_id)
+    if found is None:
+        return False
+    w.changed(sa.delete(VolumeAttachment).where(VolumeAttachment.id == attachment_id))
+    w.session.expunge(found)
+    settle(w, found.volume_id)
+    return True
+
+
+unreserve = detach
+
+
+def detach_server(w: Work, server_id: str) -> list[str]:
+    """Everything a server had is free again; the ids of those volumes."""
+    ended = of_server(w, server_id)
+    for attachment in ended:
+        detach(w, attachment.id)
+    return [attachment.volume_id for attachment in ended]
+
+
+_ATTACHABLE = ("available", "in-use", "reserved", "attaching", "detaching")
+
+
+def settle(w: Work, volume_id: str) -> None:
+    """Let the volume's status follow from its attachments. What is in error, or goes away, stays so."""
+    rows = w.session.scalars(sa.select(VolumeAttachment.status).where(VolumeAttachment.volume_id == volume_id))
+    there = set(rows)
+    order = (ATTACHING, RESERVED, DETACHING, ATTACHED)
+    status = next((_STATUS_OF_VOLUME[each] for each in order if each in there), "available")
+    volumes.change(w, volume_id, {"status": status}, Volume.status.in_(_ATTACHABLE))

@@ -1,0 +1,167 @@
+"""New volumes: blank, or of an image, a snapshot or another volume."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from novalite.cloud.hosts.hosts import Host
+from novalite.cloud.image import images
+from novalite.cloud.image.records import Image
+from novalite.cloud.volume import snapshots, tasks, types, usage, volumes
+from novalite.cloud.volume.records import Snapshot, Volume
+from novalite.db.records import new_id
+from novalite.db.work import Work
+from novalite.errors import Invalid, NotFound
+
+GIB = 1 << 30
+LARGEST_GIB = 1 << 20
+DEFAULT_ZONE = "nova"
+FORMATS = ("qcow2", "raw")
+
+
+@dataclass(frozen=True)
+class NewVolume:
+    """``size_gib`` 0 takes the size of what the volume is made of. At most one of ``image_id``, ``snapshot_id``
+    and ``source_volume_id`` is given. ``type`` is a name or an id, empty: the default type."""
+
+    size_gib: int = 0
+    name: str | None = None
+    description: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    type: str = ""
+    availability_zone: str = ""
+    image_id: str = ""
+    snapshot_id: str = ""
+    source_volume_id: str = ""
+    multiattach: bool = False
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What a new volume is made of. ``least_gib`` is the smallest size that holds it."""
+
+    least_gib: int = 0
+    size_gib: int = 0
+    bootable: bool = False
+    zone: str = ""
+    type_id: str | None = None
+    image_metadata: dict[str, str] = field(default_factory=dict)
+
+
+def create(w: Work, new: NewVolume) -> Volume:
+    """Record a volume of the caller's project and its task; the data follow.
+
+    Raises ``Invalid`` naming the field, ``NotFound`` (snapshot, source volume, type), ``OverQuota``.
+    """
+    given = [name for name in ("image_id", "snapshot_id", "source_volume_id") if getattr(new, name)]
+    if len(given) > 1:
+        raise Invalid(f"A volume is made of one thing: {' or '.join(given)}.", field=given[1])
+    source = _source(w, new)
+    size_gib = new.size_gib or source.size_gib
+    _check_size(size_gib, source)
+    kind = types.get_usable(w, new.type) if new.type else types.get_or_default(w, source.type_id)
+    usage.require(w, w.ctx.project_id, volume_gib=size_gib, volumes=1, gigabytes=size_gib)
+    volume = Volume(
+        id=new_id(), name=new.name, description=new.description, project_id=w.ctx.project_id, user_id=w.ctx.user_id,
+        status="creating", size_gib=size_gib, availability_zone=_zone(w, new.availability_zone or source.zone),
+        bootable=source.bootable, multiattach=new.multiattach or types.is_multiattach(kind),
+        metadata_items=dict(new.metadata), image_metadata=dict(source.image_metadata), image_id=new.image_id or None,
+        snapshot_id=new.snapshot_id or None, source_volume_id=new.source_volume_id or None, type_id=kind.id,
+        created_at=w.now,
+    )  # fmt: skip
+    w.session.add(volume)
+    w.session.flush()
+    volumes.start(w, volume, tasks.VolumeCreate(volume.id))
+    w.announce(volumes.TOPIC, volume.id, volume.project_id)
+    return volume
+
+
+def _source(w: Work, new: NewVolume) -> _Source:
+    if new.image_id:
+        return _of_image(w, new.image_id)
+    if new.snapshot_id:
+        return _of_snapshot(w, snapshots.get(w, new.snapshot_id))
+    if new.source_volume_id:
+        return _of_volume(volumes.get(w, new.source_volume_id))
+    return _Source()
+
+
+def image_facts(image: Image) -> dict[str, str]:
+    """What a volume remembers of the image it was made of, as texts."""
+    facts: dict[str, Any] = {
+        **image.properties, "image_id": image.id, "image_name": image.name or "", "checksum": image.checksum or "",
+        "container_format": image.container_format, "disk_format": image.disk_format, "min_disk": image.min_disk,
+        "min_ram": image.min_ram, "size": image.size or 0,
+    }  # fmt: skip
+    return {name: str(value) for name, value in facts.items()}
+
+
+def usable_image(w: Work, image_id: str, field_name: str = "imageRef") -> Image:
+    """An image that volumes can be made of. Raises ``Invalid`` naming ``field_name``."""
+    try:
+        image = images.get(w, image_id)
+    except NotFound as error:
+        raise Invalid(f"Image {image_id[:64]} could not be found.", field=field_name) from error
+    if image.status != "active":
+        raise Invalid(f"Image {image.id} is not active.", field=field_name)
+    if image.disk_format not in FORMATS:
+        raise Invalid(
+            f"Image {image.id} has the disk format {image.disk_format}; volumes are made of "
+            f"{' and '.join(FORMATS)} images.", field=field_name,
+        )  # fmt: skip
+    return image
+
+
+def least_gib(image: Image) -> int:
+    """The smallest volume that holds the image."""
+    return max(image.min_disk, -(-(image.virtual_size or image.size or 0) // GIB))
+
+
+def _of_image(w: Work, image_id: str) -> _Source:
+    image = usable_image(w, image_id)
+    return _Source(least_gib=least_gib(image), bootable=True, image_metadata=image_facts(image))
+
+
+def _of_snapshot(w: Work, snapshot: Snapshot) -> _Source:
+    if snapshot.status != "available":
+        raise Invalid(
+            f"Invalid snapshot: snapshot {snapshot.id} is {snapshot.status}; it must be available.",
+            field="snapshot_id", code="snapshot.state",
+        )  # fmt: skip
+    origin = volumes.find(w, snapshot.volume_id)
+    if origin is None:
+        raise volumes.missing(snapshot.volume_id)
+    return _Source(
+        snapshot.size_gib, snapshot.size_gib, origin.bootable, origin.availability_zone, origin.type_id,
+        origin.image_metadata,
+    )  # fmt: skip
+
+
+def _of_volume(origin: Volume) -> _Source:
+    if origin.status not in ("available", "in-use"):
+        raise volumes.refusal(origin, "copied", ("available", "in-use"))
+    return _Source(
+        origin.size_gib, origin.size_gib, origin.bootable, origin.availability_zone, origin.type_id,
+        origin.image_metadata,
+    )  # fmt: skip
+
+
+def _check_size(size_gib: int, source: _Source) -> None:
+    if not 1 <= size_gib <= LARGEST_GIB:
+        raise Invalid(f"The size of a volume is 1 to {LARGEST_GIB} GiB, not {size_gib}.", field="size")
+    if size_gib < source.least_gib:
+        raise Invalid(
+            f"The size {size_gib} GiB is less than the {source.least_gib} GiB of what the volume is made of.",
+            field="size",
+        )
+
+
+def _zone(w: Work, zone: str) -> str:
+    if zone in ("", DEFAULT_ZONE):
+        return DEFAULT_ZONE
+    if w.session.scalar(sa.select(Host.id).where(Host.zone == zone).limit(1)) is None:
+        raise Invalid(f"Availability zone '{zone[:64]}' is invalid.", field="availability_zone")
+    return zone

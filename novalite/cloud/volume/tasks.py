@@ -1,0 +1,92 @@
+"""The kinds of task that act on volumes and snapshots."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from novalite.cloud.tasks import tasks as durable
+
+
+def key(volume_id: str) -> str:
+    """What a task on a volume, or on a snapshot of it, holds while it runs."""
+    return f"volume:{volume_id}"
+
+
+def changed(volume_id: str) -> str:
+    """The event that wakes tasks which wait for a volume's next status."""
+    return f"volume.changed:{volume_id}"
+
+
+@dataclass(frozen=True)
+class VolumeCreate:
+    """Make the data of a new volume: blank, or from what its record names."""
+
+    kind: ClassVar[str] = "volume.create"
+    action: ClassVar[str] = ""
+    volume_id: str
+
+
+@dataclass(frozen=True)
+class VolumeDelete:
+    """Take a volume's data away, those of its snapshots with it."""
+
+    kind: ClassVar[str] = "volume.delete"
+    action: ClassVar[str] = ""
+    volume_id: str
+
+
+@dataclass(frozen=True)
+class VolumeExtend:
+    kind: ClassVar[str] = "volume.extend"
+    action: ClassVar[str] = ""
+    volume_id: str
+    size_gib: int
+
+
+@dataclass(frozen=True)
+class VolumeUpload:
+    """Copy a volume's data into an image that is queued."""
+
+    kind: ClassVar[str] = "volume.upload"
+    action: ClassVar[str] = ""
+    volume_id: str
+    image_id: str
+
+
+@dataclass(frozen=True)
+class VolumeRefill:
+    """Put other data into a volume: those of an image, or of a snapshot of it."""
+
+    kind: ClassVar[str] = "volume.refill"
+    action: ClassVar[str] = ""
+    volume_id: str
+    image_id: str = ""
+    snapshot_id: str = ""
+
+
+@dataclass(frozen=True)
+class SnapshotCreate:
+    kind: ClassVar[str] = "snapshot.create"
+    action: ClassVar[str] = ""
+    volume_id: str
+    snapshot_id: str
+
+
+@dataclass(frozen=True)
+class SnapshotDelete:
+    kind: ClassVar[str] = "snapshot.delete"
+    action: ClassVar[str] = ""
+    volume_id: str
+    snapshot_id: str
+
+
+KINDS: tuple[type[durable.Kind], ...] = (
+    VolumeCreate,
+    VolumeDelete,
+    VolumeExtend,
+    VolumeUpload,
+    VolumeRefill,
+    SnapshotCreate,
+    SnapshotDelete,
+)

@@ -1,0 +1,55 @@
+"""What a project's volumes and snapshots use, counted from them, and whether more may be had."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import sqlalchemy as sa
+
+from novalite.cloud.identity import quotas
+from novalite.cloud.volume.records import Snapshot, Volume
+from novalite.db.work import Work
+from novalite.errors import OverQuota
+
+RESOURCES = ("volumes", "snapshots", "gigabytes", "per_volume_gigabytes")
+"""The quotas of this room. Snapshots count as gigabytes too; the last one is for each volume alone."""
+
+
+def used(w: Work, project_id: str) -> dict[str, int]:
+    """Resource -> what is used now (gigabytes in GiB)."""
+    return used_by(w, (project_id,))[project_id]
+
+
+def used_by(w: Work, project_ids: Iterable[str]) -> dict[str, dict[str, int]]:
+    """The same for several projects, in two queries."""
+    found = {project_id: {"volumes": 0, "snapshots": 0, "gigabytes": 0} for project_id in project_ids}
+    for name, record in (("volumes", Volume), ("snapshots", Snapshot)):
+        query = sa.select(record.project_id, sa.func.count(), sa.func.sum(record.size_gib))
+        for project_id, number, gib in w.session.execute(
+            query.where(record.project_id.in_(found)).group_by(record.project_id)
+        ):
+            found[project_id][name] = int(number)
+            found[project_id]["gigabytes"] += int(gib or 0)
+    return found
+
+
+def require(w: Work, project_id: str, *, volume_gib: int = 0, **asked: int) -> None:
+    """Hold the project's quota and raise ``OverQuota`` unless ``asked`` (resource -> how much more) fits.
+    ``volume_gib`` is the size one volume would have."""
+    quotas.hold(w, project_id)
+    limits, now = quotas.limits(w, project_id), used(w, project_id)
+    _refuse_large(limits, volume_gib)
+    for resource, more in asked.items():
+        limit = limits[resource]
+        if 0 <= limit < now[resource] + more:
+            raise OverQuota(resource, limit=limit, used=now[resource], asked=more)
+
+
+def _refuse_large(limits: Mapping[str, int], volume_gib: int) -> None:
+    limit = limits["per_volume_gigabytes"]
+    if 0 <= limit < volume_gib:
+        raise OverQuota(
+            "per_volume_gigabytes", limit=limit, used=0, asked=volume_gib,
+            message=f"Quota exceeded for per_volume_gigabytes: a volume may have {limit} GiB, {volume_gib} were asked "
+            "for.",
+        )  # fmt: skip
