@@ -36,9 +36,9 @@ FLAVOR = View(
     Field("swap", lambda flavor, call: flavor.swap_mib or "", until="2.74"),
     Field("swap", "swap_mib", since="2.75"),
     Field("OS-FLV-EXT-DATA:ephemeral", "ephemeral_gib"),
-    Field("OS-FLV-DISABLED:disabled", lambda flavor, call: False),
+    Field("OS-FLV-DISABLED:disabled", lambda flavor, call: False, until="2.101"),
     Field("os-flavor-access:is_public", "is_public"),
-    Field("rxtx_factor"),
+    Field("rxtx_factor", until="2.101"),
     links("flavors"),
     Field("description", since="2.55"),
     Field("extra_specs", since="2.61"),
@@ -55,7 +55,7 @@ _NEW = Body(
     Item("swap", NOT_NEGATIVE),
     Item("OS-FLV-EXT-DATA:ephemeral", NOT_NEGATIVE),
     Item("rxtx_factor", {"type": ["number", "string"], "pattern": r"^[0-9]+(\.[0-9]+)?\Z", "minimum": 0.000001,
-                         "maximum": 3.4e38}),
+                         "maximum": 3.4e38}, until="2.101"),
     Item("os-flavor-access:is_public", BOOLEAN),
     Item("description", _DESCRIPTION, since="2.55"),
 )  # fmt: skip
@@ -67,6 +67,7 @@ _COLUMNS = {
 _QUERY = Query(
     *PAGING,
     *(Item(name, ANY_QUERY) for name in ("sort_key", "sort_dir", "is_public", "minRam", "minDisk")),
+    Item("name", ANY_QUERY, since="2.102"),
     strict_since="2.75",
 )
 
@@ -97,8 +98,9 @@ def list_all(call: Call) -> Page:
     if not page.limit:
         return Page([])
     found = flavors.list_visible(
-        call.w, page, public=_public(call), min_ram=_least(call, "minRam"), min_disk=_least(call, "minDisk")
-    )
+        call.w, page, public=_public(call), min_ram=_least(call, "minRam"), min_disk=_least(call, "minDisk"),
+        name=call.query.get("name", "") if call.since("2.102") else "",
+    )  # fmt: skip
     return Page(found, found[-1].id if found and len(found) >= page.limit else "")
 
 

@@ -54,5 +54,7 @@ FRONT = Front(
     faults.NOVA,
     versions.VERSIONS,
     project_after="/v2.1",
+    lenient_alias=versions.OLD_ROOT,
+    strict_queries_since="2.102",
     unauthenticated=faults.KEYSTONE,
 )

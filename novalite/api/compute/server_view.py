@@ -226,7 +226,7 @@ def details(call: Call, wanted: Sequence[Stamp]) -> list[Raw]:
     time such an answer was given."""
     rendered, epoch, render = call.parts.rendered, call.parts.rendered.epoch, DETAIL.renderer(call)
     health = host_health(call.w, call) if may_see_host(call) and call.since("2.16") else {}
-    keys = [(one.id, one.revision, render, call.origin, health.get(one.host or "")) for one in wanted]
+    keys = [(one.id, one.revision, render, call.origin, call.rooted, health.get(one.host or "")) for one in wanted]
     texts = [rendered.get(key) for key in keys]
     missing = [one.id for one, text in zip(wanted, texts, strict=True) if text is None]
     servers = queries.by_ids(call.w, missing) if missing else {}

@@ -30,6 +30,7 @@ _CHANGE = Body(
     Item("hostname", {"type": "string", "minLength": 1, "maxLength": 63, "format": "hostname",
                       "pattern": "^[^.]*$"}, since="2.90", until="2.93"),
     Item("hostname", {"type": "string", "minLength": 1, "maxLength": 255, "format": "hostname"}, since="2.94"),
+    Item("pinned_availability_zone", {**NAME, "type": ["string", "null"]}, since="2.104"),
 )  # fmt: skip
 _COLUMN = {
     "name": "name", "OS-DCF:diskConfig": "disk_config", "accessIPv4": "access_ip_v4",
@@ -81,7 +82,9 @@ def show(call: Call) -> Shown:
 
 def update(call: Call) -> Shown:
     server_id = call.path["server_id"]
-    values: dict[str, Any] = {_COLUMN[key]: value for key, value in call.body.items()}
+    values: dict[str, Any] = {_COLUMN[key]: value for key, value in call.body.items() if key in _COLUMN}
+    if "pinned_availability_zone" in call.body:
+        servers.pin(call.w, server_id, call.body["pinned_availability_zone"])
     for column in ("access_ip_v4", "access_ip_v6"):
         if column in values:
             values[column] = values[column] or ""

@@ -43,12 +43,12 @@ def item_links(call: Call, collection: str, item_id: str) -> list[dict[str, str]
     """``self`` with the version, ``bookmark`` without."""
     return [
         {"rel": "self", "href": call.link(f"{ROOT}/{collection}/{item_id}")},
-        {"rel": "bookmark", "href": call.link(f"/{collection}/{item_id}")},
+        *bookmark(call, collection, item_id),
     ]
 
 
 def bookmark(call: Call, collection: str, item_id: str) -> list[dict[str, str]]:
-    return [{"rel": "bookmark", "href": call.link(f"/{collection}/{item_id}")}]
+    return [{"rel": "bookmark", "href": call.link(f"{call.project_path}/{collection}/{item_id}")}]
 
 
 def links(collection: str, attribute: str = "id") -> Field:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from novalite.api.kit.schema import Schema
+from novalite.api.kit.schema import Schema, without_unknown
 from novalite.api.kit.versions import Version, Window
 from novalite.errors import Invalid
 
@@ -68,13 +68,17 @@ class Body:
             found = self._compiled[mask] = Schema(self._document(version))
         return found
 
-    def check(self, document: Any, version: Version) -> Any:
-        """The value below the key. Raises ``Invalid`` naming the field."""
+    def check(self, document: Any, version: Version, *, lenient: bool = False) -> Any:
+        """The value below the key; ``lenient`` drops unknown properties first. Raises ``Invalid`` naming the
+        field."""
         if document is None and self.optional:
             return None
         if document is None:
             raise Invalid("Malformed request body", field="body")
-        self.schema(version).check(document)
+        schema = self.schema(version)
+        if lenient:
+            document = without_unknown(document, schema.document)
+        schema.check(document)
         return document.get(self.key) if self.key else document
 
     def _document(self, version: Version) -> JsonSchema:
@@ -101,10 +105,10 @@ class Query:
         self._strict_since = Window.of(strict_since) if strict_since else None
         self._schemas = {id(item): Schema(_object([item], False), place="query parameters") for item in items}
 
-    def check(self, query: Any, version: Version) -> None:
+    def check(self, query: Any, version: Version, *, strict: bool = False) -> None:
         """Raises ``Invalid`` naming the parameter. ``query`` is a multi dict."""
         known = {item.name: item for item in self.items if item.window.holds(version)}
-        strict = self._strict or (self._strict_since is not None and self._strict_since.holds(version))
+        strict = strict or self._strict or (self._strict_since is not None and self._strict_since.holds(version))
         for name, values in query.lists():
             if name in known:
                 for value in values:

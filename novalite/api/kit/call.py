@@ -28,7 +28,8 @@ class Call:
     """``path`` holds the placeholders of the route; ``query`` all values of each parameter; ``body`` the
     checked value below the body's key (or the action's), ``document`` the whole JSON body. ``w`` is the open
     unit of a route with ``unit``; touching it in another route is an error. ``stream`` is the raw body of a
-    route with ``stream=True``. ``origin`` is ``scheme://host:port``, ``root`` the front's own URL."""
+    route with ``stream=True``. ``origin`` is ``scheme://host:port``, ``root`` the front's own URL. ``rooted`` is the
+    path of the API's version and what the caller wrote for it; ``project_path`` the project in it, if any."""
 
     parts: Parts
     route: Route
@@ -47,6 +48,8 @@ class Call:
     token: str = ""
     remote_address: str = ""
     unit: Work | None = None
+    rooted: tuple[str, str] = ("", "")
+    project_path: str = ""
 
     @property
     def w(self) -> Work:
@@ -59,7 +62,11 @@ class Call:
         return self.version >= Version.parse(version)
 
     def link(self, path: str, **query: str) -> str:
-        """An absolute URL of this front: ``call.link("/servers/ID")``. ``path`` is quoted here."""
+        """An absolute URL of this front: ``call.link("/servers/ID")``. ``path`` is quoted here. Below the
+        API's version it begins as the caller's own URL does."""
+        versioned, asked = self.rooted
+        if asked and (path == versioned or path.startswith(versioned + "/")):
+            path = asked + path[len(versioned) :]
         quoted = path if _NEEDS_NO_QUOTES(path) else quote(path)
         return self.root + quoted + (f"?{urlencode(query)}" if query else "")
 

@@ -15,13 +15,13 @@ from werkzeug.wrappers import Response
 
 from novalite import errors, logs
 from novalite.api.kit import faults
-from novalite.api.kit.body import JSON_TYPES, parse_json
+from novalite.api.kit.body import JSON_TYPES, Query, parse_json
 from novalite.api.kit.call import Answer, Call
 from novalite.api.kit.openapi import document
 from novalite.api.kit.parts import Parts
 from novalite.api.kit.routes import PUBLIC, Front, Route
 from novalite.api.kit.table import Match, RouteTable, pick_action
-from novalite.api.kit.versions import UNVERSIONED, Version
+from novalite.api.kit.versions import UNVERSIONED, Version, Window
 from novalite.cloud.identity import policy
 from novalite.context import Context, new_request_id
 
@@ -29,6 +29,7 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 MOST_PARAMETERS = 250
 _log = logs.get("api")
 _encode = msgspec.json.Encoder().encode
+_NO_QUERY = Query()
 
 
 def mount(app: flask.Flask, front: Front, parts: Parts) -> None:
@@ -59,6 +60,8 @@ class Dispatcher:
         described = Route("GET", "/openapi.json", lambda call: document(front), rule=PUBLIC)
         self._table = RouteTable(dataclasses.replace(front, routes=[*front.routes, described]))
         self._unauthenticated = front.unauthenticated or front.faults
+        strict = front.strict_queries_since
+        self._strict_queries = Window.of(strict) if strict else None
         self.__name__ = front.name
 
     def __call__(self, path: str = "") -> Response:
@@ -101,7 +104,10 @@ class Dispatcher:
             raise
         if not match.public:
             self._authenticate(state)
-        self._negotiate(state)
+        if match.lenient:
+            state.version = self._front.lowest
+        else:
+            self._negotiate(state)
         self._check_project(match, state.ctx)
         document = None
         if any(route.action for route in match.routes):
@@ -150,12 +156,12 @@ class Dispatcher:
     def _call(self, state: _State, route: Route, match: Match, document: Any) -> Call:
         request = flask.request
         _refuse_insane(request.args)
-        if route.query:
-            route.query.check(request.args, state.version)
+        strict = self._strict_queries is not None and self._strict_queries.holds(state.version)
+        (route.query or _NO_QUERY).check(request.args, state.version, strict=strict)
         body = None
         if route.body:
             document = document if route.action else self._json(route.body.types)
-            body = route.body.check(document, state.version)
+            body = route.body.check(document, state.version, lenient=match.lenient)
         origin = self._parts.settings.http.public_url.rstrip("/") or request.host_url.rstrip("/")
         return Call(
             self._parts,
@@ -174,7 +180,15 @@ class Dispatcher:
             request.path,
             request.headers.get("X-Auth-Token", ""),
             request.remote_addr or "",
+            rooted=self._rooted(match),
+            project_path=f"/{match.project_id}" if match.project_id else "",
         )
+
+    def _rooted(self, match: Match) -> tuple[str, str]:
+        """The path of the API's version, and what the caller wrote instead of it."""
+        versioned = self._front.project_after
+        asked = self._front.lenient_alias if match.lenient else versioned
+        return versioned, f"{asked}/{match.project_id}" if match.project_id else asked
 
     def _run(self, call: Call) -> Response:
         database = self._parts.database

@@ -82,7 +82,10 @@ class Route:
 @dataclass(frozen=True)
 class Front:
     """An API below one prefix. ``project_after`` names a path after which a project's id may stand
-    (``/v2.1/PROJECT/servers``). ``unauthenticated`` tells a missing token when ``faults`` does not."""
+    (``/v2.1/PROJECT/servers``). ``unauthenticated`` tells a missing token when ``faults`` does not.
+    ``lenient_alias`` is a path that stands for ``project_after`` at the lowest version, whatever version is
+    asked for, where unknown properties of bodies are dropped and not refused. From ``strict_queries_since`` on
+    no operation takes query parameters that it does not know."""
 
     name: str
     prefix: str
@@ -92,6 +95,8 @@ class Front:
     project_after: str = ""
     max_body_bytes: int = 114688
     unauthenticated: Faults | None = None
+    lenient_alias: str = ""
+    strict_queries_since: str = ""
 
     @property
     def lowest(self) -> Version:

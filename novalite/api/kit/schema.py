@@ -50,6 +50,18 @@ def _without_secrets(value: Any, name: str = "") -> Any:
     return value
 
 
+def without_unknown(value: Any, schema: dict[str, Any]) -> Any:
+    """``value`` without the properties that ``schema`` would refuse as additional ones, at any depth."""
+    if isinstance(value, list) and isinstance(schema.get("items"), dict):
+        return [without_unknown(item, schema["items"]) for item in value]
+    known = schema.get("properties", {})
+    if not isinstance(value, dict) or not known:
+        return value
+    closed = schema.get("additionalProperties") is False and "patternProperties" not in schema
+    kept = {key: item for key, item in value.items() if key in known or not closed}
+    return {key: without_unknown(item, known.get(key, {})) for key, item in kept.items()}
+
+
 def _short(value: Any) -> str:
     text = str(value)
     return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "..."

@@ -26,6 +26,7 @@ class Match:
     routes: tuple[Route, ...]
     path: Mapping[str, str]
     project_id: str = ""
+    lenient: bool = False
 
     @property
     def public(self) -> bool:
@@ -61,6 +62,7 @@ class RouteTable:
 
     def __init__(self, front: Front) -> None:
         self._project_after = front.project_after
+        self._lenient_alias = front.lenient_alias
         grouped: dict[tuple[str, str], list[Route]] = {}
         for route in front.routes:
             others = grouped.setdefault((route.method, route.path), [])
@@ -82,6 +84,10 @@ class RouteTable:
 
     def match(self, method: str, path: str) -> Match:
         """Raises ``NoRoute``, or ``BadMethod`` when the path has other methods."""
+        alias = self._lenient_alias
+        lenient = bool(alias) and (path == alias or path.startswith(alias + "/"))
+        if lenient:
+            path = self._project_after + path[len(alias) :]
         path, project_id = self._without_project(path)
         if "\x00" in path:
             raise NoRoute
@@ -89,7 +95,7 @@ class RouteTable:
         if found is None:
             raise (BadMethod("The method is not allowed for this resource.") if self._known(path) else NoRoute())
         key, values = found
-        return Match(self.groups[key], values, project_id)
+        return Match(self.groups[key], values, project_id, lenient)
 
     def _find(self, method: str, path: str) -> tuple[tuple[str, str], Mapping[str, str]] | None:
         try:

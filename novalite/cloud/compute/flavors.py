@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from novalite.cloud.compute import patterns
 from novalite.db.paging import Page, page_of
 from novalite.db.records import Base, new_id
 from novalite.db.work import Work
@@ -93,10 +94,13 @@ SORT_KEYS = {
 
 
 def list_visible(
-    w: Work, page: Page, *, public: bool | None = True, min_ram: int = 0, min_disk: int = 0
+    w: Work, page: Page, *, public: bool | None = True, min_ram: int = 0, min_disk: int = 0, name: str = ""
 ) -> list[Flavor]:
-    """A page of flavors. ``public`` None shows admins all; others see public and granted ones."""
+    """A page of flavors. ``public`` None shows admins all; others see public and granted ones. ``name`` is a
+    regular expression that is found anywhere in it. Raises ``Invalid``."""
     query = sa.select(Flavor).where(Flavor.ram_mib >= min_ram, Flavor.disk_gib >= min_disk)
+    if name:
+        query = query.where(Flavor.name.regexp_match(patterns.check("name", name)))
     if not w.ctx.is_admin:
         query = query.where(_visible(w))
     elif public is not None:

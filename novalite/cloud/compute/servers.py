@@ -374,6 +374,23 @@ def rename(w: Work, server_id: str, values: dict[str, Any]) -> Server:
     return server
 
 
+def pin(w: Work, server_id: str, zone: str | None) -> None:
+    """Tie the server to the zone it is in, or to none. Raises ``Conflict`` for any other zone."""
+    server = get(w, server_id)
+    refuse_if_locked(w, server)
+    wanted = zone or ""
+    if wanted == server.pinned_zone:
+        return
+    if wanted and server.pinned_zone:
+        raise Conflict(
+            f"Cannot change pinned availability zone from '{server.pinned_zone}' to '{wanted}'.",
+            hint="Unpin the server first by setting pinned_availability_zone to null.",
+        )
+    if wanted and wanted != server.availability_zone:
+        raise Conflict(f"Server can only be pinned to its current availability zone '{server.availability_zone}'.")
+    change(w, server_id, {"pinned_zone": wanted})
+
+
 def set_metadata(w: Work, server_id: str, items: dict[str, str]) -> Server:
     """Replace the metadata; the caller has merged. Raises ``OverQuota`` beyond the project's limit."""
     server = get(w, server_id)
