@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import socket
 from typing import Any
 
-from novalite.api.compute.services import BINARY
+from novalite.api.compute.services import BINARY, OWN_PARTS, OWN_ZONE, own_host
 from novalite.api.compute.shapes import ROOT, RULE
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
 from novalite.api.kit.view import utc_micros
 from novalite.cloud.hosts import hosts
 from novalite.cloud.hosts.hosts import Host
-
-_OWN_ZONE = "internal"
-_OWN_PARTS = ("nova-conductor", "nova-scheduler")
 
 
 def _zones(call: Call, *, detailed: bool) -> dict[str, Any]:
@@ -42,10 +38,9 @@ def list_all(call: Call) -> dict[str, Any]:
 
 
 def _own_parts(call: Call) -> dict[str, Any]:
-    """What schedules and conducts is this process: it is there when it answers."""
     state = {"active": True, "available": True, "updated_at": utc_micros(call.w.now)}
-    name = call.parts.settings.compute.host_name or socket.gethostname()
-    return {"zoneName": _OWN_ZONE, "zoneState": {"available": True}, "hosts": {name: dict.fromkeys(_OWN_PARTS, state)}}
+    there = {own_host(call): dict.fromkeys(OWN_PARTS, state)}
+    return {"zoneName": OWN_ZONE, "zoneState": {"available": True}, "hosts": there}
 
 
 def list_detail(call: Call) -> dict[str, Any]:

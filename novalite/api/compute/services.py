@@ -1,8 +1,11 @@
-"""Compute services: the part of each host that takes servers, switched on and off."""
+"""Services: the part of each host that takes servers, switched on and off, and the parts of this process."""
 
 from __future__ import annotations
 
+import socket
+import uuid
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from novalite.api.compute.shapes import ANY_QUERY, BOOLEAN, ROOT, RULE, UUID, truth
@@ -16,38 +19,65 @@ from novalite.cloud.hosts.hosts import Host
 from novalite.errors import Invalid, NotFound
 
 BINARY = "nova-compute"
+OWN_PARTS = ("nova-conductor", "nova-scheduler")
+"""What schedules and conducts is this process: it is up when it answers."""
+OWN_ZONE = "internal"
+_NUMBER_OF_OWN = 1 << 30  # beyond the numbers of hosts
 _UUID = Schema({"properties": {"service_id": UUID}})
 
 
 @dataclass(frozen=True)
 class Shown:
-    host: Host
+    number: int
+    service_id: str
+    binary: str
+    host: str
+    zone: str
+    enabled: bool
     up: bool
+    seen_at: datetime | None
+    disabled_reason: str | None = None
+    forced_down: bool = False
 
 
 SERVICE = View(
-    Field("id", "host.number", until="2.52"),
-    Field("id", "host.service_id", since="2.53"),
-    Field("binary", lambda one, call: BINARY),
-    Field("host", "host.name"),
-    Field("zone", "host.zone"),
-    Field("status", lambda one, call: "enabled" if one.host.enabled else "disabled"),
+    Field("id", "number", until="2.52"),
+    Field("id", "service_id", since="2.53"),
+    Field("binary"),
+    Field("host"),
+    Field("zone"),
+    Field("status", lambda one, call: "enabled" if one.enabled else "disabled"),
     Field("state", lambda one, call: "up" if one.up else "down"),
-    Field("updated_at", lambda one, call: utc_micros(one.host.last_seen_at)),
-    Field("disabled_reason", "host.disabled_reason"),
-    Field("forced_down", "host.forced_down", since="2.11"),
+    Field("updated_at", lambda one, call: utc_micros(one.seen_at)),
+    Field("disabled_reason"),
+    Field("forced_down", since="2.11"),
 )
 
 
 def _shown(call: Call, host: Host) -> Shown:
-    return Shown(host, hosts.is_up(host, call.w.now, call.parts.settings.scheduler.host_down_seconds))
+    up = hosts.is_up(host, call.w.now, call.parts.settings.scheduler.host_down_seconds)
+    return Shown(host.number, host.service_id, BINARY, host.name, host.zone, host.enabled, up, host.last_seen_at,
+                 host.disabled_reason, host.forced_down)  # fmt: skip
+
+
+def own_host(call: Call) -> str:
+    """The name of the machine this process runs on."""
+    return call.parts.settings.compute.host_name or socket.gethostname()
+
+
+def _own(call: Call) -> list[Shown]:
+    host = own_host(call)
+    return [
+        Shown(_NUMBER_OF_OWN + index, str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{binary}.{host}")), binary, host, OWN_ZONE,
+              enabled=True, up=True, seen_at=call.w.now)
+        for index, binary in enumerate(OWN_PARTS)
+    ]  # fmt: skip
 
 
 def list_all(call: Call) -> list[Shown]:
-    wanted = call.query.get("host")
-    if call.query.get("binary", BINARY) != BINARY:
-        return []
-    return [_shown(call, host) for host in hosts.everyone(call.w) if wanted in (None, "", host.name)]
+    host, binary = call.query.get("host"), call.query.get("binary")
+    found = [*(_shown(call, each) for each in hosts.everyone(call.w)), *_own(call)]
+    return [each for each in found if host in (None, "", each.host) and binary in (None, "", each.binary)]
 
 
 _HOST = {"type": "string", "minLength": 1, "maxLength": 255}
@@ -56,10 +86,20 @@ _WHICH = (Item("host", _HOST, required=True), Item("binary", _HOST, required=Tru
 
 
 def _named(call: Call) -> str:
+    if call.body["binary"] in OWN_PARTS and call.body["host"] == own_host(call):
+        raise _always_on(call.body["binary"])
     if call.body["binary"] != BINARY:
         raise NotFound("service", call.body["binary"], message=f"Could not find binary {call.body['binary']} on host "
                        f"{call.body['host']}.")  # fmt: skip
     return str(call.body["host"])
+
+
+def _always_on(binary: str) -> Invalid:
+    return Invalid(
+        f"Updating a {binary} service is not supported. Must be a {BINARY} service.",
+        field="binary",
+        hint=f"{binary} is part of this process, which cannot go on without it.",
+    )
 
 
 def enable(call: Call) -> dict[str, Any]:
@@ -85,6 +125,9 @@ def _by_service_id(call: Call) -> Host:
     for host in hosts.everyone(call.w):
         if service_id == (host.service_id if call.since("2.53") else str(host.number)):
             return host
+    for own in _own(call):
+        if service_id == (own.service_id if call.since("2.53") else str(own.number)):
+            raise _always_on(own.binary)
     raise NotFound("service", service_id, message=f"Service {service_id} could not be found.")
 
 

@@ -201,8 +201,8 @@ def test_hypervisors_tell_their_servers(admin: Cloud, member: Cloud) -> None:
 
 
 def test_services_by_version(admin: Cloud, member: Cloud) -> None:
-    (old,) = admin.get("/os-services", "2.1").json["services"]
-    (new,) = admin.get("/os-services").json["services"]
+    old, conductor, _ = admin.get("/os-services", "2.1").json["services"]
+    (new,) = admin.get("/os-services?binary=nova-compute").json["services"]
     assert (old["binary"], old["state"], old["status"]) == ("nova-compute", "up", "enabled")
     which = {"host": old["host"], "binary": "nova-compute"}
     reason = {**which, "disabled_reason": "repair"}
@@ -214,6 +214,10 @@ def test_services_by_version(admin: Cloud, member: Cloud) -> None:
     assert admin.call("PUT", f"/os-services/{new['id']}", {"forced_down": False}).status_code == 200
     assert admin.call("PUT", f"/os-services/{new['id']}", {}).status_code == 400
     assert admin.call("PUT", "/os-services/enable", which).status_code == 404
+    assert (conductor["binary"], conductor["state"], conductor["zone"]) == ("nova-conductor", "up", "internal")
+    own = {"host": conductor["host"], "binary": "nova-conductor"}
+    refused = admin.call("PUT", "/os-services/disable", own, "2.1")
+    assert (refused.status_code, "nova-conductor" in refused.json["badRequest"]["message"]) == (400, True)
     assert admin.call("PUT", "/os-services/enable", {**which, "host": "none"}, "2.1").status_code == 404
 
 
