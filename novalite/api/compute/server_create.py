@@ -15,6 +15,7 @@ from novalite.api.compute.shapes import (
     TEXT_OR_NULL,
     UUID,
     item_links,
+    plain_address,
     truth,
 )  # fmt: skip
 from novalite.api.kit.body import Body, Item
@@ -146,7 +147,7 @@ def _request(call: Call) -> NewServer:
         admin_pass=body.get("adminPass") or secrets.token_urlsafe(9), min_count=least, max_count=most,
         scheduler_hints=document.get("os:scheduler_hints") or document.get("OS-SCH-HNT:scheduler_hints") or {},
         personality=_files(call), disk_config=body.get("OS-DCF:diskConfig", "MANUAL"),
-        access_ip_v4=body.get("accessIPv4", ""), access_ip_v6=body.get("accessIPv6", ""),
+        access_ip_v4=plain_address(body.get("accessIPv4")), access_ip_v6=plain_address(body.get("accessIPv6")),
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from novalite.api.compute import server_view
 from novalite.api.compute.server_create import DISK_CONFIG, NEW_SERVER, create
 from novalite.api.compute.server_filters import QUERY, filters_of
 from novalite.api.compute.server_view import BASIC, DETAIL, SHOW, UPDATED, Shown
-from novalite.api.compute.shapes import NAME, ROOT, RULE, TEXT_OR_NULL, window
+from novalite.api.compute.shapes import NAME, ROOT, RULE, TEXT_OR_NULL, plain_address, window
 from novalite.api.kit.body import Body, Item
 from novalite.api.kit.call import Call
 from novalite.api.kit.paging import nova_links
@@ -87,7 +87,7 @@ def update(call: Call) -> Shown:
         servers.pin(call.w, server_id, call.body["pinned_availability_zone"])
     for column in ("access_ip_v4", "access_ip_v6"):
         if column in values:
-            values[column] = values[column] or ""
+            values[column] = plain_address(values[column])
     servers.rename(call.w, server_id, values)
     (shown,) = server_view.load(call, [servers.get(call.w, server_id)])
     return shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Any
 
 from novalite.api.kit.body import Item
@@ -32,6 +33,11 @@ ANYTHING: dict[str, Any] = {}
 NUMBER_QUERY = {"type": "string", "pattern": "^[0-9]*$", "maxLength": 18}
 ANY_QUERY = {"type": "string", "maxLength": 1024}
 PAGING = (Item("limit", NUMBER_QUERY), Item("marker", ANY_QUERY))
+
+
+def plain_address(text: str | None) -> str:
+    """A checked IP address in its one short form; nothing for nothing."""
+    return str(ip_address(text)) if text else ""
 
 
 def truth(value: Any) -> bool:

@@ -60,6 +60,7 @@ _FEATURES = (
     "rescue",
     "resize_disk",
     "replace_disk",
+    "keep_disks",
     "crash_dump",
     "secure_boot",
 )
@@ -381,7 +382,7 @@ class FakeDriver(FakeChanges):
             return
         if guest.power is not Power.SUSPENDED:
             guest.boots += 1
-            guest.log += f"boot {guest.boots} of {guest.spec.name}\n{guest.spec.name} login: ".encode()
+            guest.log += f"boot {guest.boots} of {guest.spec.name}\nready\n\n{guest.spec.name} login: ".encode()
         self._move(guest, Power.RUNNING)
 
     def _move(self, guest: FakeGuest, power: Power, detail: str = "") -> None:
