@@ -26,6 +26,7 @@ from novalite.api.compute import (
     server_devices,
     server_diagnostics,
     server_groups,
+    server_interfaces,
     server_metadata,
     server_password,
     server_tags,
@@ -42,7 +43,7 @@ from novalite.api.kit.routes import Front
 _NOUNS = (
     versions, servers, server_actions, consoles, server_metadata, server_tags, ips, instance_actions, flavors,
     keypairs, limits, quota_sets, hypervisors, services, availability_zones, server_groups,
-    aggregates, tenant_usage, server_devices, server_password, server_diagnostics, server_topology,
+    aggregates, tenant_usage, server_devices, server_interfaces, server_password, server_diagnostics, server_topology,
     migrations, security_groups,
     extensions, quota_classes, usage_audit_log, external_events,
     os_hosts, images, networks, gone,

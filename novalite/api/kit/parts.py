@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from novalite.api.kit.endings import Endings
 from novalite.api.kit.rendered import Rendered
 from novalite.cloud.identity.login import Logins
 from novalite.context import Context
@@ -25,7 +26,8 @@ class Parts:
     ``image_store`` keeps image bytes (``novalite.drivers.storage.base``); ``network_driver`` makes networks
     (``novalite.drivers.network.base``). A front is handed only what it needs; the rest stays None.
     ``logins`` is made here, once, so that all fronts count failed logins together; ``rendered`` likewise, so
-    that all forget together. ``mounted`` holds the prefixes of the fronts that answer."""
+    that all forget together, and ``endings``, which hears of tasks that end. ``mounted`` holds the prefixes of the
+    fronts that answer."""
 
     settings: Settings
     database: Database
@@ -36,8 +38,10 @@ class Parts:
     listeners: Any = None
     logins: Logins = field(init=False)
     rendered: Rendered = field(init=False, default_factory=Rendered)
+    endings: Endings = field(init=False, default_factory=Endings)
     mounted: set[str] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
         self.database.listen(self.rendered.on_change)
+        self.database.listen(self.endings.on_change)
         object.__setattr__(self, "logins", Logins(self.database, self.settings.identity))

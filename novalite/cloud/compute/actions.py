@@ -62,12 +62,27 @@ def begin(
 ) -> Server:
     """Show the action's task_state, write ``values`` with it, and leave ``task`` behind: only if the server is
     still as it was when ``allowed`` looked. Raises ``Conflict`` when somebody was quicker."""
+    leave(w, server, action, task, values=values, delay_seconds=delay_seconds, deadline_seconds=deadline_seconds)
+    return server
+
+
+def leave(
+    w: Work,
+    server: Server,
+    action: str,
+    task: durable.Kind,
+    *,
+    values: dict[str, Any] | None = None,
+    delay_seconds: float = 0,
+    deadline_seconds: float = 3600,
+) -> durable.Task:
+    """``begin``, for callers that need the task it leaves."""
     guards = [Server.vm_state == server.vm_state, Server.deleted_at.is_(None)]
     guards.append(Server.task_state.is_(None) if server.task_state is None else Server.task_state == server.task_state)
     doing = states.RULES[action].doing or server.task_state
     if not change(w, server.id, {"task_state": doing, **(values or {})}, *guards):
         raise Conflict(f"Cannot '{action}' instance {server.id}: another action has just begun.", code="server.state")
-    durable.start(
+    return durable.start(
         w,
         task,
         key=tasks.key(server.id),
@@ -76,7 +91,6 @@ def begin(
         delay_seconds=delay_seconds,
         deadline_seconds=deadline_seconds,
     )
-    return server
 
 
 def _refuse_unless_allowed(server: Server, rule: states.Rule) -> None:

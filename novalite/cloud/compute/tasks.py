@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from novalite.cloud.tasks import tasks as durable
 
@@ -87,6 +87,96 @@ class Resume:
     server_id: str
 
 
+@dataclass(frozen=True)
+class AttachInterface:
+    """Plug in a port that is the server's already; it is given back when that fails."""
+
+    kind: ClassVar[str] = "server.attach_interface"
+    action: ClassVar[str] = "attach_interface"
+    server_id: str
+    port_id: str
+
+
+@dataclass(frozen=True)
+class DetachInterface:
+    """Unplug a port and give it back."""
+
+    kind: ClassVar[str] = "server.detach_interface"
+    action: ClassVar[str] = "detach_interface"
+    server_id: str
+    port_id: str
+
+
+@dataclass(frozen=True)
+class Rebuild:
+    """Begin the server's disks anew from its image. ``was`` is its vm_state before; ``old_image`` the copy of the
+    image it stood on, with ``old_image_id``, which it gets back when nothing has been touched."""
+
+    kind: ClassVar[str] = "server.rebuild"
+    action: ClassVar[str] = "rebuild"
+    server_id: str
+    was: str = "active"
+    preserve_ephemeral: bool = False
+    old_image_id: str | None = None
+    old_image: dict[str, Any] = field(default_factory=dict)
+    admin_pass: str = ""
+
+
+@dataclass(frozen=True)
+class Rescue:
+    """Boot the server from its rescue image, with its own disks beside it."""
+
+    kind: ClassVar[str] = "server.rescue"
+    action: ClassVar[str] = "rescue"
+    server_id: str
+    admin_pass: str = ""
+
+
+@dataclass(frozen=True)
+class Unrescue:
+    """Boot the server from its own disk again."""
+
+    kind: ClassVar[str] = "server.unrescue"
+    action: ClassVar[str] = "unrescue"
+    server_id: str
+
+
+@dataclass(frozen=True)
+class CrashDump:
+    """Send the guest's kernel an NMI."""
+
+    kind: ClassVar[str] = "server.crash_dump"
+    action: ClassVar[str] = "trigger_crash_dump"
+    server_id: str
+
+
+@dataclass(frozen=True)
+class Rewire:
+    """Make the server's networks and ports on its host anew where they differ from the records."""
+
+    kind: ClassVar[str] = "server.rewire"
+    action: ClassVar[str] = ""
+    server_id: str
+
+
+@dataclass(frozen=True)
+class SoftDelete:
+    """Power the server off, to be deleted when it has not been restored in time."""
+
+    kind: ClassVar[str] = "server.soft_delete"
+    action: ClassVar[str] = "delete"
+    server_id: str
+
+
+@dataclass(frozen=True)
+class Restore:
+    """Bring a server back that was deleted softly."""
+
+    kind: ClassVar[str] = "server.restore"
+    action: ClassVar[str] = "restore"
+    server_id: str
+
+
 KINDS: tuple[type[durable.Kind], ...] = (
     Boot,
     Delete,
@@ -97,4 +187,6 @@ KINDS: tuple[type[durable.Kind], ...] = (
     Unpause,
     Suspend,
     Resume,
+    AttachInterface,
+    DetachInterface,
 )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from novalite.cloud.compute import tasks
-from novalite.engine.conductor import boot, delete, power
+from novalite.engine.conductor import boot, delete, interfaces, power
 from novalite.engine.flow import Flow, Registry
 
 _FLOWS: tuple[Flow, ...] = (
     *boot.FLOWS,
     *delete.FLOWS,
+    *interfaces.FLOWS,
     *power.FLOWS,
 )
 _KINDS = (*tasks.KINDS,)

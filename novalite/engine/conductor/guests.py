@@ -85,17 +85,18 @@ def planned(run: Run) -> Plan:
 
 
 def _nics(server: Server, views: list[PortView], specs: dict[str, NetworkSpec]) -> tuple[NicSpec, ...]:
-    model = str(server.image["properties"].get("hw_vif_model", "virtio"))
-    return tuple(
-        NicSpec(
-            port_id=view.port_id,
-            mac_address=view.mac_address,
-            bridge=bridge_name(view.network_id),
-            tap=tap_name(view.port_id),
-            mtu=specs[view.network_id].mtu,
-            model=model,
-        )
-        for view in views
+    return tuple(nic_spec(server, view, specs[view.network_id]) for view in views)
+
+
+def nic_spec(server: Server, view: PortView, network: NetworkSpec) -> NicSpec:
+    """What a host is told of one card."""
+    return NicSpec(
+        port_id=view.port_id,
+        mac_address=view.mac_address,
+        bridge=bridge_name(view.network_id),
+        tap=tap_name(view.port_id),
+        mtu=network.mtu,
+        model=str(server.image["properties"].get("hw_vif_model", "virtio")),
     )
 
 
