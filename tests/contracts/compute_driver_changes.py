@@ -39,6 +39,7 @@ class ChangesContract:
     def test_the_host_says_what_it_can(self, bench: Bench) -> None:
         report = bench.driver.host_report()
         offered = {"snapshot", "attach_nic", "attach_disk", "password", "rescue", "resize_disk", "replace_disk"}
+        offered |= {"keep_disks"}
         assert offered <= set(report.features)
         assert all(isinstance(bench.driver, port) for port in OPTIONAL_PORTS)
         assert "COMPUTE_STORAGE_BUS_VIRTIO" in report.traits
@@ -56,11 +57,14 @@ class ChangesContract:
             lambda: bench.driver.detach_disk(unknown, "v"),
             lambda: bench.driver.resize_disk(unknown, "root", 2),
             lambda: bench.driver.replace_disk(unknown, DiskSpec("root", "vda", 1)),
+            lambda: bench.driver.keep_disks(unknown, "before"),
+            lambda: bench.driver.restore_disks(unknown, "before"),
             lambda: bench.driver.set_password(unknown, "root", "secret"),
             lambda: bench.driver.has_agent(unknown),
         ):
             assert _code(ask) == "guest.not_found"
         bench.driver.drop_snapshot(unknown, "copy")
+        bench.driver.drop_kept_disks(unknown, "before")
 
     # Snapshots
 
@@ -146,6 +150,39 @@ class ChangesContract:
             bench.driver.resize_disk(spec.id, "root", 3)
         assert _code(lambda: bench.driver.resize_disk(spec.id, "root", 2)) == "guest.refused"
         assert _code(lambda: bench.driver.resize_disk(spec.id, "other", 2)) == "disk.not_found"
+        assert bench.driver.take_snapshot(spec.id, "root", "grown").virtual_size == 3 * GIB
+        bench.driver.delete_guest(spec.id)
+
+    def test_kept_disks_come_back_as_they_were(self, bench: Bench) -> None:
+        spec = bench.boot()
+        assert _code(lambda: bench.driver.keep_disks(spec.id, "before")) == "guest.state"
+        _off(bench, spec)
+        assert _code(lambda: bench.driver.keep_disks(spec.id, "../before")) == "guest.refused"
+        for _ in range(2):
+            bench.driver.keep_disks(spec.id, "before")
+        bench.driver.resize_disk(spec.id, "root", 3)
+        bench.driver.keep_disks(spec.id, "before")
+        larger = replace(spec, disks=(replace(spec.disks[0], size_gib=3), DiskSpec("ephemeral0", "vdb", 1)))
+        bench.driver.ensure_guest(larger)
+        until(lambda: bench.boots(spec.id) == 2, "it boots with larger disks")
+        assert _code(lambda: bench.driver.restore_disks(spec.id, "before")) == "guest.state"
+        _off(bench, spec)
+        for _ in range(2):
+            bench.driver.restore_disks(spec.id, "before")
+        bench.driver.ensure_guest(spec)
+        until(lambda: bench.boots(spec.id) == 3, "it boots with the disks of before")
+        assert _devices(bench, spec) == ["vda"]
+        assert bench.driver.take_snapshot(spec.id, "root", "back").virtual_size == GIB
+        bench.driver.delete_guest(spec.id)
+
+    def test_kept_disks_can_be_forgotten(self, bench: Bench) -> None:
+        spec = bench.boot()
+        _off(bench, spec)
+        bench.driver.keep_disks(spec.id, "before")
+        bench.driver.resize_disk(spec.id, "root", 3)
+        for _ in range(2):
+            bench.driver.drop_kept_disks(spec.id, "before")
+        bench.driver.restore_disks(spec.id, "before")
         assert bench.driver.take_snapshot(spec.id, "root", "grown").virtual_size == 3 * GIB
         bench.driver.delete_guest(spec.id)
 

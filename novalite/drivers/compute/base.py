@@ -357,6 +357,22 @@ class ChangesDisks(Protocol):
 
 
 @runtime_checkable
+class KeepsDisks(Protocol):
+    """Feature ``keep_disks``: a way back from changes. ``name`` as for snapshots."""
+
+    def keep_disks(self, guest_id: str, name: str) -> None:
+        """Keep a copy of the guest's own disks as they are. The guest must be off (code ``guest.state``). What
+        is kept whole under that name is not copied again. Code ``disk.full``."""
+
+    def restore_disks(self, guest_id: str, name: str) -> None:
+        """Put the kept disks back in place of those of now, and take away disks that were made since. The guest
+        must be off. Nothing when nothing is kept under that name, as after the first time."""
+
+    def drop_kept_disks(self, guest_id: str, name: str) -> None:
+        """Forget what is kept. An absent one is a success."""
+
+
+@runtime_checkable
 class TalksToAgent(Protocol):
     """Feature ``password``: asks the agent that runs inside the guest."""
 
@@ -369,8 +385,8 @@ class TalksToAgent(Protocol):
 
 PIECE_BYTES = 8 << 20
 
-OPTIONAL_PORTS: tuple[type, ...] = (TakesSnapshots, PlugsDevices, ChangesDisks, TalksToAgent)
+OPTIONAL_PORTS: tuple[type, ...] = (TakesSnapshots, PlugsDevices, ChangesDisks, KeepsDisks, TalksToAgent)
 
 
-class FullDriver(ComputeDriver, TakesSnapshots, PlugsDevices, ChangesDisks, TalksToAgent, Protocol):
+class FullDriver(ComputeDriver, TakesSnapshots, PlugsDevices, ChangesDisks, KeepsDisks, TalksToAgent, Protocol):
     """A driver with everything."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,10 +24,11 @@ from novalite.errors import DriverError
 
 _UP = (Power.RUNNING, Power.PAUSED)
 _GIB = 1 << 30
+_KEPT_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
 class FakeChanges:
-    """Implements ``TakesSnapshots``, ``PlugsDevices``, ``ChangesDisks`` and ``TalksToAgent``."""
+    """Implements ``TakesSnapshots``, ``PlugsDevices``, ``ChangesDisks``, ``KeepsDisks`` and ``TalksToAgent``."""
 
     _faults: Faults
     _lock: threading.RLock
@@ -125,6 +127,35 @@ class FakeChanges:
             guest.spec = replace(spec, disks=others)
             self._store.save(guest)
 
+    # KeepsDisks
+
+    def keep_disks(self, guest_id: str, name: str) -> None:
+        self._faults.enter("keep_disks")
+        with self._lock:
+            guest, spec = self._with_spec("keep_disks", guest_id)
+            _must_be_off("keep_disks", guest)
+            if not _KEPT_NAME.fullmatch(name):
+                raise DriverError("keep_disks", f"{name!r} is no name for kept disks", code="guest.refused")
+            guest.kept.setdefault(name, tuple(disk for disk in spec.disks if not disk.path))
+            self._store.save(guest)
+
+    def restore_disks(self, guest_id: str, name: str) -> None:
+        self._faults.enter("restore_disks")
+        with self._lock:
+            guest, spec = self._with_spec("restore_disks", guest_id)
+            _must_be_off("restore_disks", guest)
+            if name in guest.kept:
+                disks = (*guest.kept.pop(name), *(disk for disk in spec.disks if disk.path))
+                guest.spec = replace(spec, disks=disks)
+                self._store.save(guest)
+
+    def drop_kept_disks(self, guest_id: str, name: str) -> None:
+        self._faults.enter("drop_kept_disks")
+        with self._lock:
+            guest = self._guests.get(guest_id)
+            if guest is not None and guest.kept.pop(name, None) is not None:
+                self._store.save(guest)
+
     # TalksToAgent
 
     def has_agent(self, guest_id: str) -> bool:
@@ -161,6 +192,11 @@ class FakeChanges:
         if guest.spec is None:
             raise DriverError(op, f"guest {guest_id} is not on this host", code="guest.not_found")
         return guest, guest.spec
+
+
+def _must_be_off(op: str, guest: FakeGuest) -> None:
+    if guest.power not in (Power.OFF, Power.CRASHED):
+        raise DriverError(op, f"the guest is {guest.power}", code="guest.state")
 
 
 def _without_nic(spec: GuestSpec, mac_address: str) -> tuple[NicSpec, ...]:

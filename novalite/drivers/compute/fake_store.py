@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import msgspec
 
-from novalite.drivers.compute.base import GuestSpec, Power, SnapshotFile
+from novalite.drivers.compute.base import DiskSpec, GuestSpec, Power, SnapshotFile
 
 
 @dataclass
@@ -26,6 +26,7 @@ class FakeGuest:
     log: bytes = b""
     boots: int = 0
     snapshots: dict[str, SnapshotFile] = field(default_factory=dict)
+    kept: dict[str, tuple[DiskSpec, ...]] = field(default_factory=dict)
 
 
 class FakeStore(Protocol):

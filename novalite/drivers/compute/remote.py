@@ -31,6 +31,9 @@ _SECONDS = {
     "detach_disk": 90.0,
     "resize_disk": 120.0,
     "replace_disk": 120.0,
+    "keep_disks": 7200.0,
+    "restore_disks": 120.0,
+    "drop_kept_disks": 120.0,
     "set_password": 60.0,
 }
 """How long the methods may take; all others are quick."""

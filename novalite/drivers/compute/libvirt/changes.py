@@ -9,12 +9,12 @@ import libvirt
 
 from novalite.drivers.compute.arrange import placed
 from novalite.drivers.compute.base import DiskSpec, NicSpec, Power, SnapshotFile
-from novalite.drivers.compute.libvirt import disks, guest, guest_agent, power
+from novalite.drivers.compute.libvirt import disks, guest, guest_agent, kept_disks, power
 from novalite.drivers.compute.libvirt.connection import Connection
 from novalite.drivers.compute.libvirt.devices import Devices, by_mac, by_serial
 from novalite.drivers.compute.libvirt.domains import Domains
 from novalite.drivers.compute.libvirt.images import ImageCache
-from novalite.drivers.compute.libvirt.places import Places
+from novalite.drivers.compute.libvirt.places import GuestPlace, Places, is_server_id
 from novalite.drivers.compute.libvirt.snapshots import Snapshots, find_disk
 from novalite.errors import DriverError
 
@@ -27,12 +27,13 @@ FEATURES = (
     "rescue",
     "resize_disk",
     "replace_disk",
+    "keep_disks",
     "crash_dump",
 )
 
 
 class GuestChanges:
-    """Implements ``TakesSnapshots``, ``PlugsDevices``, ``ChangesDisks`` and ``TalksToAgent`` for a driver that
+    """Implements ``TakesSnapshots``, ``PlugsDevices``, ``ChangesDisks``, ``KeepsDisks`` and ``TalksToAgent`` for a driver that
     has the rest."""
 
     _connection: Connection
@@ -99,13 +100,29 @@ class GuestChanges:
     def replace_disk(self, guest_id: str, disk: DiskSpec) -> None:
         if disk.path:
             raise DriverError("replace_disk", "the disk is somebody else's file", code="guest.refused")
-        place = self._places.guest(guest_id)
         with self._lock(guest_id):
-            now = self._connection.call("replace_disk", self._domains.state, guest_id).power
-            if now not in (Power.OFF, Power.CRASHED) or not place.directory.is_dir():
-                code = "guest.not_found" if now is Power.ABSENT else "guest.state"
-                raise DriverError("replace_disk", f"the guest is {now}", code=code)
-            disks.ensure_disk(disk, place, self._images, anew=True)
+            disks.ensure_disk(disk, self._place_of_stopped("replace_disk", guest_id), self._images, anew=True)
+
+    def _place_of_stopped(self, op: str, guest_id: str) -> GuestPlace:
+        place = self._places.guest(guest_id)
+        now = self._connection.call(op, self._domains.state, guest_id).power
+        if now not in (Power.OFF, Power.CRASHED) or not place.directory.is_dir():
+            code = "guest.not_found" if now is Power.ABSENT else "guest.state"
+            raise DriverError(op, f"the guest is {now}", code=code)
+        return place
+
+    def keep_disks(self, guest_id: str, name: str) -> None:
+        with self._lock(guest_id):
+            kept_disks.keep(self._place_of_stopped("keep_disks", guest_id), name)
+
+    def restore_disks(self, guest_id: str, name: str) -> None:
+        with self._lock(guest_id):
+            kept_disks.restore(self._place_of_stopped("restore_disks", guest_id), name)
+
+    def drop_kept_disks(self, guest_id: str, name: str) -> None:
+        if is_server_id(guest_id):
+            with self._lock(guest_id):
+                kept_disks.drop(self._places.guest(guest_id), name)
 
     def has_agent(self, guest_id: str) -> bool:
         def ask(connection: Any) -> bool:
