@@ -15,21 +15,32 @@ from novalite.api.kit.routes import PUBLIC, Front, Route
 from novalite.api.network.front import FRONT as NETWORK
 from novalite.api.volume.front import FRONT as VOLUME
 from novalite.cloud.compute import states
-from novalite.cloud.identity import policy
+from novalite.cloud.identity import policy, policy_compute, policy_other_fronts
 from novalite.engine.conductor import registry
 
 DOCS = Path(__file__).resolve().parent
 NOTE = "<!-- Made by docs/generate.py; change the code instead, and run it. -->"
 
 WHO = {
-    "any": "everyone with a token",
-    "project_reader": "readers of the project",
-    "project_member": "members of the project",
-    "project_manager": "managers of the project",
-    "admin": "admins",
-    "admin_reader": "admins, readers of the system",
-    "service": "admins, services",
-    "owner": "the user it belongs to, admins",
+    "@": "everyone with a token",
+    policy_compute.READER: "readers of the project",
+    policy_compute.MEMBER: "members of the project",
+    policy_compute.MANAGER: "managers of the project",
+    policy_compute.ADMIN: "admins",
+    policy_compute.SERVICE: "admins, services",
+    policy_compute.OWN: "the user it belongs to, admins",
+    policy_other_fronts.ADMIN_REQUIRED: "admins",
+    policy_other_fronts.SYSTEM_READER: "admins, readers of the system",
+    policy_other_fronts.GLANCE_MEMBER: "members of the project",
+    policy_other_fronts.GLANCE_READER: "readers of the project",
+    policy_other_fronts.NEUTRON_ADMIN: "admins",
+    policy_other_fronts.NEUTRON_READER: "readers of the project",
+    policy_other_fronts.NEUTRON_MEMBER: "members of the project",
+    policy_other_fronts.NEUTRON_MANAGER: "managers of the project",
+    policy_other_fronts.NEUTRON_SERVICE: "admins, services",
+    policy_other_fronts.CINDER_READER: "readers of the project",
+    policy_other_fronts.CINDER_MEMBER: "members of the project",
+    "rule:admin_api": "admins",
 }
 
 
@@ -99,8 +110,13 @@ def _route(front: Front, route: Route) -> Iterator[str]:
     yield f"`{route.method} {front.prefix}{route.path}`"
     yield f"`{route.action}`" if route.action else ""
     yield " ".join([*([f"from {route.since}"] if route.since else []), *([f"to {route.until}"] if route.until else [])])
-    yield "everyone" if route.rule == PUBLIC else WHO[policy.RULES[route.rule]]
+    yield "everyone" if route.rule == PUBLIC else _who(route.rule)
     yield "" if route.rule == PUBLIC else f"`{route.rule}`"
+
+
+def _who(rule: str) -> str:
+    check = policy.DEFAULTS[rule].check
+    return WHO.get(check, f"`{check}`")
 
 
 def server_states() -> str:

@@ -124,6 +124,12 @@ class Identity(Struct, frozen=True, kw_only=True):
     lockout_seconds: Annotated[int, _doc("Seconds it waits.", ge=1)] = 60
 
 
+class PolicyOptions(Struct, frozen=True, kw_only=True):
+    file: Annotated[
+        str, _doc("YAML or JSON file of policy rules that take the place of the defaults; empty: none. Read at start.")
+    ] = ""
+
+
 class Console(Struct, frozen=True, kw_only=True):
     token_seconds: Annotated[int, _doc("Life of a console token, in seconds.", ge=10)] = 600
 
@@ -175,6 +181,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     network: Network = Network()
     images: Images = Images()
     identity: Identity = Identity()
+    policy: PolicyOptions = PolicyOptions()
     console: Console = Console()
     quota: Quota = Quota()
     tasks: Tasks = Tasks()

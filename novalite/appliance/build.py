@@ -10,6 +10,7 @@ from typing import cast
 import msgspec
 
 from novalite.appliance import first_start
+from novalite.cloud.identity import policy
 from novalite.db import migrate
 from novalite.db.work import Database
 from novalite.drivers.compute.base import ComputeDriver
@@ -110,6 +111,7 @@ def _network_driver(settings: Settings, appliance_id: str) -> NetworkDriver:
 
 def prepare(settings: Settings) -> Built:
     """Schema, credentials and defaults, then everything that acts on them. Repeatable."""
+    policy.use(policy.read(settings.policy.file))
     migrate.upgrade(settings.database_url)
     built = build(settings)
     first_start.ensure_admin(built.database, settings)

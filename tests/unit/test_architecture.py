@@ -147,10 +147,6 @@ def test_only_logging_in_and_telling_versions_is_open_to_everyone() -> None:
     }
 
 
-def test_every_rule_of_the_policy_table_names_a_check() -> None:
-    assert {check for check in policy.RULES.values() if check not in policy.CHECKS} == set()
-
-
 @pytest.fixture
 def database() -> Iterator[Database]:
     made = Database("sqlite://")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from novalite.api.compute.shapes import ROOT, RULE
+from novalite.api.compute.shapes import ROOT
 from novalite.api.kit.body import Query
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
@@ -34,6 +34,6 @@ def show(call: Call) -> dict[str, Any]:
 
 
 ROUTES = [
-    Route("GET", f"{ROOT}/servers/{{server_id}}/topology", show, rule=RULE + "server:topology:index", unit="read",
+    Route("GET", f"{ROOT}/servers/{{server_id}}/topology", show, rule="compute:server:topology:index", unit="read",
           query=Query(strict=True), since="2.78"),
 ]  # fmt: skip

@@ -65,10 +65,9 @@ def list_all(call: Call) -> list[Project]:
 
 
 def _may_see(call: Call, project_id: str) -> None:
-    """Own projects for everybody, the rest as the list."""
-    mine = roles.held(call.w, call.ctx.user_id, "project", project_id)
-    if project_id != call.ctx.project_id and not mine:
-        policy.require("identity:list_projects", call.ctx)
+    """Whoever has a role in it may see a project, whatever the token is scoped to; for others the rule counts."""
+    if not roles.held(call.w, call.ctx.user_id, "project", project_id):
+        policy.require("identity:get_project", call.ctx, project_id=project_id)
 
 
 def show(call: Call) -> Project:
@@ -93,7 +92,8 @@ ROUTES = [
           view=PROJECT.one("project"), unit="write"),
     Route("GET", f"{ROOT}/projects", list_all, rule="identity:list_projects", unit="read",
           view=PROJECT.many("projects", keystone_links)),
-    Route("GET", _ONE, show, rule="identity:get_project", view=PROJECT.one("project"), unit="read"),
+    Route("GET", _ONE, show, rule="identity:get_project", policy_in_handler=True, view=PROJECT.one("project"),
+          unit="read"),
     Route("PATCH", _ONE, update, rule="identity:update_project", body=_CHANGE, view=PROJECT.one("project"),
           unit="write"),
     Route("DELETE", _ONE, remove, rule="identity:delete_project", success=204, unit="write"),

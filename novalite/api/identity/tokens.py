@@ -100,7 +100,7 @@ def _proof(logins: Logins, identity: dict[str, Any]) -> Proof:
 
 def show(call: Call) -> Answer:
     token = _subject(call)
-    grant = _resolve_subject(call, token)
+    grant = _resolve_subject(call, token, "identity:validate_token")
     return Answer(_document(call, grant), headers=_headers(token))
 
 
@@ -163,21 +163,18 @@ def _subject(call: Call) -> str:
     return token
 
 
-def _resolve_subject(call: Call, token: str) -> Grant:
+def _resolve_subject(call: Call, token: str, rule: str) -> Grant:
     try:
         grant = tokens.resolve(call.w, token)
     except Unauthenticated as error:
         raise NotFound("token", "given", message="Could not find token.") from error
-    if grant.user.id != call.ctx.user_id and "service" not in call.ctx.roles:
-        policy.require("identity:list_users", call.ctx)
+    policy.require(rule, call.ctx, user_id=grant.user.id)
     return grant
 
 
 def end(call: Call) -> None:
     token = _subject(call)
-    grant = _resolve_subject(call, token)
-    if grant.user.id != call.ctx.user_id:
-        policy.require("identity:update_user", call.ctx)
+    _resolve_subject(call, token, "identity:revoke_token")
     tokens.end(call.w, token)
 
 
@@ -218,8 +215,8 @@ def own_system(call: Call) -> dict[str, Any]:
 _TOKENS = f"{ROOT}/auth/tokens"
 ROUTES = [
     Route("POST", _TOKENS, create, rule=PUBLIC, body=_AUTH, success=201),
-    Route("GET", _TOKENS, show, rule="identity:validate_token", unit="read"),
-    Route("DELETE", _TOKENS, end, rule="identity:revoke_token", success=204, unit="write"),
+    Route("GET", _TOKENS, show, rule="identity:validate_token", policy_in_handler=True, unit="read"),
+    Route("DELETE", _TOKENS, end, rule="identity:revoke_token", policy_in_handler=True, success=204, unit="write"),
     Route("GET", f"{ROOT}/auth/catalog", catalog, rule="identity:get_auth_catalog"),
     Route("GET", f"{ROOT}/auth/projects", own_projects, rule="identity:get_auth_projects", unit="read"),
     Route("GET", f"{ROOT}/auth/domains", own_domains, rule="identity:get_auth_domains", unit="read"),

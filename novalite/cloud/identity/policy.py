@@ -1,219 +1,138 @@
-"""The one policy table: the name of a rule -> who may. Names are those of OpenStack's own policy files."""
+"""Who may do what: the rules of every front under OpenStack's own names, and what a policy file makes of them.
+
+Each rule is a check in the language of policy files (``policy_language``). A rule of a service whose objects
+belong to projects asks for a token of a project, from administrators too: else whose would it be?
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
+from novalite.cloud.identity import policy_compute, policy_file, policy_other_fronts
+from novalite.cloud.identity.policy_language import Asked, Check, parse, refuse_loose_ends
 from novalite.context import Context
-from novalite.errors import Forbidden
-
-Check = Callable[[Context, str, str], bool]
+from novalite.errors import Forbidden, Invalid
 
 
-def _in_project(role: str) -> Check:
-    """What belongs to projects needs a token of a project, from administrators too: else whose would it be?"""
+@dataclass(frozen=True)
+class Default:
+    """A rule as it is without a policy file. ``project_only`` refuses tokens that are not of a project."""
 
-    def check(ctx: Context, user_id: str, project_id: str) -> bool:
-        own = project_id in ("", ctx.project_id)
-        return bool(ctx.project_id) and (ctx.is_admin or (own and role in ctx.roles))
-
-    return check
+    check: str
+    project_only: bool = False
 
 
-CHECKS: Mapping[str, Check] = {
-    "any": lambda ctx, user_id, project_id: True,
-    "project_reader": _in_project("reader"),
-    "project_member": _in_project("member"),
-    "project_manager": _in_project("manager"),
-    "admin": lambda ctx, user_id, project_id: ctx.is_admin,
-    "admin_reader": lambda ctx, user_id, project_id: ctx.is_admin or (ctx.system and "reader" in ctx.roles),
-    "service": lambda ctx, user_id, project_id: ctx.is_admin or "service" in ctx.roles,
-    "owner": lambda ctx, user_id, project_id: ctx.is_admin or (bool(user_id) and user_id == ctx.user_id),
-}
+# What the services ask no project for: anybody with a token may look at these.
+_OPEN = ("os_compute_api:flavors", "os_compute_api:versions", "os_compute_api:gone")
 
 
-def _rules(prefix: str, check: str, names: str) -> dict[str, str]:
-    return {prefix + name: check for name in names.split()}
+def _defaults() -> Iterator[tuple[str, Default]]:
+    for name, check in policy_compute.rules():
+        yield name, Default(check, name not in _OPEN)
+    for name, check in policy_other_fronts.scoped_to_projects():
+        yield name, Default(check, True)
+    for name, check in (*policy_other_fronts.identity(), *policy_other_fronts.of_any_scope()):
+        yield name, Default(check)
 
 
-def _compute() -> dict[str, str]:
-    nova = "os_compute_api:"
-    return {
-        **_rules(
-            nova,
-            "any",
-            "extensions flavors limits os-availability-zone:list os-quota-sets:defaults versions images "
-            "os-floating-ip-pools gone",
-        ),
-        **_rules(nova, "owner", "os-keypairs:index os-keypairs:show os-keypairs:create os-keypairs:delete"),
-        **_rules(
-            nova,
-            "project_reader",
-            "servers:index servers:detail servers:show servers:show:flavor-extra-specs ips:index ips:show "
-            "server-metadata:index server-metadata:show os-server-tags:index os-server-tags:show "
-            "os-instance-actions:list os-instance-actions:show os-server-groups:index os-server-groups:show "
-            "os-quota-sets:show os-quota-sets:detail os-simple-tenant-usage:show "
-            "os-flavor-extra-specs:index os-flavor-extra-specs:show os-security-groups:list "
-            "os-attach-interfaces:list os-attach-interfaces:show os-volumes-attachments:index "
-            "os-volumes-attachments:show os-server-password:show server:topology:index "
-            "os-virtual-interfaces os-security-groups:get os-security-groups:show os-networks:list "
-            "os-networks:show os-tenant-networks:list os-tenant-networks:show",
-        ),
-        **_rules(
-            nova,
-            "project_member",
-            "servers:create servers:update servers:delete servers:start servers:stop servers:reboot "
-            "servers:rebuild servers:resize servers:confirm_resize servers:revert_resize "
-            "servers:create_image servers:trigger_crash_dump os-pause-server:pause os-pause-server:unpause "
-            "os-suspend-server:suspend os-suspend-server:resume os-lock-server:lock os-lock-server:unlock "
-            "os-console-output os-remote-consoles os-deferred-delete:restore os-deferred-delete:force "
-            "server-metadata:create server-metadata:update server-metadata:update_all "
-            "server-metadata:delete os-server-tags:update os-server-tags:update_all os-server-tags:delete "
-            "os-server-tags:delete_all os-server-groups:create os-server-groups:delete "
-            "os-attach-interfaces:create os-attach-interfaces:delete os-security-groups:add "
-            "os-security-groups:remove os-server-password:clear os-admin-password os-rescue os-unrescue "
-            "os-create-backup os-shelve:shelve os-shelve:unshelve os-volumes-attachments:create "
-            "os-volumes-attachments:delete",
-        ),
-        **_rules(nova, "project_manager", "os-migrations:index servers:migrations:index"),
-        **_rules(nova, "service", "os-server-external-events:create"),
-        **_rules(
-            nova,
-            "admin",
-            "os-aggregates:index os-aggregates:show os-aggregates:create os-aggregates:update "
-            "os-aggregates:delete os-aggregates:add_host os-aggregates:remove_host os-aggregates:set_metadata "
-            "servers:index:get_all_tenants servers:detail:get_all_tenants servers:create:forced_host "
-            "servers:show:host_status os-extended-server-attributes os-admin-actions:reset_state "
-            "os-lock-server:unlock:unlock_override os-instance-actions:events "
-            "os-instance-actions:events:details os-flavor-manage:create os-flavor-manage:update "
-            "os-flavor-manage:delete os-flavor-extra-specs:create os-flavor-extra-specs:update "
-            "os-flavor-extra-specs:delete os-flavor-access os-flavor-access:add_tenant_access "
-            "os-flavor-access:remove_tenant_access limits:other_project os-quota-sets:update "
-            "os-quota-sets:delete os-hypervisors:list os-hypervisors:list-detail os-hypervisors:show "
-            "os-hypervisors:statistics os-hypervisors:uptime os-hypervisors:search os-hypervisors:servers "
-            "os-services:list os-services:update os-services:delete os-availability-zone:detail "
-            "os-server-groups:index:all_projects os-simple-tenant-usage:list os-console-auth-tokens "
-            "os-server-diagnostics os-migrations:index:all_projects servers:migrations:show "
-            "os-quota-class-sets:show os-quota-class-sets:update os-instance-usage-audit-log:list "
-            "os-instance-usage-audit-log:show os-hosts:list os-hosts:show os-hosts:update os-hosts:start "
-            "os-hosts:shutdown os-hosts:reboot os-baremetal-nodes:list os-baremetal-nodes:show "
-            "server:topology:host:index",
-        ),
-    }
+BASE: Mapping[str, str] = {**policy_compute.BASE, **policy_other_fronts.BASE}
+"""Rules that others lean on; no operation asks for them."""
+
+DEFAULTS: Mapping[str, Default] = dict(_defaults())
 
 
-def _identity() -> dict[str, str]:
-    return {
-        **_rules(
-            "identity:",
-            "any",
-            "get_auth_catalog get_auth_projects get_auth_domains get_auth_system "
-            "validate_token check_token revoke_token list_regions get_region get_project get_domain",
-        ),
-        **_rules(
-            "identity:",
-            "owner",
-            "get_user list_user_projects change_password "
-            "list_application_credentials get_application_credential "
-            "create_application_credential delete_application_credential",
-        ),
-        **_rules(
-            "identity:",
-            "admin_reader",
-            "list_projects list_users list_domains list_grants check_grant list_role_assignments "
-            "list_roles get_role list_implied_roles list_services get_service list_endpoints get_endpoint",
-        ),
-        **_rules(
-            "identity:",
-            "admin",
-            "create_project update_project delete_project create_user update_user "
-            "delete_user create_role update_role delete_role create_domain update_domain "
-            "delete_domain create_grant revoke_grant",
-        ),
-    }
+@dataclass(frozen=True)
+class Book:
+    """The rules in force. ``texts`` holds each as written, ``changed`` the names a file gave."""
+
+    checks: Mapping[str, Check]
+    texts: Mapping[str, str]
+    changed: frozenset[str] = frozenset()
+
+    def allows(self, rule: str, ctx: Context, target: Mapping[str, str]) -> bool:
+        if not ctx.project_id and DEFAULTS[rule].project_only:
+            return False
+        return self.checks[rule].holds(Asked(ctx, target, self.checks))
+
+    def why(self, rule: str, ctx: Context, target: Mapping[str, str]) -> Iterator[str]:
+        """Line by line what of the rule holds for ``ctx``."""
+        if not ctx.project_id and DEFAULTS[rule].project_only:
+            yield "no   the token is of a project"
+        yield from self.checks[rule].why(Asked(ctx, target, self.checks))
 
 
-def _image() -> dict[str, str]:
-    return {
-        **_rules("", "any", "get_image get_images download_image get_members get_member get_schemas get_info"),
-        **_rules(
-            "",
-            "project_member",
-            "add_image modify_image delete_image upload_image add_member delete_member "
-            "modify_member deactivate reactivate communitize_image import_image "
-            "set_image_location get_image_location delete_image_location",
-        ),
-        **_rules("", "admin", "publicize_image"),
-    }
+def _plain() -> dict[str, str]:
+    return {**BASE, **{name: default.check for name, default in DEFAULTS.items()}}
 
 
-def _network() -> dict[str, str]:
-    found = _rules("", "any", "get_extension get_service_provider")
-    for noun in (
-        "network",
-        "subnet",
-        "port",
-        "router",
-        "floatingip",
-        "security_group",
-        "security_group_rule",
-        "subnetpool",
-    ):
-        found |= {f"get_{noun}": "project_reader"} | _rules(
-            "",
-            "project_member",
-            f"create_{noun} update_{noun} delete_{noun} get_{noun}s_tags update_{noun}s_tags",
-        )
-    return found | {
-        **_rules("", "project_reader", "get_quota get_availability_zone get_auto_allocated_topology"),
-        **_rules(
-            "",
-            "admin",
-            "create_network:shared create_network:router:external create_network:provider "
-            "update_network:shared update_network:router:external get_network:provider "
-            "create_port:binding:host_id get_port:binding:host_id get_agent update_quota "
-            "delete_quota",
-        ),
-    }
+def _book(texts: Mapping[str, str], changed: frozenset[str] = frozenset()) -> Book:
+    checks = {name: parse(text) for name, text in texts.items()}
+    refuse_loose_ends(checks)
+    return Book(checks, texts, changed)
 
 
-def _volume_and_placement() -> dict[str, str]:
-    return {
-        **_rules("volume:", "project_reader", "get_all get quotas:show limits_extension types services_zones"),
-        **_rules("volume:", "admin", "quotas:update quotas:delete services:index"),
-        **_rules(
-            "placement:",
-            "admin_reader",
-            "resource_providers:list resource_providers:show usages:show "
-            "inventories:list allocations:list resource_classes:list traits:list",
-        ),
-    }
+def read(file: str) -> Book:
+    """The rules with those of ``file`` (a path; empty: none) put in their place.
+
+    A file may also define rules of its own names for others to lean on. Raises ``Invalid`` that tells the line
+    and the reason: bad syntax, a name no operation asks for, a rule that is not there.
+    """
+    if not file:
+        return _book(_plain())
+    path = Path(file)
+    given = policy_file.read(path)
+    for name, (text, line) in given.items():
+        try:
+            parse(text)
+        except Invalid as error:
+            raise policy_file.refused(path, line, f"the check of {name} cannot be read: {error}") from error
+    texts = {**_plain(), **{name: text for name, (text, _) in given.items()}}
+    try:
+        book = _book(texts, frozenset(given))
+    except Invalid as error:
+        line = given.get(error.field, ("", 1))[1]
+        raise policy_file.refused(path, line, str(error)) from error
+    leaned_on = {other for check in book.checks.values() for other in check.names()}
+    for name, (_, line) in given.items():
+        if name not in DEFAULTS and name not in BASE and name not in leaned_on:
+            raise policy_file.refused(path, line, f"no operation asks for the rule {name}, and no rule leans on it")
+    return book
 
 
-def _appliance() -> dict[str, str]:
-    return _rules("novalite:admin:", "admin", "status doctor")
+_in_force = _book(_plain())
 
 
-RULES: Mapping[str, str] = {
-    **_appliance(),
-    **_compute(),
-    **_identity(),
-    **_image(),
-    **_network(),
-    **_volume_and_placement(),
-}
+def use(book: Book) -> None:
+    """Put rules in force, for the whole process."""
+    global _in_force
+    _in_force = book
+
+
+def in_force() -> Book:
+    return _in_force
 
 
 def known(rule: str) -> bool:
-    return rule in RULES
+    return rule in DEFAULTS
+
+
+def target(ctx: Context, *, user_id: str = "", project_id: str = "") -> dict[str, str]:
+    """Whose the object is, under each name that rules have for it; the caller's own when nothing is said."""
+    user, project = user_id or ctx.user_id, project_id or ctx.project_id
+    return {
+        "user_id": user, "target.user.id": user, "target.token.user_id": user,
+        "project_id": project, "tenant_id": project, "owner": project, "target.project.id": project,
+    }  # fmt: skip
 
 
 def allows(rule: str, ctx: Context, *, user_id: str = "", project_id: str = "") -> bool:
-    """Whether ``ctx`` may do ``rule``, to what belongs to ``user_id`` or ``project_id`` when that is given.
+    """Whether ``ctx`` may do ``rule``, to what belongs to ``user_id`` or ``project_id`` (its own when not given).
 
     A rule the table does not have is a ``KeyError``: a mistake in the program, never in the request.
     """
-    return CHECKS[RULES[rule]](ctx, user_id, project_id)
+    return _in_force.allows(rule, ctx, target(ctx, user_id=user_id, project_id=project_id))
 
 
 def require(rule: str, ctx: Context, *, user_id: str = "", project_id: str = "") -> None:

@@ -1,0 +1,170 @@
+"""The rules of Keystone, Glance, Neutron, Cinder and Placement as those default them, and the product's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+SYSTEM_READER = "rule:admin_required or (role:reader and system_scope:all)"
+ADMIN_REQUIRED = "rule:admin_required"
+GLANCE_ADMIN = "rule:context_is_admin"
+GLANCE_MEMBER = "rule:context_is_admin or (role:member and project_id:%(project_id)s)"
+GLANCE_READER = "rule:context_is_admin or (role:reader and project_id:%(project_id)s)"
+NEUTRON_ADMIN = "rule:admin_only"
+NEUTRON_READER = "(rule:admin_only) or (role:reader and project_id:%(project_id)s)"
+NEUTRON_MEMBER = "(rule:admin_only) or (role:member and project_id:%(project_id)s)"
+NEUTRON_MANAGER = "(rule:admin_only) or (role:manager and project_id:%(project_id)s)"
+NEUTRON_SERVICE = "(rule:admin_only) or (rule:service_api)"
+CINDER_READER = "rule:xena_system_admin_or_project_reader"
+CINDER_MEMBER = "rule:xena_system_admin_or_project_member"
+
+BASE = {
+    "admin_required": "role:admin or is_admin:1",
+    "admin_only": "rule:context_is_admin",
+    "xena_system_admin_or_project_reader": "(role:admin) or (role:reader and project_id:%(project_id)s)",
+    "xena_system_admin_or_project_member": "(role:admin) or (role:member and project_id:%(project_id)s)",
+}
+_IDENTITY = {
+    "@": ("get_auth_catalog get_auth_domains get_auth_projects get_auth_system get_domain get_region list_regions"),
+    ADMIN_REQUIRED: (
+        "create_domain create_endpoint create_grant create_project create_region create_role create_service "
+        "create_user delete_domain delete_endpoint delete_project delete_region delete_role delete_service "
+        "delete_user revoke_grant update_domain update_endpoint update_project update_region update_role "
+        "update_service update_user"
+    ),
+    SYSTEM_READER: (
+        "check_grant get_endpoint get_implied_role get_role get_service list_domains list_endpoints list_grants "
+        "list_implied_roles list_projects list_role_assignments list_roles list_services list_users"
+    ),
+    f"{SYSTEM_READER} or project_id:%(target.project.id)s": "get_project",
+    f"{SYSTEM_READER} or user_id:%(target.user.id)s": (
+        "get_application_credential get_user list_application_credentials list_user_projects"
+    ),
+    "user_id:%(user_id)s": "change_password create_application_credential",
+    "rule:admin_required or user_id:%(user_id)s": "delete_application_credential",
+    f"{SYSTEM_READER} or role:service or user_id:%(target.token.user_id)s": "check_token validate_token",
+    "rule:admin_required or user_id:%(target.token.user_id)s": "revoke_token",
+}
+_IMAGE = {
+    "@": "get_info get_schemas",
+    GLANCE_READER: "get_image get_image_location get_images get_member get_members get_task get_tasks",
+    GLANCE_MEMBER: (
+        "add_image add_member communitize_image deactivate delete_image delete_member download_image import_image "
+        "modify_image modify_member reactivate set_image_location upload_image"
+    ),
+    GLANCE_ADMIN: "copy_image delete_image_location manage_image_cache publicize_image tasks_api_access",
+}
+_NETWORK = {
+    "@": "get_extension",
+    "role:reader": "get_availability_zone get_service_provider",
+    # Neutron keeps get_quota for managers; here all services let a project's readers see its quotas.
+    NEUTRON_READER: (
+        "get_auto_allocated_topology get_floatingip get_network get_networks_tags get_port get_ports_tags get_quota "
+        "get_router get_routers_tags get_security_group get_security_group_rule get_security_groups_tags "
+        "get_subnet get_subnetpool get_subnetpools_tags get_subnets_tags get_floatingips_tags"
+    ),
+    NEUTRON_MEMBER: (
+        "add_extraroutes add_router_interface create_floatingip create_network create_network:port_security_enabled "
+        "create_port create_port:allowed_address_pairs create_port:device_id create_port:device_owner "
+        "create_port:fixed_ips create_port:mac_address create_port:port_security_enabled create_router "
+        "create_router:external_gateway_info create_security_group create_security_group_rule create_subnet "
+        "create_subnetpool delete_auto_allocated_topology delete_floatingip delete_network delete_port "
+        "delete_router delete_security_group delete_security_group_rule delete_subnet delete_subnetpool "
+        "remove_extraroutes remove_router_interface update_floatingip update_floatingips_tags update_network "
+        "update_network:port_security_enabled update_networks_tags update_port "
+        "update_port:allowed_address_pairs update_port:device_id update_port:device_owner update_port:fixed_ips "
+        "update_port:port_security_enabled update_ports_tags update_router update_router:external_gateway_info "
+        "update_routers_tags update_security_group update_security_group_rule update_security_groups_tags "
+        "update_subnet update_subnetpool update_subnetpools_tags update_subnets_tags"
+    ),
+    NEUTRON_MANAGER: "create_floatingip:floating_ip_address update_port:mac_address",
+    NEUTRON_SERVICE: (
+        "create_port:binding:host_id create_port:binding:profile get_port:binding:host_id "
+        "get_port:binding:profile get_port:binding:vif_details get_port:binding:vif_type "
+        "update_port:binding:host_id update_port:binding:profile"
+    ),
+    NEUTRON_ADMIN: (
+        "create_network:is_default create_network:provider create_network:provider:network_type "
+        "create_network:provider:physical_network create_network:provider:segmentation_id "
+        "create_network:router:external create_network:shared create_subnet:segment_id create_subnet:service_types "
+        "delete_agent delete_quota get_agent get_network:provider get_network:provider:network_type "
+        "get_network:provider:physical_network get_network:provider:segmentation_id get_network_ip_availability "
+        "update_agent update_network:is_default update_network:provider:network_type "
+        "update_network:router:external update_network:shared update_quota"
+    ),
+}
+_VOLUME = {
+    CINDER_READER: (
+        "limits_extension:used_limits message:get message:get_all volume:get volume:get_all "
+        "volume:get_all_snapshots volume:get_all_transfers volume:get_snapshot volume:get_snapshot_metadata "
+        "volume:get_transfer volume:get_volume_metadata volume_extension:access_types_extra_specs "
+        "volume_extension:extended_snapshot_attributes volume_extension:quotas:show volume_extension:type_get "
+        "volume_extension:type_get_all volume_extension:types_extra_specs:index "
+        "volume_extension:types_extra_specs:show volume_extension:volume_encryption_metadata "
+        "volume_extension:volume_image_metadata:show volume_extension:volume_tenant_attribute "
+        "volume:limits_extension volume:quotas:show volume:services_zones volume:types"
+    ),
+    CINDER_MEMBER: (
+        "message:delete snapshot_extension:snapshot_actions:update_snapshot_status volume:accept_transfer "
+        "volume:attachment_complete volume:attachment_create volume:attachment_delete volume:attachment_update "
+        "volume:create volume:create_from_image volume:create_snapshot volume:create_transfer "
+        "volume:create_volume_metadata volume:delete volume:delete_snapshot volume:delete_snapshot_metadata "
+        "volume:delete_transfer volume:delete_volume_metadata volume:extend volume:extend_attached_volume "
+        "volume:multiattach volume:multiattach_bootable_volume volume:reimage volume:reimage_reserved volume:retype "
+        "volume:revert_to_snapshot volume:update volume:update_readonly_flag volume:update_snapshot "
+        "volume:update_snapshot_metadata volume:update_volume_metadata volume_extension:volume_actions:attach "
+        "volume_extension:volume_actions:begin_detaching volume_extension:volume_actions:detach "
+        "volume_extension:volume_actions:initialize_connection volume_extension:volume_actions:reserve "
+        "volume_extension:volume_actions:roll_detaching volume_extension:volume_actions:terminate_connection "
+        "volume_extension:volume_actions:unreserve volume_extension:volume_actions:upload_image "
+        "volume_extension:volume_image_metadata:remove volume_extension:volume_image_metadata:set "
+        "volume_extension:volume_type_access"
+    ),
+    "rule:admin_api": (
+        "scheduler_extension:scheduler_stats:get_pools volume:force_delete volume:quotas:delete "
+        "volume:quotas:update volume:services:index volume_extension:hosts volume_extension:quota_classes:get "
+        "volume_extension:quota_classes:update volume_extension:quotas:delete volume_extension:quotas:update "
+        "volume_extension:services:index volume_extension:services:update "
+        "volume_extension:snapshot_admin_actions:force_delete volume_extension:snapshot_admin_actions:reset_status "
+        "volume_extension:type_create volume_extension:type_delete volume_extension:type_update "
+        "volume_extension:types_extra_specs:create volume_extension:types_extra_specs:delete "
+        "volume_extension:types_extra_specs:read_sensitive volume_extension:types_extra_specs:update "
+        "volume_extension:volume_actions:upload_public volume_extension:volume_admin_actions:force_delete "
+        "volume_extension:volume_admin_actions:force_detach "
+        "volume_extension:volume_admin_actions:migrate_volume volume_extension:volume_admin_actions:reset_status "
+        "volume_extension:volume_host_attribute volume_extension:volume_mig_status_attribute "
+        "volume_extension:volume_type_access:addProjectAccess "
+        "volume_extension:volume_type_access:get_all_for_type "
+        "volume_extension:volume_type_access:removeProjectAccess volume_extension:volume_type_encryption "
+        "volume_extension:volume_type_encryption:create volume_extension:volume_type_encryption:delete "
+        "volume_extension:volume_type_encryption:get volume_extension:volume_type_encryption:update"
+    ),
+}
+_PLACEMENT = {
+    "rule:context_is_admin or role:service": (
+        "allocations:list inventories:list resource_classes:list resource_providers:list resource_providers:show "
+        "traits:list usages:show"
+    )
+}
+_APPLIANCE = {"rule:context_is_admin": "status doctor"}
+
+
+def _named(prefix: str, table: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for check, names in table.items():
+        for name in names.split():
+            yield prefix + name, check
+
+
+def identity() -> Iterator[tuple[str, str]]:
+    return _named("identity:", _IDENTITY)
+
+
+def scoped_to_projects() -> Iterator[tuple[str, str]]:
+    """Of services whose objects belong to projects."""
+    yield from _named("", _IMAGE)
+    yield from _named("", _NETWORK)
+    yield from _named("", _VOLUME)
+
+
+def of_any_scope() -> Iterator[tuple[str, str]]:
+    yield from _named("placement:", _PLACEMENT)
+    yield from _named("novalite:admin:", _APPLIANCE)
