@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from novalite.context import Context
 from novalite.db.work import Database, Work
 from novalite.drivers.network.base import NetworkDriver
+from novalite.drivers.storage.base import ImageStore, VolumeDriver
 from novalite.engine.links import Links
 from novalite.engine.scheduler.ports import Filter, Weigher
 from novalite.engine.scheduling import Scheduling
@@ -23,12 +24,6 @@ class Wait:
     seconds: float
 
 
-class ImageFiles(Protocol):
-    """What flows need of the image store: the file of an image, if it is here."""
-
-    def path(self, image_id: str) -> Any: ...
-
-
 @dataclass(frozen=True)
 class Parts:
     """What flows work with."""
@@ -37,8 +32,9 @@ class Parts:
     database: Database
     links: Links
     network: NetworkDriver
-    images: ImageFiles
+    images: ImageStore
     scheduling: Scheduling
+    volumes: VolumeDriver
     filters: tuple[Filter, ...] = ()
     weighers: tuple[Weigher, ...] = ()
 
