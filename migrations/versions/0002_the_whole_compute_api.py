@@ -29,6 +29,28 @@ def upgrade() -> None:
         sa.UniqueConstraint("name", name=op.f("uq_volume_types_name")),
     )
     op.create_table(
+        "routers",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("project_id", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("description", sa.String(length=255), nullable=False),
+        sa.Column("admin_state_up", sa.Boolean(), nullable=False),
+        sa.Column("external_network_id", sa.String(length=36), nullable=True),
+        sa.Column("enable_snat", sa.Boolean(), nullable=False),
+        sa.Column("routes", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.Column("updated_at", sa.DateTime(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["external_network_id"], ["networks.id"], name=op.f("fk_routers_external_network_id_networks")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_routers")),
+    )
+    with op.batch_alter_table("routers", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_routers_external_network_id"), ["external_network_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_routers_project_id"), ["project_id"], unique=False)
+
+    op.create_table(
         "volume_type_access",
         sa.Column("type_id", sa.String(length=36), nullable=False),
         sa.Column("project_id", sa.String(length=64), nullable=False),
@@ -50,6 +72,7 @@ def upgrade() -> None:
         sa.Column("status", sa.String(length=32), nullable=False),
         sa.Column("previous_status", sa.String(length=32), nullable=False),
         sa.Column("size_gib", sa.Integer(), nullable=False),
+        sa.Column("target_gib", sa.Integer(), nullable=False),
         sa.Column("availability_zone", sa.String(length=255), nullable=False),
         sa.Column("bootable", sa.Boolean(), nullable=False),
         sa.Column("multiattach", sa.Boolean(), nullable=False),
@@ -74,6 +97,37 @@ def upgrade() -> None:
         batch_op.create_index("ix_volumes_project_id_created_at", ["project_id", "created_at", "id"], unique=False)
         batch_op.create_index(batch_op.f("ix_volumes_source_volume_id"), ["source_volume_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_volumes_type_id"), ["type_id"], unique=False)
+
+    op.create_table(
+        "floating_ips",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("project_id", sa.String(length=64), nullable=False),
+        sa.Column("description", sa.String(length=255), nullable=False),
+        sa.Column("network_id", sa.String(length=36), nullable=False),
+        sa.Column("ip_address", sa.String(length=64), nullable=False),
+        sa.Column("port_id", sa.String(length=36), nullable=True),
+        sa.Column("fixed_ip_address", sa.String(length=64), nullable=True),
+        sa.Column("router_id", sa.String(length=36), nullable=True),
+        sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.Column("updated_at", sa.DateTime(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["network_id"], ["networks.id"], name=op.f("fk_floating_ips_network_id_networks")),
+        sa.ForeignKeyConstraint(["port_id"], ["ports.id"], name=op.f("fk_floating_ips_port_id_ports")),
+        sa.ForeignKeyConstraint(["router_id"], ["routers.id"], name=op.f("fk_floating_ips_router_id_routers")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_floating_ips")),
+        sa.UniqueConstraint(
+            "port_id",
+            "fixed_ip_address",
+            "network_id",
+            name=op.f("uq_floating_ips_port_id_fixed_ip_address_network_id"),
+        ),
+    )
+    with op.batch_alter_table("floating_ips", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_floating_ips_ip_address"), ["ip_address"], unique=False)
+        batch_op.create_index(batch_op.f("ix_floating_ips_network_id"), ["network_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_floating_ips_port_id"), ["port_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_floating_ips_project_id"), ["project_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_floating_ips_router_id"), ["router_id"], unique=False)
 
     op.create_table(
         "volume_attachments",
@@ -121,6 +175,42 @@ def upgrade() -> None:
         )
         batch_op.create_index(batch_op.f("ix_volume_snapshots_volume_id"), ["volume_id"], unique=False)
 
+    with op.batch_alter_table("allocations", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("aside_for", sa.String(length=36), nullable=True))
+        batch_op.create_index("ix_allocations_aside_for", ["aside_for"], unique=False)
+
+    with op.batch_alter_table("networks", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("is_external", sa.Boolean(), server_default=sa.text("(false)"), nullable=False))
+        batch_op.add_column(sa.Column("admin_state_up", sa.Boolean(), server_default=sa.text("(true)"), nullable=False))
+        batch_op.add_column(sa.Column("port_security", sa.Boolean(), server_default=sa.text("(true)"), nullable=False))
+
+    with op.batch_alter_table("ports", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("port_security", sa.Boolean(), server_default=sa.text("(true)"), nullable=False))
+        batch_op.add_column(sa.Column("admin_state_up", sa.Boolean(), server_default=sa.text("(true)"), nullable=False))
+        batch_op.add_column(sa.Column("address_pairs", sa.JSON(none_as_null=True), server_default="[]", nullable=False))
+        batch_op.add_column(sa.Column("profile", sa.JSON(none_as_null=True), server_default="{}", nullable=False))
+
+    with op.batch_alter_table("security_group_rules", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("protocol", sa.String(length=40), nullable=True))
+        batch_op.add_column(sa.Column("port_min", sa.Integer(), nullable=True))
+        batch_op.add_column(sa.Column("port_max", sa.Integer(), nullable=True))
+        batch_op.add_column(sa.Column("remote_prefix", sa.String(length=64), nullable=True))
+        batch_op.add_column(sa.Column("remote_group_id", sa.String(length=36), nullable=True))
+        batch_op.add_column(sa.Column("description", sa.String(length=255), server_default="", nullable=False))
+        batch_op.create_index(batch_op.f("ix_security_group_rules_remote_group_id"), ["remote_group_id"], unique=False)
+        batch_op.create_foreign_key(
+            batch_op.f("fk_security_group_rules_remote_group_id_security_groups"),
+            "security_groups",
+            ["remote_group_id"],
+            ["id"],
+        )
+
+    with op.batch_alter_table("security_groups", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("default_of", sa.String(length=64), nullable=True))
+        batch_op.drop_constraint(batch_op.f("uq_security_groups_project_id_name"), type_="unique")
+        batch_op.create_index(batch_op.f("ix_security_groups_project_id"), ["project_id"], unique=False)
+        batch_op.create_unique_constraint(batch_op.f("uq_security_groups_default_of"), ["default_of"])
+
     with op.batch_alter_table("servers", schema=None) as batch_op:
         batch_op.add_column(sa.Column("old_vm_state", sa.String(length=32), nullable=True))
         batch_op.add_column(sa.Column("rescue_image", sa.JSON(none_as_null=True), nullable=True))
@@ -129,11 +219,17 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("soft_deleted_at", sa.DateTime(), nullable=True))
         batch_op.add_column(sa.Column("trusted_image_certificates", sa.JSON(none_as_null=True), nullable=True))
 
+    with op.batch_alter_table("subnets", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("host_routes", sa.JSON(none_as_null=True), server_default="[]", nullable=False))
+
     # ### end Alembic commands ###
 
 
 def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
+    with op.batch_alter_table("subnets", schema=None) as batch_op:
+        batch_op.drop_column("host_routes")
+
     with op.batch_alter_table("servers", schema=None) as batch_op:
         batch_op.drop_column("trusted_image_certificates")
         batch_op.drop_column("soft_deleted_at")
@@ -141,6 +237,39 @@ def downgrade() -> None:
         batch_op.drop_column("shelved_at")
         batch_op.drop_column("rescue_image")
         batch_op.drop_column("old_vm_state")
+
+    with op.batch_alter_table("security_groups", schema=None) as batch_op:
+        batch_op.drop_constraint(batch_op.f("uq_security_groups_default_of"), type_="unique")
+        batch_op.drop_index(batch_op.f("ix_security_groups_project_id"))
+        batch_op.create_unique_constraint(batch_op.f("uq_security_groups_project_id_name"), ["project_id", "name"])
+        batch_op.drop_column("default_of")
+
+    with op.batch_alter_table("security_group_rules", schema=None) as batch_op:
+        batch_op.drop_constraint(
+            batch_op.f("fk_security_group_rules_remote_group_id_security_groups"), type_="foreignkey"
+        )
+        batch_op.drop_index(batch_op.f("ix_security_group_rules_remote_group_id"))
+        batch_op.drop_column("description")
+        batch_op.drop_column("remote_group_id")
+        batch_op.drop_column("remote_prefix")
+        batch_op.drop_column("port_max")
+        batch_op.drop_column("port_min")
+        batch_op.drop_column("protocol")
+
+    with op.batch_alter_table("ports", schema=None) as batch_op:
+        batch_op.drop_column("profile")
+        batch_op.drop_column("address_pairs")
+        batch_op.drop_column("admin_state_up")
+        batch_op.drop_column("port_security")
+
+    with op.batch_alter_table("networks", schema=None) as batch_op:
+        batch_op.drop_column("port_security")
+        batch_op.drop_column("admin_state_up")
+        batch_op.drop_column("is_external")
+
+    with op.batch_alter_table("allocations", schema=None) as batch_op:
+        batch_op.drop_index("ix_allocations_aside_for")
+        batch_op.drop_column("aside_for")
 
     with op.batch_alter_table("volume_snapshots", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_volume_snapshots_volume_id"))
@@ -152,6 +281,14 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_volume_attachments_server_id"))
 
     op.drop_table("volume_attachments")
+    with op.batch_alter_table("floating_ips", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_floating_ips_router_id"))
+        batch_op.drop_index(batch_op.f("ix_floating_ips_project_id"))
+        batch_op.drop_index(batch_op.f("ix_floating_ips_port_id"))
+        batch_op.drop_index(batch_op.f("ix_floating_ips_network_id"))
+        batch_op.drop_index(batch_op.f("ix_floating_ips_ip_address"))
+
+    op.drop_table("floating_ips")
     with op.batch_alter_table("volumes", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_volumes_type_id"))
         batch_op.drop_index(batch_op.f("ix_volumes_source_volume_id"))
@@ -160,5 +297,10 @@ def downgrade() -> None:
 
     op.drop_table("volumes")
     op.drop_table("volume_type_access")
+    with op.batch_alter_table("routers", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_routers_project_id"))
+        batch_op.drop_index(batch_op.f("ix_routers_external_network_id"))
+
+    op.drop_table("routers")
     op.drop_table("volume_types")
     # ### end Alembic commands ###

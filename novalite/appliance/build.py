@@ -16,6 +16,7 @@ from novalite.db.work import Database
 from novalite.drivers.compute.base import ComputeDriver
 from novalite.drivers.compute.local import open_local
 from novalite.drivers.network.base import NetworkDriver
+from novalite.drivers.storage.base import VolumeDriver
 from novalite.drivers.storage.files import FileImageStore
 from novalite.engine.flow import Parts
 from novalite.engine.links import Links, guarded
@@ -60,8 +61,9 @@ def build(settings: Settings) -> Built:
         links.add(name, driver)
         names[name] = settings.compute.availability_zone
     network = cast(NetworkDriver, guarded(_network_driver(settings, appliance_id), "network driver"))
+    volumes = cast(VolumeDriver, guarded(_volume_driver(settings), "volume driver"))
     parts = Parts(
-        settings, database, links, network, store, Scheduling(),
+        settings, database, links, network, store, Scheduling(), volumes,
         load_filters(settings.scheduler.filters), load_weighers(),
     )  # fmt: skip
     return Built(settings, database, store, links, network, parts, names)
@@ -107,6 +109,17 @@ def _network_driver(settings: Settings, appliance_id: str) -> NetworkDriver:
     from novalite.drivers.network.linux import LinuxNetworkDriver
 
     return LinuxNetworkDriver(appliance_id)
+
+
+def _volume_driver(settings: Settings) -> VolumeDriver:
+    """Volumes are kept on this machine, named as Block Storage names its pools: HOST@BACKEND#POOL."""
+    if settings.compute.driver == "fake":
+        from novalite.drivers.storage.fake_volumes import FakeVolumes
+
+        return FakeVolumes(settings.state_path / "fake" / "volumes", name=f"{local_host_name(settings)}@fake#fake")
+    from novalite.drivers.storage.volumes import FileVolumes
+
+    return FileVolumes(settings.state_path / "volumes", name=f"{local_host_name(settings)}@local#local")
 
 
 def prepare(settings: Settings) -> Built:

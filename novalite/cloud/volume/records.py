@@ -39,7 +39,8 @@ class VolumeTypeAccess(Base):
 class Volume(Base):
     """One volume. ``location`` is where its driver keeps the data (``path``, ``format``), empty until it has
     some. ``image_metadata`` is what is known of the image it was made of, as texts. ``previous_status`` is what
-    an action that goes on began from; ``problem`` tells why the status is an error."""
+    an action that goes on began from; ``target_gib`` the size it grows to meanwhile, which quotas count already.
+    ``problem`` tells why the status is an error."""
 
     __tablename__ = "volumes"
     __table_args__ = (
@@ -55,6 +56,7 @@ class Volume(Base):
     status: Mapped[str] = mapped_column(sa.String(32), default="creating")
     previous_status: Mapped[str] = mapped_column(sa.String(32), default="")
     size_gib: Mapped[int]
+    target_gib: Mapped[int] = mapped_column(default=0)
     availability_zone: Mapped[str]
     bootable: Mapped[bool] = mapped_column(default=False)
     multiattach: Mapped[bool] = mapped_column(default=False)

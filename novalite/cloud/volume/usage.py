@@ -23,8 +23,9 @@ def used(w: Work, project_id: str) -> dict[str, int]:
 def used_by(w: Work, project_ids: Iterable[str]) -> dict[str, dict[str, int]]:
     """The same for several projects, in two queries."""
     found = {project_id: {"volumes": 0, "snapshots": 0, "gigabytes": 0} for project_id in project_ids}
-    for name, record in (("volumes", Volume), ("snapshots", Snapshot)):
-        query = sa.select(record.project_id, sa.func.count(), sa.func.sum(record.size_gib))
+    grown = sa.case((Volume.target_gib > Volume.size_gib, Volume.target_gib), else_=Volume.size_gib)
+    for name, record, size in (("volumes", Volume, grown), ("snapshots", Snapshot, Snapshot.size_gib)):
+        query = sa.select(record.project_id, sa.func.count(), sa.func.sum(size))
         for project_id, number, gib in w.session.execute(
             query.where(record.project_id.in_(found)).group_by(record.project_id)
         ):

@@ -1,8 +1,8 @@
-"""The port to the image store: blobs by id, checked while they arrive."""
+"""The ports to storage: image blobs by id, checked while they arrive; volumes and their snapshots."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -33,3 +33,91 @@ class ImageStore(Protocol):
 
     def ids(self) -> tuple[str, ...]:
         """Every stored image id, for comparison with the records."""
+
+
+@dataclass(frozen=True)
+class VolumePlace:
+    """Where the data of a volume are, for whoever opens them. ``format`` is qcow2 or raw."""
+
+    path: str
+    format: str
+
+
+@dataclass(frozen=True)
+class VolumePool:
+    """Room for volumes, in bytes. ``protocol`` names how volumes are reached."""
+
+    name: str
+    protocol: str
+    total: int
+    free: int
+
+
+@dataclass(frozen=True)
+class OfImage:
+    """An image's file, checked before, and its format."""
+
+    path: Path
+    format: str
+
+
+@dataclass(frozen=True)
+class OfVolume:
+    """A volume that nobody writes to meanwhile."""
+
+    volume_id: str
+
+
+@dataclass(frozen=True)
+class OfSnapshot:
+    snapshot_id: str
+
+
+@dataclass(frozen=True)
+class OfStream:
+    """A qcow2 that stands on nothing, as bytes from somewhere else (a copy of a disk in use)."""
+
+    chunks: Iterable[bytes]
+
+
+VolumeSource = OfImage | OfVolume | OfSnapshot | OfStream
+
+
+class VolumeDriver(Protocol):
+    """Keeps volumes and snapshots by their ids (UUIDs). What has its name is whole; every method may be
+    repeated. Raises ``DriverError`` with codes ``volume.not_found``, ``snapshot.not_found``, ``volume.refused``
+    (would shrink, a source larger than the volume), ``disk.full``."""
+
+    def ensure_volume(
+        self, volume_id: str, size_gib: int, source: VolumeSource | None = None, *, anew: bool = False
+    ) -> VolumePlace:
+        """Make the volume, blank or of ``source``, unless it is there; ``anew`` in place of the one that is."""
+
+    def delete_volume(self, volume_id: str) -> None:
+        """An absent one is a success."""
+
+    def extend_volume(self, volume_id: str, size_gib: int) -> None:
+        """Let a volume grow that no guest has open; nothing when it has that size."""
+
+    def ensure_snapshot(self, snapshot_id: str, source: VolumeSource) -> None:
+        """Keep what ``source`` holds now, unless there is a snapshot of that id."""
+
+    def delete_snapshot(self, snapshot_id: str) -> None:
+        """An absent one is a success."""
+
+    def read(self, source: OfVolume | OfSnapshot, disk_format: str) -> Iterator[bytes]:
+        """The data as an image of ``disk_format``, in pieces."""
+
+    def place(self, volume_id: str) -> VolumePlace | None:
+        """Where a volume is, None when there is none."""
+
+    def volume_ids(self) -> tuple[str, ...]:
+        """Every volume there is, for comparison with the records."""
+
+    def snapshot_ids(self) -> tuple[str, ...]: ...
+
+    def pool(self) -> VolumePool:
+        """How much room there is."""
+
+    def clean(self) -> None:
+        """At start: forget copies that were cut off."""

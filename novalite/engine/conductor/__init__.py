@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from novalite.cloud.compute import tasks
-from novalite.engine.conductor import boot, delete, interfaces, power
+from novalite.cloud.volume import tasks as volume_tasks
+from novalite.engine.conductor import boot, delete, interfaces, power, volume_copies, volume_data
 from novalite.engine.flow import Flow, Registry
 
 _FLOWS: tuple[Flow, ...] = (
@@ -11,8 +12,10 @@ _FLOWS: tuple[Flow, ...] = (
     *delete.FLOWS,
     *interfaces.FLOWS,
     *power.FLOWS,
+    *volume_copies.FLOWS,
+    *volume_data.FLOWS,
 )
-_KINDS = (*tasks.KINDS,)
+_KINDS = (*tasks.KINDS, *volume_tasks.KINDS)
 
 
 def registry() -> Registry:

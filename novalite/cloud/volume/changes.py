@@ -1,0 +1,102 @@
+"""What users ask of volumes that are there: growing, other data, a copy as an image. Each leaves a task behind."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from novalite.cloud.image import images
+from novalite.cloud.image.images import NewImage
+from novalite.cloud.image.records import Image
+from novalite.cloud.volume import new_volumes, snapshots, tasks, types, usage, volumes
+from novalite.cloud.volume.records import Snapshot, Volume, VolumeType
+from novalite.db.work import Work
+from novalite.errors import Invalid
+
+UPLOAD_FORMATS = ("raw", "qcow2")
+_COPIED_FACTS = ("image_id", "image_name", "checksum", "container_format", "disk_format", "min_disk", "min_ram", "size")
+
+
+def extend(w: Work, volume_id: str, size_gib: int, *, attached_too: bool) -> Volume:
+    """Let a volume grow to ``size_gib``; one that is in use only with ``attached_too``, and its guest sees it at
+    once. Raises ``Invalid``, ``OverQuota``."""
+    volume = volumes.get(w, volume_id)
+    if not volume.size_gib < size_gib <= new_volumes.LARGEST_GIB:
+        raise Invalid(
+            f"Invalid input: the new size must be more than {volume.size_gib} GiB and at most "
+            f"{new_volumes.LARGEST_GIB}, not {size_gib}.", field="new_size",
+        )  # fmt: skip
+    usage.require(w, volume.project_id, volume_gib=size_gib, gigabytes=size_gib - volume.size_gib)
+    allowed = ("available", "in-use") if attached_too else ("available",)
+    volumes.move(w, volume, allowed, "extending", ~volumes.being_copied(volume_id), doing="extended",
+                 target_gib=size_gib)  # fmt: skip
+    volumes.start(w, volume, tasks.VolumeExtend(volume_id, size_gib))
+    return volume
+
+
+def upload(
+    w: Work, volume_id: str, *, name: str, disk_format: str = "raw", container_format: str = "bare",
+    force: bool = False, visibility: str = "shared", protected: bool = False,
+) -> tuple[Volume, Image]:  # fmt: skip
+    """Copy the volume into a new image; with ``force`` also one that is in use. Raises ``Invalid``."""
+    volume = volumes.get(w, volume_id)
+    if disk_format not in UPLOAD_FORMATS:
+        raise Invalid(f"Volumes become images of {' or '.join(UPLOAD_FORMATS)}, not {disk_format}.",
+                      field="disk_format")  # fmt: skip
+    allowed = ("available", "in-use") if force else ("available",)
+    volumes.move(w, volume, allowed, "uploading", doing="copied into an image")
+    facts = volume.image_metadata
+    image = images.create(
+        w,
+        NewImage(
+            name=name, disk_format=disk_format, container_format=container_format, visibility=visibility,
+            protected=protected, min_disk=int(facts.get("min_disk", 0)), min_ram=int(facts.get("min_ram", 0)),
+            properties={key: value for key, value in facts.items() if key not in _COPIED_FACTS},
+        ),
+    )  # fmt: skip
+    volumes.start(w, volume, tasks.VolumeUpload(volume_id, image.id))
+    return volume, image
+
+
+def revert(w: Work, volume_id: str, snapshot_id: str) -> None:
+    """Bring back what the volume held at its newest snapshot. Raises ``Invalid``."""
+    volume, snapshot = volumes.get(w, volume_id), snapshots.get(w, snapshot_id)
+    newest = w.session.scalar(
+        sa.select(Snapshot.id).where(Snapshot.volume_id == volume_id).order_by(Snapshot.created_at.desc()).limit(1)
+    )
+    if newest != snapshot_id:
+        raise Invalid(f"Snapshot {snapshot_id} is not the newest of volume {volume_id}.", field="snapshot_id")
+    if snapshot.status != "available" or snapshot.size_gib != volume.size_gib:
+        raise Invalid(f"Snapshot {snapshot_id} is {snapshot.status} and has {snapshot.size_gib} GiB; the volume has "
+                      f"{volume.size_gib}.", field="snapshot_id")  # fmt: skip
+    volumes.move(w, volume, ("available",), "reverting", ~volumes.being_copied(volume_id), doing="reverted")
+    volumes.start(w, volume, tasks.VolumeRefill(volume_id, snapshot_id=snapshot_id))
+
+
+def reimage(w: Work, volume_id: str, image_id: str, *, reserved_too: bool = False) -> None:
+    """Begin the volume anew from an image; with ``reserved_too`` also one that a server waits for with its guest
+    off. Raises ``Invalid``."""
+    volume, image = volumes.get(w, volume_id), new_volumes.usable_image(w, image_id, "image_id")
+    if new_volumes.least_gib(image) > volume.size_gib:
+        raise Invalid(f"Image {image_id} does not fit into {volume.size_gib} GiB.", field="image_id")
+    allowed = ("available", "error", "reserved") if reserved_too else ("available", "error")
+    volumes.move(
+        w, volume, allowed, "downloading", ~volumes.being_copied(volume_id), doing="re-imaged", bootable=True,
+        image_metadata=new_volumes.image_facts(image), image_id=image.id,
+    )  # fmt: skip
+    volumes.start(w, volume, tasks.VolumeRefill(volume_id, image_id=image.id))
+
+
+def retype(w: Work, volume_id: str, wanted: str) -> Volume:
+    """Give the volume another type; all are kept alike, so no data move. Raises ``Invalid``, ``NotFound``."""
+    volume, kind = volumes.get(w, volume_id), types.get_usable(w, wanted)
+    if volume.type_id == kind.id:
+        raise Invalid(f"Volume {volume_id} has the type {kind.name} already.", field="new_type")
+    allowed = ("available",) if _changes_sharing(volume, kind) else ("available", "in-use")
+    values = {"type_id": kind.id, "multiattach": types.is_multiattach(kind)}
+    if not volumes.change(w, volume_id, values, Volume.status.in_(allowed)):
+        raise volumes.refusal(volume, "retyped", allowed)
+    return volume
+
+
+def _changes_sharing(volume: Volume, kind: VolumeType) -> bool:
+    return volume.multiattach != types.is_multiattach(kind)

@@ -1,0 +1,80 @@
+"""What the engine writes down about volumes and snapshots while it acts. Everything may be repeated."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from novalite.cloud.tasks import tasks as durable
+from novalite.cloud.volume import attachments, snapshots, tasks, volumes
+from novalite.cloud.volume.records import Snapshot, Volume
+from novalite.db.work import Work
+
+_LONGEST = 2000
+ON_THEIR_WAY = ("creating", "downloading", "extending", "uploading", "deleting", "retyping")
+"""Statuses of volumes that end with a task."""
+
+
+def downloading(w: Work, volume_id: str) -> None:
+    volumes.change(w, volume_id, {"status": "downloading"}, Volume.status == "creating")
+
+
+def stored(w: Work, volume_id: str, path: str, form: str, host: str) -> None:
+    """The data of a volume are there."""
+    volumes.change(w, volume_id, {"location": {"path": path, "format": form}, "host": host})
+
+
+def created(w: Work, volume_id: str) -> None:
+    volumes.change(
+        w, volume_id, {"status": "available", "launched_at": w.now, "problem": ""},
+        Volume.status.in_(("creating", "downloading")),
+    )  # fmt: skip
+
+
+def failed(w: Work, volume_id: str, status: str, message: str, *, while_: tuple[str, ...]) -> None:
+    """An action came to nothing: ``status`` and why, unless the volume does something else by now."""
+    values = {"status": status, "problem": message[:_LONGEST], "target_gib": 0}
+    volumes.change(w, volume_id, values, Volume.status.in_(while_))
+
+
+def back(w: Work, volume_id: str, doing: str) -> None:
+    """An action is over: what the attachments say, available without any."""
+    values = {"status": "available", "problem": "", "target_gib": 0}
+    volumes.change(w, volume_id, values, Volume.status == doing)
+    attachments.settle(w, volume_id)
+
+
+def extended(w: Work, volume_id: str, size_gib: int) -> None:
+    volumes.change(w, volume_id, {"size_gib": size_gib}, Volume.size_gib < size_gib)
+    back(w, volume_id, "extending")
+
+
+def gone(w: Work, volume_id: str) -> None:
+    """The volume is no more, nor what was known of it."""
+    volume = volumes.find(w, volume_id)
+    if volume is None:
+        return
+    w.changed(sa.delete(Snapshot).where(Snapshot.volume_id == volume_id))
+    w.session.delete(volume)
+    w.session.flush()
+    w.announce(volumes.TOPIC, volume_id, volume.project_id)
+    durable.wake(w, tasks.changed(volume_id))
+
+
+def snapshot_made(w: Work, snapshot_id: str) -> None:
+    snapshots.change(w, snapshot_id, {"status": "available", "problem": ""}, Snapshot.status == "creating")
+
+
+def snapshot_failed(w: Work, snapshot_id: str, status: str, message: str) -> None:
+    snapshots.change(w, snapshot_id, {"status": status, "problem": message[:_LONGEST]})
+
+
+def snapshot_gone(w: Work, snapshot_id: str) -> None:
+    snapshot = snapshots.find(w, snapshot_id)
+    if snapshot is not None:
+        w.session.delete(snapshot)
+        w.announce(snapshots.TOPIC, snapshot_id, snapshot.project_id)
+
+
+def everything(w: Work) -> tuple[list[Volume], list[Snapshot]]:
+    """All records of the room, for comparison with what is stored."""
+    return list(w.session.scalars(sa.select(Volume))), list(w.session.scalars(sa.select(Snapshot)))

@@ -1,0 +1,106 @@
+"""Volumes without data, for tests and simulation: empty files that know their size. What is read is blank."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from novalite.drivers.compute.qcow2 import empty_qcow2
+from novalite.drivers.storage.base import OfImage, OfSnapshot, OfStream, OfVolume, VolumePlace, VolumePool, VolumeSource
+from novalite.errors import DriverError
+
+GIB = 1 << 30
+_BLANK_BYTES = 1 << 20
+_UNFINISHED = ".part"
+
+
+class FakeVolumes:
+    """``faults`` maps the name of a method to what it raises."""
+
+    def __init__(self, directory: Path, *, name: str = "fake", total_gib: int = 10000) -> None:
+        self._volumes, self._snapshots = directory / "volumes", directory / "snapshots"
+        self._name, self._total = name, total_gib * GIB
+        self.faults: dict[str, Exception] = {}
+        for each in (self._volumes, self._snapshots):
+            each.mkdir(parents=True, exist_ok=True)
+
+    def _enter(self, method: str) -> None:
+        if method in self.faults:
+            raise self.faults[method]
+
+    def ensure_volume(
+        self, volume_id: str, size_gib: int, source: VolumeSource | None = None, *, anew: bool = False
+    ) -> VolumePlace:
+        self._enter("ensure_volume")
+        path = self._volumes / volume_id
+        if anew or not path.exists():
+            self._make(path, source, size_gib)
+        return VolumePlace(str(path), "qcow2")
+
+    def _make(self, path: Path, source: VolumeSource | None, size_gib: int) -> None:
+        if isinstance(source, OfStream):
+            for _ in source.chunks:
+                continue
+        elif source is not None:
+            self._open(source)
+        part = path.with_suffix(_UNFINISHED)
+        part.write_text(str(size_gib))
+        part.replace(path)
+
+    def _open(self, source: OfImage | OfVolume | OfSnapshot) -> Path:
+        if isinstance(source, OfImage):
+            return source.path
+        if isinstance(source, OfVolume):
+            return _existing(self._volumes / source.volume_id, "volume")
+        return _existing(self._snapshots / source.snapshot_id, "snapshot")
+
+    def delete_volume(self, volume_id: str) -> None:
+        self._enter("delete_volume")
+        (self._volumes / volume_id).unlink(missing_ok=True)
+
+    def extend_volume(self, volume_id: str, size_gib: int) -> None:
+        self._enter("extend_volume")
+        self._make(_existing(self._volumes / volume_id, "volume"), None, size_gib)
+
+    def ensure_snapshot(self, snapshot_id: str, source: VolumeSource) -> None:
+        self._enter("ensure_snapshot")
+        path = self._snapshots / snapshot_id
+        if not path.exists():
+            self._make(path, source, 0)
+
+    def delete_snapshot(self, snapshot_id: str) -> None:
+        self._enter("delete_snapshot")
+        (self._snapshots / snapshot_id).unlink(missing_ok=True)
+
+    def read(self, source: OfVolume | OfSnapshot, disk_format: str) -> Iterator[bytes]:
+        self._enter("read")
+        self._open(source)
+        yield empty_qcow2(_BLANK_BYTES) if disk_format == "qcow2" else bytes(_BLANK_BYTES)
+
+    def place(self, volume_id: str) -> VolumePlace | None:
+        path = self._volumes / volume_id
+        return VolumePlace(str(path), "qcow2") if path.exists() else None
+
+    def volume_ids(self) -> tuple[str, ...]:
+        return _names(self._volumes)
+
+    def snapshot_ids(self) -> tuple[str, ...]:
+        return _names(self._snapshots)
+
+    def pool(self) -> VolumePool:
+        return VolumePool(self._name, "fake", self._total, self._total)
+
+    def clean(self) -> None:
+        for directory in (self._volumes, self._snapshots):
+            for part in directory.glob(f"*{_UNFINISHED}"):
+                part.unlink(missing_ok=True)
+
+
+def _existing(path: Path, what: str) -> Path:
+    if not path.exists():
+        raise DriverError(what, f"the data of {what} {path.name} are missing", code=f"{what}.not_found")
+    return path
+
+
+def _names(directory: Path) -> tuple[str, ...]:
+    return tuple(sorted(path.name for path in directory.iterdir() if path.suffix != _UNFINISHED))

@@ -1,0 +1,61 @@
+"""Runs qemu-img on files whose format is known, with time-outs and readable failures."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+from novalite.errors import DriverError
+
+_SECONDS = 60.0
+_COPY_SECONDS = 4 * 3600.0
+
+
+def _run(op: str, arguments: list[str], seconds: float) -> str:
+    try:
+        done = subprocess.run(
+            ["qemu-img", *arguments], capture_output=True, text=True, errors="replace", timeout=seconds, check=False,
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    except FileNotFoundError as error:
+        raise DriverError(
+            op, "qemu-img is not installed", code="driver.dependency", hint="Install the package qemu-utils."
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise DriverError(op, f"qemu-img took longer than {seconds:.0f} s", code="driver.timeout") from error
+    if done.returncode:
+        text = (done.stderr or done.stdout).strip() or f"qemu-img ended with {done.returncode}"
+        raise DriverError(op, text, code=_code(text), retryable=_code(text) != "driver.failed")
+    return done.stdout
+
+
+def _code(text: str) -> str:
+    lower = text.lower()
+    if "no space left" in lower:
+        return "disk.full"
+    return "volume.busy" if "lock" in lower else "driver.failed"
+
+
+def create(op: str, path: Path, size: int) -> None:
+    """A blank qcow2 of ``size`` bytes."""
+    _run(op, ["create", "-q", "-f", "qcow2", str(path), str(size)], _SECONDS)
+
+
+def virtual_size(op: str, path: Path, image_format: str) -> int:
+    """In bytes, as a guest sees it."""
+    text = _run(op, ["info", "-U", "--output=json", "-f", image_format, str(path)], _SECONDS)
+    return int(json.loads(text)["virtual-size"])
+
+
+def resize(op: str, path: Path, size: int) -> None:
+    """A qcow2 that nobody has open becomes ``size`` bytes large."""
+    _run(op, ["resize", "-q", "-f", "qcow2", str(path), str(size)], _SECONDS)
+
+
+def convert(op: str, source: Path, source_format: str, target: Path, target_format: str) -> None:
+    """A copy that is on the disk when this returns."""
+    _run(op, ["convert", "-f", source_format, "-O", target_format, str(source), str(target)], _COPY_SECONDS)
+    with target.open("rb") as file:
+        os.fsync(file.fileno())

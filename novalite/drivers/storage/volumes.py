@@ -1,0 +1,178 @@
+"""Volumes as qcow2 files in a directory of this machine: made beside, then renamed into place."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from novalite.drivers.storage import qemu_img
+from novalite.drivers.storage.base import OfImage, OfSnapshot, OfStream, OfVolume, VolumePlace, VolumePool, VolumeSource
+from novalite.errors import DriverError
+
+GIB = 1 << 30
+_CHUNK = 1 << 20
+_UNFINISHED = ".part"
+
+
+class FileVolumes:
+    """``directory/ID`` is a volume, ``directory/snapshots/ID`` a full copy of one: nothing stands on anything
+    else, so each can be deleted alone. Files belong to this process; libvirt lends them to QEMU."""
+
+    def __init__(self, directory: Path, *, name: str = "local") -> None:
+        self._volumes, self._snapshots, self._name = directory.absolute(), directory.absolute() / "snapshots", name
+        for each in (self._volumes, self._snapshots):
+            each.mkdir(parents=True, exist_ok=True)
+            # QEMU may run as another user: it may pass through, but not list.
+            each.chmod(0o711)
+
+    def ensure_volume(
+        self, volume_id: str, size_gib: int, source: VolumeSource | None = None, *, anew: bool = False
+    ) -> VolumePlace:
+        """See ``VolumeDriver``. A source smaller than the volume grows, a larger one is refused."""
+        target = self._volume(volume_id)
+        if anew or not target.exists():
+            self._make(target, lambda part: self._fill(part, size_gib * GIB, source))
+        return VolumePlace(str(target), "qcow2")
+
+    def _fill(self, part: Path, size: int, source: VolumeSource | None) -> None:
+        if source is None:
+            qemu_img.create("create_volume", part, size)
+            return
+        self._copy("create_volume", source, part)
+        self._grow("create_volume", part, size)
+
+    def _copy(self, op: str, source: VolumeSource, part: Path) -> None:
+        if isinstance(source, OfStream):
+            _write(part, source)
+            return
+        path, image_format = self._open(op, source)
+        qemu_img.convert(op, path, image_format, part, "qcow2")
+
+    def _open(self, op: str, source: OfImage | OfVolume | OfSnapshot) -> tuple[Path, str]:
+        if isinstance(source, OfImage):
+            return source.path, source.format
+        is_volume = isinstance(source, OfVolume)
+        path = self._volume(source.volume_id) if isinstance(source, OfVolume) else self._snapshot(source.snapshot_id)
+        if not path.exists():
+            what = "volume" if is_volume else "snapshot"
+            raise DriverError(op, f"the data of {what} {path.name} are missing", code=f"{what}.not_found")
+        return path, "qcow2"
+
+    @staticmethod
+    def _grow(op: str, path: Path, size: int) -> None:
+        now = qemu_img.virtual_size(op, path, "qcow2")
+        if now > size:
+            raise DriverError(op, f"{now} bytes do not fit into {size}", code="volume.refused")
+        if now < size:
+            qemu_img.resize(op, path, size)
+
+    def _make(self, target: Path, fill: Callable[[Path], None]) -> None:
+        part = target.with_name(f"{target.name}.{uuid4().hex}{_UNFINISHED}")
+        try:
+            fill(part)
+            part.chmod(0o600)
+            os.replace(part, target)
+            _sync(target.parent)
+        except OSError as error:
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            code = "disk.full" if full else "driver.failed"
+            raise DriverError("write_volume", str(error), code=code, retryable=full) from error
+        finally:
+            part.unlink(missing_ok=True)
+
+    def delete_volume(self, volume_id: str) -> None:
+        _remove(self._volume(volume_id))
+
+    def extend_volume(self, volume_id: str, size_gib: int) -> None:
+        path, _ = self._open("extend_volume", OfVolume(volume_id))
+        self._grow("extend_volume", path, size_gib * GIB)
+
+    def ensure_snapshot(self, snapshot_id: str, source: VolumeSource) -> None:
+        target = self._snapshot(snapshot_id)
+        if not target.exists():
+            self._make(target, lambda part: self._copy("create_snapshot", source, part))
+
+    def delete_snapshot(self, snapshot_id: str) -> None:
+        _remove(self._snapshot(snapshot_id))
+
+    def read(self, source: OfVolume | OfSnapshot, disk_format: str) -> Iterator[bytes]:
+        """See ``VolumeDriver``. The copy that is read lies beside meanwhile."""
+        path, image_format = self._open("read_volume", source)
+        part = path.with_name(f"{path.name}.{uuid4().hex}{_UNFINISHED}")
+        try:
+            qemu_img.convert("read_volume", path, image_format, part, disk_format)
+            with part.open("rb") as file:
+                while chunk := file.read(_CHUNK):
+                    yield chunk
+        finally:
+            part.unlink(missing_ok=True)
+
+    def place(self, volume_id: str) -> VolumePlace | None:
+        path = self._volume(volume_id)
+        return VolumePlace(str(path), "qcow2") if path.exists() else None
+
+    def volume_ids(self) -> tuple[str, ...]:
+        return _ids(self._volumes)
+
+    def snapshot_ids(self) -> tuple[str, ...]:
+        return _ids(self._snapshots)
+
+    def pool(self) -> VolumePool:
+        usage = shutil.disk_usage(self._volumes)
+        return VolumePool(self._name, "file", usage.total, usage.free)
+
+    def clean(self) -> None:
+        for directory in (self._volumes, self._snapshots):
+            for path in directory.glob(f"*{_UNFINISHED}"):
+                path.unlink(missing_ok=True)
+
+    def _volume(self, volume_id: str) -> Path:
+        return self._volumes / _checked(volume_id)
+
+    def _snapshot(self, snapshot_id: str) -> Path:
+        return self._snapshots / _checked(snapshot_id)
+
+
+def _checked(text: str) -> str:
+    """Ids become names of files: nothing but a UUID may."""
+    try:
+        known = str(UUID(text))
+    except ValueError:
+        known = ""
+    if known != text:
+        raise DriverError("volume", f"{text[:64]!r} is not an id", code="volume.not_found")
+    return known
+
+
+def _ids(directory: Path) -> tuple[str, ...]:
+    return tuple(sorted(entry.name for entry in os.scandir(directory) if _is_whole(entry)))
+
+
+def _is_whole(entry: os.DirEntry[str]) -> bool:
+    return entry.is_file() and not entry.name.endswith(_UNFINISHED)
+
+
+def _write(part: Path, source: OfStream) -> None:
+    with part.open("xb") as file:
+        for chunk in source.chunks:
+            file.write(chunk)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    for unfinished in path.parent.glob(f"{path.name}.*{_UNFINISHED}"):
+        unfinished.unlink(missing_ok=True)
+
+
+def _sync(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

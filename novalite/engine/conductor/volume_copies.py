@@ -1,0 +1,129 @@
+"""The flows that copy volumes: into snapshots, and into images."""
+
+from __future__ import annotations
+
+from novalite.cloud.image import images
+from novalite.cloud.volume import progress, tasks
+from novalite.drivers.storage.base import OfSnapshot, OfStream, OfVolume, StoredImage
+from novalite.engine.conductor import volume_sources
+from novalite.engine.flow import Flow, Run, Step
+from novalite.errors import NotFound
+
+
+def _volume_id(run: Run) -> str:
+    return str(run.args["volume_id"])
+
+
+def _snapshot_id(run: Run) -> str:
+    return str(run.args["snapshot_id"])
+
+
+def _image_id(run: Run) -> str:
+    return str(run.args["image_id"])
+
+
+def _copy_name(run: Run) -> str:
+    return f"copy-{run.task_id}"
+
+
+def _keep(run: Run) -> None:
+    with volume_sources.reading(run, _volume_id(run), _copy_name(run)) as source:
+        run.parts.volumes.ensure_snapshot(_snapshot_id(run), source)
+
+
+def _forget(run: Run) -> None:
+    run.parts.volumes.delete_snapshot(_snapshot_id(run))
+    volume_sources.forget(run, _volume_id(run), _copy_name(run))
+
+
+def _kept(run: Run) -> None:
+    with run.parts.database.write(run.ctx) as w:
+        progress.snapshot_made(w, _snapshot_id(run))
+
+
+def _not_kept(run: Run, error: Exception) -> None:
+    with run.parts.database.write(run.ctx) as w:
+        progress.snapshot_failed(w, _snapshot_id(run), "error", volume_sources.told(error))
+
+
+def _remove(run: Run) -> None:
+    run.parts.volumes.delete_snapshot(_snapshot_id(run))
+
+
+def _gone(run: Run) -> None:
+    with run.parts.database.write(run.ctx) as w:
+        progress.snapshot_gone(w, _snapshot_id(run))
+
+
+def _not_gone(run: Run, error: Exception) -> None:
+    with run.parts.database.write(run.ctx) as w:
+        progress.snapshot_failed(w, _snapshot_id(run), "error_deleting", volume_sources.told(error))
+
+
+def _upload(run: Run) -> None:
+    """Begun again as a whole when it is repeated: a start has put a half-finished upload back by then."""
+    with run.parts.database.write(run.ctx) as w:
+        image = images.get(w, _image_id(run))
+        if image.status == "active":
+            return
+        if image.status == "queued":
+            image = images.begin_upload(w, image.id)
+    stored = _stored(run, image.disk_format or "raw")
+    with run.parts.database.write(run.ctx) as w:
+        wanted = images.finish_upload(
+            w, _image_id(run), size=stored.size, virtual_size=stored.virtual_size, checksum=stored.md5,
+            os_hash_value=stored.sha512,
+        )  # fmt: skip
+    if not wanted:
+        run.parts.images.delete(_image_id(run))
+
+
+def _stored(run: Run, disk_format: str) -> StoredImage:
+    driver, name = run.parts.volumes, _image_id(run)
+    with volume_sources.reading(run, _volume_id(run), _copy_name(run)) as source:
+        if isinstance(source, OfVolume):
+            return run.parts.images.save(name, driver.read(source, disk_format), disk_format=disk_format)
+        if disk_format == "qcow2":
+            return run.parts.images.save(name, source.chunks, disk_format=disk_format)
+        return _converted(run, source, disk_format)
+
+
+def _converted(run: Run, source: OfStream, disk_format: str) -> StoredImage:
+    """By way of a snapshot that is named as the image, and gone afterwards."""
+    driver, name = run.parts.volumes, _image_id(run)
+    driver.ensure_snapshot(name, source)
+    try:
+        return run.parts.images.save(name, driver.read(OfSnapshot(name), disk_format), disk_format=disk_format)
+    finally:
+        driver.delete_snapshot(name)
+
+
+def _not_uploaded(run: Run) -> None:
+    run.parts.volumes.delete_snapshot(_image_id(run))
+    volume_sources.forget(run, _volume_id(run), _copy_name(run))
+    with run.parts.database.write(run.ctx) as w:
+        try:
+            image = images.get(w, _image_id(run))
+        except NotFound:
+            return
+        if image.status in ("queued", "saving"):
+            image.protected = False
+            images.delete(w, image.id)
+    run.parts.images.delete(_image_id(run))
+
+
+def _uploaded(run: Run) -> None:
+    with run.parts.database.write(run.ctx) as w:
+        progress.back(w, _volume_id(run), "uploading")
+
+
+FLOWS = (
+    Flow(tasks.SnapshotCreate.kind, (Step("copy", _keep, _forget), Step("finish", _kept)), failed=_not_kept),
+    Flow(tasks.SnapshotDelete.kind, (Step("data", _remove), Step("finish", _gone)), failed=_not_gone),
+    Flow(
+        tasks.VolumeUpload.kind,
+        (Step("upload", _upload, _not_uploaded), Step("finish", _uploaded)),
+        failed=lambda run, error: _uploaded(run),
+        cancelled=_uploaded,
+    ),
+)

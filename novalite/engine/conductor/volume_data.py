@@ -1,0 +1,151 @@
+"""The flows that make, fill, grow and remove a volume's data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from novalite.cloud.volume import progress, snapshots, tasks, volumes
+from novalite.cloud.volume.records import Volume
+from novalite.drivers.compute.base import ChangesDisks
+from novalite.drivers.storage.base import OfImage, OfSnapshot, VolumeSource
+from novalite.engine.conductor import volume_sources
+from novalite.engine.flow import Flow, Run, Step
+from novalite.errors import Failed
+
+_NEW = ("creating", "downloading")
+
+
+def _id(run: Run) -> str:
+    return str(run.args["volume_id"])
+
+
+def _copy_name(run: Run) -> str:
+    return f"volume-{run.task_id}"
+
+
+def _volume(run: Run) -> Volume:
+    with run.parts.database.read(run.ctx) as w:
+        found = volumes.find(w, _id(run))
+    if found is None:
+        raise Failed("The volume is no longer there.", code="volume.gone")
+    return found
+
+
+def _image(run: Run, volume: Volume, image_id: str) -> OfImage:
+    path = run.parts.images.path(image_id)
+    if path is None:
+        raise Failed(f"The data of image {image_id} are missing.", code="image.missing", hint="Upload it again.")
+    return OfImage(path, volume.image_metadata.get("disk_format", "raw"))
+
+
+@contextmanager
+def _source(run: Run, volume: Volume) -> Iterator[VolumeSource | None]:
+    if volume.source_volume_id:
+        with volume_sources.reading(run, volume.source_volume_id, _copy_name(run)) as source:
+            yield source
+    elif volume.snapshot_id:
+        yield OfSnapshot(volume.snapshot_id)
+    elif volume.image_id:
+        with run.parts.database.write(run.ctx) as w:
+            progress.downloading(w, volume.id)
+        yield _image(run, volume, volume.image_id)
+    else:
+        yield None
+
+
+def _make(run: Run) -> None:
+    volume = _volume(run)
+    with _source(run, volume) as source:
+        place = run.parts.volumes.ensure_volume(volume.id, volume.size_gib, source)
+    name = run.parts.volumes.pool().name
+    with run.parts.database.write(run.ctx) as w:
+        progress.stored(w, volume.id, place.path, place.format, name)
+
+
+def _unmake(run: Run) -> None:
+    run.parts.volumes.delete_volume(_id(run))
+    with run.parts.database.write(run.ctx) as w:
+        volumes.change(w, _id(run), {"location": {}})
+        volume = volumes.find(w, _id(run))
+    if volume is not None and volume.source_volume_id:
+        volume_sources.forget(run, volume.source_volume_id, _copy_name(run))
+
+
+def _made(run: Run) -> None:
+    with run.parts.database.write(run.ctx) as w:
+        progress.created(w, _id(run))
+
+
+def _into(status: str, *while_: str) -> Callable[[Run, Exception], None]:
+    def failed(run: Run, error: Exception) -> None:
+        with run.parts.database.write(run.ctx) as w:
+            progress.failed(w, _id(run), status, volume_sources.told(error), while_=while_)
+
+    return failed
+
+
+def _remove_snapshots(run: Run) -> None:
+    with run.parts.database.read(run.ctx) as w:
+        ids = [snapshot.id for snapshot in snapshots.of_volumes(w, [_id(run)])]
+    for snapshot_id in ids:
+        run.parts.volumes.delete_snapshot(snapshot_id)
+
+
+def _remove(run: Run) -> None:
+    run.parts.volumes.delete_volume(_id(run))
+
+
+def _gone(run: Run) -> None:
+    with run.parts.database.write(run.ctx) as w:
+        progress.gone(w, _id(run))
+
+
+def _grow(run: Run) -> None:
+    size_gib, using = int(run.args["size_gib"]), volume_sources.users(run, _id(run))
+    for user in using:
+        if not isinstance(user.driver, ChangesDisks):
+            raise Failed("The host of the server cannot let disks grow.", code="volume.in_use")
+        user.driver.resize_disk(user.server_id, volumes.serial(_id(run)), size_gib)
+    if not using:
+        run.parts.volumes.extend_volume(_id(run), size_gib)
+
+
+def _grown(run: Run) -> None:
+    with run.parts.database.write(run.ctx) as w:
+        progress.extended(w, _id(run), int(run.args["size_gib"]))
+
+
+def _refill(run: Run) -> None:
+    volume, image_id = _volume(run), str(run.args["image_id"])
+    source: VolumeSource = _image(run, volume, image_id) if image_id else OfSnapshot(str(run.args["snapshot_id"]))
+    run.parts.volumes.ensure_volume(volume.id, volume.size_gib, source, anew=True)
+
+
+def _refilled(run: Run) -> None:
+    with run.parts.database.write(run.ctx) as w:
+        progress.back(w, _id(run), "downloading" if run.args["image_id"] else "reverting")
+
+
+FLOWS = (
+    Flow(
+        tasks.VolumeCreate.kind,
+        (Step("data", _make, _unmake), Step("finish", _made)),
+        failed=_into("error", *_NEW),
+    ),
+    Flow(
+        tasks.VolumeDelete.kind,
+        (Step("snapshots", _remove_snapshots), Step("data", _remove), Step("finish", _gone)),
+        failed=_into("error_deleting", "deleting"),
+    ),
+    Flow(
+        tasks.VolumeExtend.kind,
+        (Step("grow", _grow), Step("finish", _grown)),
+        failed=_into("error_extending", "extending"),
+    ),
+    Flow(
+        tasks.VolumeRefill.kind,
+        (Step("data", _refill), Step("finish", _refilled)),
+        failed=_into("error", "downloading", "reverting"),
+    ),
+)

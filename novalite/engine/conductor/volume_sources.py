@@ -1,0 +1,74 @@
+"""Where the data of a volume can be read: its file, or a copy that the guest's host makes while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from novalite.cloud.compute import progress
+from novalite.cloud.volume import attachments, volumes
+from novalite.drivers.compute.base import PIECE_BYTES, ComputeDriver, Power, SnapshotFile, TakesSnapshots
+from novalite.drivers.storage.base import OfStream, OfVolume
+from novalite.engine.flow import Run
+from novalite.errors import DriverError, Failed, NovaLiteError
+
+
+@dataclass(frozen=True)
+class User:
+    """A guest that has the volume as one of its disks."""
+
+    driver: ComputeDriver
+    server_id: str
+
+
+def users(run: Run, volume_id: str) -> list[User]:
+    """Guests that exist on their hosts with this volume. Raises ``HostUnreachable``."""
+    with run.parts.database.read(run.ctx) as w:
+        found = []
+        for attachment in attachments.of_volumes(w, [volume_id])[volume_id]:
+            server = progress.find(w, attachment.server_id or "")
+            if server is not None and server.host and attachment.status == attachments.ATTACHED:
+                found.append((server.id, server.host))
+    there = [User(run.parts.links.driver(host), server_id) for server_id, host in found]
+    return [user for user in there if user.driver.guest(user.server_id).power is not Power.ABSENT]
+
+
+@contextmanager
+def reading(run: Run, volume_id: str, name: str) -> Iterator[OfVolume | OfStream]:
+    """The volume as it is at one moment; nothing of the copy stays when the block ends. ``name`` is that of the
+    copy, so that a repeated step finds it."""
+    using = users(run, volume_id)
+    if not using:
+        yield OfVolume(volume_id)
+        return
+    driver, server_id = using[0].driver, using[0].server_id
+    if not isinstance(driver, TakesSnapshots):
+        raise Failed("The host of the server cannot copy disks that are in use.", code="volume.in_use")
+    copy = driver.take_snapshot(server_id, volumes.serial(volume_id), name)
+    try:
+        yield OfStream(_chunks(driver, copy))
+    finally:
+        driver.drop_snapshot(server_id, name)
+
+
+def _chunks(driver: TakesSnapshots, copy: SnapshotFile) -> Iterator[bytes]:
+    offset = 0
+    while offset < copy.size:
+        piece = driver.read_snapshot(copy.guest_id, copy.name, offset, PIECE_BYTES)
+        if not piece:
+            raise DriverError("read_snapshot", f"{copy.name} ends at {offset} bytes", code="snapshot.not_found")
+        offset += len(piece)
+        yield piece
+
+
+def forget(run: Run, volume_id: str, name: str) -> None:
+    """Drop the copies of that name which a process that died has left."""
+    for user in users(run, volume_id):
+        if isinstance(user.driver, TakesSnapshots):
+            user.driver.drop_snapshot(user.server_id, name)
+
+
+def told(error: Exception) -> str:
+    """What the record keeps of a failure."""
+    return str(error) if isinstance(error, NovaLiteError) else f"Something unexpected went wrong ({type(error)})."
