@@ -145,6 +145,13 @@ class Quota(Struct, frozen=True, kw_only=True):
     injected_files: Annotated[int, _doc("Files injected into a server; -1: no limit.", ge=-1)] = 5
     injected_file_content_bytes: Annotated[int, _doc("Size of an injected file, in bytes.", ge=-1)] = 10240
     injected_file_path_bytes: Annotated[int, _doc("Length of an injected file's path, in bytes.", ge=-1)] = 255
+    networks: Annotated[int, _doc("Networks per project; -1: no limit.", ge=-1)] = 100
+    subnets: Annotated[int, _doc("Subnets per project; -1: no limit.", ge=-1)] = 100
+    ports: Annotated[int, _doc("Ports per project; -1: no limit.", ge=-1)] = 500
+    routers: Annotated[int, _doc("Routers per project; -1: no limit.", ge=-1)] = 10
+    floating_ips: Annotated[int, _doc("Floating addresses per project; -1: no limit.", ge=-1)] = 50
+    security_groups: Annotated[int, _doc("Security groups per project; -1: no limit.", ge=-1)] = 10
+    security_group_rules: Annotated[int, _doc("Rules of security groups per project; -1: no limit.", ge=-1)] = 100
     volumes: Annotated[int, _doc("Volumes per project; -1: no limit.", ge=-1)] = 10
     snapshots: Annotated[int, _doc("Snapshots of volumes per project; -1: no limit.", ge=-1)] = 10
     gigabytes: Annotated[int, _doc("Volumes and their snapshots per project, in GiB; -1: no limit.", ge=-1)] = 1000

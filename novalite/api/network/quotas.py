@@ -1,18 +1,26 @@
-"""Quotas of the Network API: networks are not limited per project yet, and what is not offered is 0."""
+"""Quotas of the Network API: how much each project may have, and what it has. What is not offered is 0."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from novalite.api.kit.body import Body, Item
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
-from novalite.api.network.shapes import ROOT
-from novalite.cloud.identity import policy
-from novalite.cloud.network import usage
+from novalite.api.network.shapes import PROJECT, ROOT, whole_number
+from novalite.cloud.identity import policy, quotas
+from novalite.cloud.network import quota, usage
 
-_OFFERED = ("network", "subnet", "port", "security_group", "security_group_rule")
-_NOT_OFFERED = ("router", "floatingip", "subnetpool", "rbac_policy")
-_LIMITS = dict.fromkeys(_OFFERED, -1) | dict.fromkeys(_NOT_OFFERED, 0)
+_NOT_OFFERED = ("subnetpool", "rbac_policy")
+_LIMIT = {"type": ["integer", "string"], "pattern": r"^-?[0-9]+$", "minimum": -1, "maximum": quotas.LARGEST}
+CHANGES = Body(
+    "quota",
+    *(Item(name, _LIMIT) for name in (*quota.RESOURCES, *_NOT_OFFERED)),
+    Item("force", {"type": "boolean"}),
+    Item("check_limit", {"type": "boolean"}),
+    Item("project_id", PROJECT),
+    Item("tenant_id", PROJECT),
+)
 
 
 def _project(call: Call) -> str:
@@ -21,21 +29,49 @@ def _project(call: Call) -> str:
     return project_id
 
 
+def _shown(limits: dict[str, int]) -> dict[str, int]:
+    return {name: limits[name] for name in quota.RESOURCES} | dict.fromkeys(_NOT_OFFERED, 0)
+
+
 def show(call: Call) -> dict[str, Any]:
+    return {"quota": _shown(quotas.limits(call.w, _project(call)))}
+
+
+def show_default(call: Call) -> dict[str, Any]:
     _project(call)
-    return {"quota": _LIMITS}
+    return {"quota": _shown(quotas.defaults(call.w))}
 
 
 def details(call: Call) -> dict[str, Any]:
-    used = usage.of_project(call.w, _project(call))
+    project_id = _project(call)
+    limits, used = _shown(quotas.limits(call.w, project_id)), usage.of_project(call.w, project_id)
     return {"quota": {name: {"limit": limit, "used": used.get(name, 0), "reserved": 0}
-                      for name, limit in _LIMITS.items()}}  # fmt: skip
+                      for name, limit in limits.items()}}  # fmt: skip
+
+
+def index(call: Call) -> dict[str, Any]:
+    """The projects with limits of their own."""
+    found = quota.overrides(call.w)
+    return {"quotas": [_shown(limits) | {"project_id": id_, "tenant_id": id_} for id_, limits in found.items()]}
+
+
+def update(call: Call) -> dict[str, Any]:
+    wanted = {name: whole_number(call.body[name]) or 0 for name in quota.RESOURCES if name in call.body}
+    return {"quota": _shown(quotas.set_limits(call.w, call.path["project_id"], wanted))}
+
+
+def reset(call: Call) -> None:
+    quota.reset(call.w, call.path["project_id"])
 
 
 _ONE = f"{ROOT}/quotas/{{project_id}}"
+_GET = "get_quota"
 ROUTES = [
-    Route("GET", _ONE, show, rule="get_quota", policy_in_handler=True),
-    Route("GET", f"{_ONE}/default", show, rule="get_quota", policy_in_handler=True),
-    Route("GET", f"{_ONE}/details.json", details, rule="get_quota", policy_in_handler=True, unit="read"),
-    Route("GET", f"{_ONE}/details", details, rule="get_quota", policy_in_handler=True, unit="read"),
+    Route("GET", f"{ROOT}/quotas", index, rule="update_quota", unit="read"),
+    Route("GET", _ONE, show, rule=_GET, policy_in_handler=True, unit="read"),
+    Route("GET", f"{_ONE}/default", show_default, rule=_GET, policy_in_handler=True, unit="read"),
+    Route("GET", f"{_ONE}/details.json", details, rule=_GET, policy_in_handler=True, unit="read"),
+    Route("GET", f"{_ONE}/details", details, rule=_GET, policy_in_handler=True, unit="read"),
+    Route("PUT", _ONE, update, rule="update_quota", body=CHANGES, unit="write"),
+    Route("DELETE", _ONE, reset, rule="delete_quota", success=204, unit="write"),
 ]

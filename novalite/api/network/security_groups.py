@@ -1,33 +1,17 @@
-"""Security groups, to be listed and shown: each project has ``default``, which lets everything through."""
+"""Security groups: what is changed here reaches running guests within moments (``engine/packet_rules.py``)."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from novalite.api.kit.body import Body, Item
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
-from novalite.api.kit.view import Field, View, utc_seconds
+from novalite.api.kit.view import Field, View
 from novalite.api.network import listing
-from novalite.api.network.shapes import ROOT, common_fields
+from novalite.api.network.security_group_rules import RULE
+from novalite.api.network.shapes import BOOLEAN, NAME, PROJECT, ROOT, common_fields, owner, refuse_unless
 from novalite.cloud.network import security_groups
-
-RULE = View(
-    Field("id"),
-    Field("security_group_id", "group_id"),
-    Field("project_id"),
-    Field("tenant_id", "project_id"),
-    Field("direction"),
-    Field("ethertype"),
-    Field("protocol", lambda rule, call: None),
-    Field("port_range_min", lambda rule, call: None),
-    Field("port_range_max", lambda rule, call: None),
-    Field("remote_ip_prefix", lambda rule, call: None),
-    Field("remote_group_id", lambda rule, call: None),
-    Field("description", lambda rule, call: ""),
-    Field("created_at", lambda rule, call: utc_seconds(rule.created_at)),
-    Field("updated_at", lambda rule, call: utc_seconds(rule.created_at)),
-    Field("revision_number", lambda rule, call: 0),
-)
 
 
 def _rules(group: Any, call: Call) -> list[Any]:
@@ -41,6 +25,15 @@ GROUP = View(
     Field("shared", lambda group, call: False),
     Field("security_group_rules", _rules),
 )
+NEW = Body(
+    "security_group",
+    Item("name", NAME),
+    Item("description", NAME),
+    Item("stateful", BOOLEAN),
+    Item("project_id", PROJECT),
+    Item("tenant_id", PROJECT),
+)
+CHANGES = Body("security_group", Item("name", NAME), Item("description", NAME), Item("stateful", BOOLEAN))
 
 
 def index(call: Call) -> dict[str, Any]:
@@ -57,13 +50,33 @@ def show(call: Call) -> dict[str, Any]:
     return listing.one(call, "security_group", GROUP, security_groups.get(call.w, call.path["group_id"]))
 
 
-def list_rules(call: Call) -> dict[str, Any]:
-    rules = [rule for group in security_groups.list_visible(call.w) for rule in group.rules]
-    return listing.listing(call, "security_group_rules", RULE, rules)
+def create(call: Call) -> Any:
+    refuse_unless(call, stateful=True)
+    return security_groups.create(
+        call.w,
+        name=call.body.get("name", ""),
+        description=call.body.get("description", ""),
+        project_id=owner(call),
+    )
 
 
+def update(call: Call) -> Any:
+    refuse_unless(call, stateful=True)
+    return security_groups.update(
+        call.w, call.path["group_id"], name=call.body.get("name"), description=call.body.get("description")
+    )
+
+
+def delete(call: Call) -> None:
+    security_groups.delete(call.w, call.path["group_id"])
+
+
+_ALL, _ONE = f"{ROOT}/security-groups", f"{ROOT}/security-groups/{{group_id}}"
+_SHOWN = GROUP.one("security_group")
 ROUTES = [
-    Route("GET", f"{ROOT}/security-groups", index, rule="get_security_group"),
-    Route("GET", f"{ROOT}/security-groups/{{group_id}}", show, rule="get_security_group", unit="read"),
-    Route("GET", f"{ROOT}/security-group-rules", list_rules, rule="get_security_group_rule", unit="read"),
+    Route("GET", _ALL, index, rule="get_security_group"),
+    Route("GET", _ONE, show, rule="get_security_group", unit="read"),
+    Route("POST", _ALL, create, rule="create_security_group", body=NEW, view=_SHOWN, success=201, unit="write"),
+    Route("PUT", _ONE, update, rule="update_security_group", body=CHANGES, view=_SHOWN, unit="write"),
+    Route("DELETE", _ONE, delete, rule="delete_security_group", success=204, unit="write"),
 ]

@@ -32,6 +32,11 @@ def common_fields() -> tuple[Field, ...]:
     )
 
 
+def whole_number(value: int | str | None) -> int | None:
+    """A number that clients may send as text."""
+    return None if value is None else int(value)
+
+
 def owner(call: Call) -> str:
     """The project a new object is for: the caller's, or any that an administrator names."""
     asked = str(call.body.get("project_id") or call.body.get("tenant_id") or "")

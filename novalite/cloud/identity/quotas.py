@@ -21,7 +21,17 @@ DEFAULT_CLASS = "default"
 LARGEST = 2**31 - 1
 _CLASS = "class:"
 _LONGEST_NAME = 64 - len(_CLASS)
-_RENAMED = {"ram_mib": "ram"}
+_RENAMED = {
+    "ram_mib": "ram",
+    "networks": "network",
+    "subnets": "subnet",
+    "ports": "port",
+    "routers": "router",
+    "floating_ips": "floatingip",
+    "security_groups": "security_group",
+    "security_group_rules": "security_group_rule",
+}
+"""What settings call otherwise: those of networks have Neutron's names, so that they are not Compute's."""
 
 
 class QuotaLimit(Base):

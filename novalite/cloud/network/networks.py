@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import selectinload
 
-from novalite.cloud.network import subnets
+from novalite.cloud.network import quota, subnets
 from novalite.cloud.network.addresses import free_range, number_in
 from novalite.cloud.network.records import FixedIp, Network, Port, Subnet
 from novalite.db.records import new_id
@@ -65,6 +65,7 @@ def create(
 ) -> Network:
     """A network without a subnet: nothing on the host yet."""
     owner = project_id or w.ctx.project_id
+    quota.require(w, owner, "network")
     network = Network(
         id=new_id(),
         project_id=owner,

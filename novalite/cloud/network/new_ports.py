@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -11,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import selectinload
 
-from novalite.cloud.network import networks, security_groups
+from novalite.cloud.network import networks, quota, security_groups
 from novalite.cloud.network.addresses import free_numbers, new_mac, number_in
 from novalite.cloud.network.records import FixedIp, Network, Port, PortSecurityGroup, Subnet
 from novalite.db.records import new_id
@@ -44,13 +45,15 @@ class NewPort:
 
 def create(w: Work, new: NewPort) -> Port:
     """One port with its address. Raises ``Conflict`` when the range is full (``network.no_addresses``) or the
-    address or MAC is taken, ``Invalid`` for values that do not fit, ``NotFound`` for the network."""
+    address or MAC is taken, ``Invalid`` for values that do not fit, ``NotFound`` for the network, ``OverQuota``."""
     return create_many(w, [new])[0]
 
 
 def create_many(w: Work, wanted: Sequence[NewPort]) -> list[Port]:
     """Ports in the order asked for, all or none; a constant number of statements for each network."""
     batches: dict[tuple[bool, str], list[int]] = {}
+    for project_id, count in Counter(_owner(w, new) for new in wanted).items():
+        quota.require(w, project_id, "port", count)
     for place, new in enumerate(wanted):
         batches.setdefault((new.fixed_ip is None, new.network_id), []).append(place)
     made: dict[int, Port] = {}

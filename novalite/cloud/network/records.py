@@ -1,8 +1,10 @@
-"""The records of the network room: networks, subnets, ports, their addresses, security groups."""
+"""The records of the network room: networks, subnets, ports, their addresses, security groups, routers, floating
+addresses."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -11,7 +13,8 @@ from novalite.db.records import Base, Id, new_id
 
 
 class Network(Base):
-    """A layer 2 network. ``status`` is ACTIVE once the host has been told of it; ``mtu`` in bytes."""
+    """A layer 2 network. ``status`` is ACTIVE once the host has been told of it; ``mtu`` in bytes. ``nat`` lets its
+    guests out without a router. Routers take gateways and floating addresses from ``is_external`` networks."""
 
     __tablename__ = "networks"
 
@@ -23,6 +26,9 @@ class Network(Base):
     is_shared: Mapped[bool] = mapped_column(default=False)
     mtu: Mapped[int] = mapped_column(default=1500)
     nat: Mapped[bool] = mapped_column(default=True)
+    is_external: Mapped[bool] = mapped_column(default=False, server_default=sa.text("false"))
+    admin_state_up: Mapped[bool] = mapped_column(default=True, server_default=sa.text("true"))
+    port_security: Mapped[bool] = mapped_column(default=True, server_default=sa.text("true"))
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     revision: Mapped[int] = mapped_column(default=0)
@@ -32,7 +38,7 @@ class Network(Base):
 
 class Subnet(Base):
     """An IPv4 range of a network. Addresses are given from ``pool_first`` to ``pool_last``, both included, as
-    32-bit numbers. ``dns_servers`` are told to guests."""
+    32-bit numbers. ``dns_servers`` and ``host_routes`` (``destination``, ``nexthop``) are told to guests."""
 
     __tablename__ = "subnets"
 
@@ -47,6 +53,7 @@ class Subnet(Base):
     pool_first: Mapped[int] = mapped_column(sa.BigInteger)
     pool_last: Mapped[int] = mapped_column(sa.BigInteger)
     dns_servers: Mapped[list[str]] = mapped_column(default=list)
+    host_routes: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     revision: Mapped[int] = mapped_column(default=0)
@@ -54,7 +61,8 @@ class Subnet(Base):
 
 class Port(Base):
     """A place on a network. ``device_id`` names what uses it (a server), ``device_owner`` what kind of thing that
-    is; ``is_compute_made`` ports go with their server. ``host`` is where it is plugged in."""
+    is; ``is_compute_made`` ports go with their server. ``host`` is where it is plugged in. Without ``port_security``
+    its guest may send and gets everything; ``address_pairs`` are further addresses it may send from."""
 
     __tablename__ = "ports"
     __table_args__ = (sa.UniqueConstraint("network_id", "mac_address"),)
@@ -72,6 +80,10 @@ class Port(Base):
     tag: Mapped[str] = mapped_column(sa.String(60), default="")
     position: Mapped[int] = mapped_column(default=0)
     is_compute_made: Mapped[bool] = mapped_column(default=False)
+    port_security: Mapped[bool] = mapped_column(default=True, server_default=sa.text("true"))
+    admin_state_up: Mapped[bool] = mapped_column(default=True, server_default=sa.text("true"))
+    address_pairs: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
+    profile: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     revision: Mapped[int] = mapped_column(default=0)
@@ -97,26 +109,31 @@ class FixedIp(Base):
 
 
 class SecurityGroup(Base):
-    """A named group of ports. Each project has ``default``; groups do not filter yet."""
+    """A named group of ports; what its rules do not let through is dropped. Names may repeat, except that a
+    project has one ``default`` group, whose ``default_of`` is the project."""
 
     __tablename__ = "security_groups"
-    __table_args__ = (sa.UniqueConstraint("project_id", "name"),)
 
     id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
-    project_id: Mapped[str] = mapped_column(sa.String(64))
+    project_id: Mapped[str] = mapped_column(sa.String(64), index=True)
     name: Mapped[str]
     description: Mapped[str] = mapped_column(default="")
+    default_of: Mapped[str | None] = mapped_column(sa.String(64), unique=True)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     revision: Mapped[int] = mapped_column(default=0)
 
     rules: Mapped[list[SecurityGroupRule]] = relationship(
-        lazy="raise", order_by="SecurityGroupRule.direction", viewonly=True
+        lazy="raise",
+        order_by="(SecurityGroupRule.created_at, SecurityGroupRule.id)",
+        foreign_keys="SecurityGroupRule.group_id",
+        viewonly=True,
     )
 
 
 class SecurityGroupRule(Base):
-    """What a group lets through: ``direction`` ingress or egress, ``ethertype`` IPv4 or IPv6."""
+    """What a group lets through: ``direction`` ingress or egress, ``ethertype`` IPv4 or IPv6. ``protocol`` is a
+    name or a number as text, None: all. For ICMP ``port_min`` and ``port_max`` are type and code."""
 
     __tablename__ = "security_group_rules"
 
@@ -125,6 +142,12 @@ class SecurityGroupRule(Base):
     project_id: Mapped[str] = mapped_column(sa.String(64))
     direction: Mapped[str] = mapped_column(sa.String(8))
     ethertype: Mapped[str] = mapped_column(sa.String(8))
+    protocol: Mapped[str | None] = mapped_column(sa.String(40))
+    port_min: Mapped[int | None]
+    port_max: Mapped[int | None]
+    remote_prefix: Mapped[str | None] = mapped_column(sa.String(64))
+    remote_group_id: Mapped[str | None] = mapped_column(sa.ForeignKey("security_groups.id"), index=True)
+    description: Mapped[str] = mapped_column(default="", server_default="")
     created_at: Mapped[datetime]
 
 
@@ -135,3 +158,46 @@ class PortSecurityGroup(Base):
 
     port_id: Mapped[str] = mapped_column(sa.ForeignKey("ports.id"), primary_key=True)
     group_id: Mapped[str] = mapped_column(sa.ForeignKey("security_groups.id"), primary_key=True, index=True)
+
+
+class Router(Base):
+    """Joins networks and leads them to the outside. Its interfaces and its gateway are ports whose device it is;
+    ``routes`` are ``destination`` and ``nexthop``."""
+
+    __tablename__ = "routers"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    project_id: Mapped[str] = mapped_column(sa.String(64), index=True)
+    name: Mapped[str] = mapped_column(default="")
+    description: Mapped[str] = mapped_column(default="")
+    admin_state_up: Mapped[bool] = mapped_column(default=True)
+    external_network_id: Mapped[str | None] = mapped_column(sa.ForeignKey("networks.id"), index=True)
+    enable_snat: Mapped[bool] = mapped_column(default=True)
+    routes: Mapped[list[Any]] = mapped_column(default=list)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    revision: Mapped[int] = mapped_column(default=0)
+
+    ports: Mapped[list[Port]] = relationship(
+        lazy="raise", primaryjoin="foreign(Port.device_id) == Router.id", order_by="Port.created_at", viewonly=True
+    )
+
+
+class FloatingIp(Base):
+    """An address of an external network, which ``router_id`` leads to ``fixed_ip_address`` of ``port_id`` while it
+    has one. The port whose device it is keeps the address."""
+
+    __tablename__ = "floating_ips"
+    __table_args__ = (sa.UniqueConstraint("port_id", "fixed_ip_address", "network_id"),)
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    project_id: Mapped[str] = mapped_column(sa.String(64), index=True)
+    description: Mapped[str] = mapped_column(default="")
+    network_id: Mapped[str] = mapped_column(sa.ForeignKey("networks.id"), index=True)
+    ip_address: Mapped[str] = mapped_column(sa.String(64), index=True)
+    port_id: Mapped[str | None] = mapped_column(sa.ForeignKey("ports.id"), index=True)
+    fixed_ip_address: Mapped[str | None] = mapped_column(sa.String(64))
+    router_id: Mapped[str | None] = mapped_column(sa.ForeignKey("routers.id"), index=True)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    revision: Mapped[int] = mapped_column(default=0)

@@ -1,4 +1,4 @@
-"""Security groups: each project's ``default``. They are listed and named; packets are not filtered by them yet."""
+"""Security groups: named sets of rules that decide what reaches a port and what leaves it."""
 
 from __future__ import annotations
 
@@ -8,66 +8,165 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import selectinload
 
-from novalite.cloud.network.records import SecurityGroup, SecurityGroupRule
+from novalite.cloud.network import quota
+from novalite.cloud.network.records import Port, PortSecurityGroup, SecurityGroup, SecurityGroupRule
 from novalite.db.records import new_id
 from novalite.db.work import Work
-from novalite.errors import Invalid, NotFound
+from novalite.errors import Conflict, Invalid, NotFound
 
 DEFAULT = "default"
+TOPIC = "security_group"
+"""What is announced when the rules of a group have changed, or the group is gone."""
+PORT_TOPIC = "port_groups"
+"""What is announced, with the port's id, when a port is in other groups than before."""
+_ETHERTYPES = ("IPv4", "IPv6")
 
 
 def ensure_default(w: Work, project_id: str) -> str:
-    """The id of the project's default group, made on first sight. Its rules say what is true: all passes."""
+    """The id of the project's default group, made on first sight: everything may leave, and only ports of the
+    group itself may come in."""
     query = sa.select(SecurityGroup.id).where(SecurityGroup.project_id == project_id, SecurityGroup.name == DEFAULT)
     found = w.session.scalar(query)
     if found is not None:
         return found
     try:
         with w.session.begin_nested():
-            return _make_default(w, project_id)
+            return _insert(w, project_id, DEFAULT, "Default security group", is_default=True).id
     except IntegrityError:
         return w.session.scalars(query).one()
 
 
-def _make_default(w: Work, project_id: str) -> str:
+def _insert(w: Work, project_id: str, name: str, description: str, *, is_default: bool = False) -> SecurityGroup:
     group = SecurityGroup(
         id=new_id(),
         project_id=project_id,
-        name=DEFAULT,
-        description="Default security group",
+        name=name,
+        description=description,
+        default_of=project_id if is_default else None,
         created_at=w.now,
         updated_at=w.now,
     )
     w.session.add(group)
     w.session.flush()
-    w.session.add_all(
-        SecurityGroupRule(
-            group_id=group.id, project_id=project_id, direction=direction, ethertype="IPv4", created_at=w.now
-        )
-        for direction in ("egress", "ingress")
-    )
+    for direction in ("egress", "ingress") if is_default else ("egress",):
+        w.session.add_all(_open_to(w, group, direction, ethertype) for ethertype in _ETHERTYPES)
     w.session.flush()
-    return group.id
+    w.announce(TOPIC, group.id, project_id)
+    return group
+
+
+def _open_to(w: Work, group: SecurityGroup, direction: str, ethertype: str) -> SecurityGroupRule:
+    """Everything out, or everything in from the group's own members."""
+    return SecurityGroupRule(
+        id=new_id(),
+        group_id=group.id,
+        project_id=group.project_id,
+        direction=direction,
+        ethertype=ethertype,
+        remote_group_id=group.id if direction == "ingress" else None,
+        created_at=w.now,
+    )
+
+
+def query_visible(w: Work) -> sa.Select[SecurityGroup]:
+    """The caller's groups with their rules; an administrator's query holds those of all projects."""
+    query = sa.select(SecurityGroup).options(selectinload(SecurityGroup.rules))
+    return query if w.ctx.is_admin else query.where(SecurityGroup.project_id == w.ctx.project_id)
 
 
 def list_visible(w: Work) -> list[SecurityGroup]:
-    """The caller's groups with their rules; an administrator's list holds those of all projects."""
-    query = sa.select(SecurityGroup).options(selectinload(SecurityGroup.rules)).order_by(SecurityGroup.created_at)
-    if not w.ctx.is_admin:
-        query = query.where(SecurityGroup.project_id == w.ctx.project_id)
-    return list(w.session.scalars(query))
+    """The caller's groups with their rules, oldest first."""
+    return list(w.session.scalars(query_visible(w).order_by(SecurityGroup.created_at, SecurityGroup.id)))
 
 
 def get(w: Work, group_id: str) -> SecurityGroup:
     """One group with its rules."""
-    group = w.session.get(SecurityGroup, group_id, options=[selectinload(SecurityGroup.rules)])
-    if group is None or not (w.ctx.is_admin or group.project_id == w.ctx.project_id):
+    query = query_visible(w).where(SecurityGroup.id == group_id)
+    group = w.session.scalar(query, execution_options={"populate_existing": True})
+    if group is None:
         raise NotFound("security group", group_id, message=f"Security group {group_id} does not exist")
     return group
 
 
+def find(w: Work, name_or_id: str) -> SecurityGroup:
+    """A group of the caller's project by id or by name. Raises ``NotFound``, and ``Conflict`` when several groups
+    have the name."""
+    own = sa.select(SecurityGroup.id).where(SecurityGroup.project_id == w.ctx.project_id)
+    by_id = w.session.scalar(own.where(SecurityGroup.id == name_or_id))
+    if by_id is not None:
+        return get(w, by_id)
+    if name_or_id == DEFAULT:
+        return get(w, ensure_default(w, w.ctx.project_id))
+    named = w.session.scalars(own.where(SecurityGroup.name == name_or_id).limit(2)).all()
+    if not named:
+        raise NotFound("security group", name_or_id, message=f"Security group {name_or_id} not found.")
+    if len(named) > 1:
+        raise _ambiguous(name_or_id)
+    return get(w, named[0])
+
+
+def _ambiguous(name: str) -> Conflict:
+    return Conflict(
+        f"Multiple security groups found matching '{name}'. Use an ID to be more specific.",
+        code="security_group.ambiguous",
+    )
+
+
+def create(w: Work, *, name: str, description: str = "", project_id: str = "") -> SecurityGroup:
+    """A group that lets everything out and nothing in. Raises ``Conflict`` for the name of the default group,
+    ``OverQuota``."""
+    owner = project_id or w.ctx.project_id
+    _refuse_default_name(name)
+    quota.require(w, owner, "security_group")
+    ensure_default(w, owner)
+    return get(w, _insert(w, owner, name, description).id)
+
+
+def _refuse_default_name(name: str) -> None:
+    if name.lower() == DEFAULT:
+        raise Conflict("Default security group already exists.", code="security_group.default_already_exists")
+
+
+def update(w: Work, group_id: str, *, name: str | None = None, description: str | None = None) -> SecurityGroup:
+    """Change a group's name or description. Raises ``Conflict`` for the default group's name."""
+    group = get(w, group_id)
+    if name is not None and name != group.name:
+        if group.name == DEFAULT:
+            raise Conflict("Updating default security group not allowed.", code="security_group.cannot_update_default")
+        _refuse_default_name(name)
+        group.name = name
+    group.description = group.description if description is None else description
+    group.updated_at, group.revision = w.now, group.revision + 1
+    w.session.flush()
+    return group
+
+
+def delete(w: Work, group_id: str) -> None:
+    """Delete a group, and the rules of other groups that named it. Raises ``Conflict`` for the default group and
+    while ports are in it."""
+    group = get(w, group_id)
+    if group.name == DEFAULT and not w.ctx.is_admin:
+        raise Conflict(
+            "Insufficient rights for removing default security group.", code="security_group.cannot_remove_default"
+        )
+    _refuse_in_use(w, group_id)
+    naming = SecurityGroupRule.remote_group_id == group_id
+    for other in w.session.scalars(sa.select(SecurityGroupRule.group_id).where(naming).distinct()):
+        w.announce(TOPIC, other)
+    w.changed(sa.delete(SecurityGroupRule).where(sa.or_(naming, SecurityGroupRule.group_id == group_id)))
+    w.session.expunge(group)
+    w.changed(sa.delete(SecurityGroup).where(SecurityGroup.id == group_id))
+    w.announce(TOPIC, group_id, group.project_id)
+
+
+def _refuse_in_use(w: Work, group_id: str) -> None:
+    if w.session.scalar(sa.select(sa.exists().where(PortSecurityGroup.group_id == group_id))):
+        raise Conflict(f"Security Group {group_id} in use.", code="security_group.in_use")
+
+
 def resolve(w: Work, names_or_ids: Iterable[str], project_id: str) -> list[str]:
-    """Ids of groups of ``project_id`` given by name or id, without repetitions. Raises ``Invalid``."""
+    """Ids of groups of ``project_id`` given by name or id, without repetitions. Raises ``Invalid``, and
+    ``Conflict`` when several groups have a name."""
     ensure_default(w, project_id)
     wanted = list(dict.fromkeys(names_or_ids))
     rows = w.session.execute(
@@ -75,8 +174,82 @@ def resolve(w: Work, names_or_ids: Iterable[str], project_id: str) -> list[str]:
             SecurityGroup.project_id == project_id, sa.or_(SecurityGroup.name.in_(wanted), SecurityGroup.id.in_(wanted))
         )
     ).all()
-    known = {row.id: row.id for row in rows} | {row.name: row.id for row in rows}
+    named: dict[str, list[str]] = {}
+    for row in rows:
+        named.setdefault(row.name, []).append(row.id)
+    known = named | {row.id: [row.id] for row in rows}
     for name in wanted:
         if name not in known:
             raise Invalid(f"Security group {name} not found for project {project_id}.", field="security_groups")
-    return list(dict.fromkeys(known[name] for name in wanted))
+        if len(known[name]) > 1:
+            raise _ambiguous(name)
+    return list(dict.fromkeys(known[name][0] for name in wanted))
+
+
+def _ports(w: Work, server_id: str) -> list[Port]:
+    query = sa.select(Port).where(Port.device_id == server_id).options(selectinload(Port.fixed_ips))
+    found = list(w.session.scalars(query))
+    if not found:
+        raise NotFound(
+            "security group",
+            server_id,
+            message=f"Security group not found: instance {server_id} is the device of no port.",
+        )
+    return found
+
+
+def _memberships(w: Work, ports: list[Port], group_id: str) -> set[str]:
+    query = sa.select(PortSecurityGroup.port_id).where(
+        PortSecurityGroup.group_id == group_id, PortSecurityGroup.port_id.in_([port.id for port in ports])
+    )
+    return set(w.session.scalars(query))
+
+
+def add_to_ports(w: Work, server_id: str, name_or_id: str) -> list[str]:
+    """Put every port of the server into the group; the ids of ports that were not in it. Repeating it is allowed.
+
+    Raises ``NotFound`` for an unknown group and a server without ports, ``Conflict`` for an ambiguous name,
+    ``Invalid`` for a port without port security or address.
+    """
+    group = find(w, name_or_id)
+    ports = _ports(w, server_id)
+    for port in ports:
+        if not (port.port_security and port.fixed_ips):
+            raise Invalid(
+                "Network requires port_security_enabled and subnet associated in order to apply security groups.",
+                code="security_group.cannot_be_applied",
+                field="name",
+            )
+    present = _memberships(w, ports, group.id)
+    added = [port for port in ports if port.id not in present]
+    w.session.add_all(PortSecurityGroup(port_id=port.id, group_id=group.id) for port in added)
+    _moved(w, added)
+    return [port.id for port in added]
+
+
+def remove_from_ports(w: Work, server_id: str, name_or_id: str) -> list[str]:
+    """Take every port of the server out of the group; their ids. Raises ``NotFound`` for an unknown group and one
+    that no port of the server is in."""
+    group = find(w, name_or_id)
+    ports = _ports(w, server_id)
+    present = _memberships(w, ports, group.id)
+    if not present:
+        raise NotFound(
+            "security group",
+            name_or_id,
+            message=f"Security group {name_or_id} not associated with the instance {server_id}",
+        )
+    w.changed(
+        sa.delete(PortSecurityGroup).where(
+            PortSecurityGroup.group_id == group.id, PortSecurityGroup.port_id.in_(present)
+        )
+    )
+    _moved(w, [port for port in ports if port.id in present])
+    return sorted(present)
+
+
+def _moved(w: Work, ports: list[Port]) -> None:
+    for port in ports:
+        port.updated_at, port.revision = w.now, port.revision + 1
+        w.announce(PORT_TOPIC, port.id, port.project_id)
+    w.session.flush()

@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 import sqlalchemy as sa
 
+from novalite.cloud.network import quota
 from novalite.cloud.network.addresses import parse_range
 from novalite.cloud.network.records import FixedIp, Network, Subnet
 from novalite.db.records import new_id
@@ -31,6 +32,7 @@ def create(w: Work, network: Network, new: NewSubnet) -> Subnet:
     """The one subnet of a network. Raises ``Invalid`` for values that do not fit together and ``Conflict`` for a
     range that overlaps another network's, since all share the machine's routes."""
     range_ = parse_range(new.cidr)
+    quota.require(w, network.project_id, "subnet")
     if w.session.scalar(sa.select(Subnet.id).where(Subnet.network_id == network.id)):
         raise Conflict(f"Network {network.id} has a subnet; a network has one.", code="subnet.exists")
     for other in w.session.scalars(sa.select(Subnet.cidr)):

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from novalite.cloud.network.records import Network, Port, SecurityGroup, SecurityGroupRule, Subnet
+from novalite.cloud.network.records import FloatingIp, Network, Port, Router, SecurityGroup, SecurityGroupRule, Subnet
 from novalite.db.work import Work
 
-_COUNTED = {
+COUNTED = {
     "network": Network,
     "subnet": Subnet,
     "port": Port,
+    "router": Router,
+    "floatingip": FloatingIp,
     "security_group": SecurityGroup,
     "security_group_rule": SecurityGroupRule,
 }
 
 
-def of_project(w: Work, project_id: str) -> dict[str, int]:
-    """Resource -> how many the project has, in one query."""
+def of_project(w: Work, project_id: str, *resources: str) -> dict[str, int]:
+    """Resource -> how many the project has, in one query; ``resources`` empty: all."""
+    wanted = resources or tuple(COUNTED)
     counts = [
-        sa.select(sa.func.count()).where(record.project_id == project_id).scalar_subquery()  # type: ignore[attr-defined]
-        for record in _COUNTED.values()
+        sa.select(sa.func.count()).where(COUNTED[name].project_id == project_id).scalar_subquery()  # type: ignore[attr-defined]
+        for name in wanted
     ]
     row = w.session.execute(sa.select(*counts)).one()
-    return dict(zip(_COUNTED, map(int, row), strict=True))
+    return dict(zip(wanted, map(int, row), strict=True))

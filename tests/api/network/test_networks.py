@@ -180,7 +180,21 @@ def test_what_clients_ask_on_their_way_is_answered(neutron: Neutron) -> None:
 def test_quotas_tell_what_is_used(neutron: Neutron) -> None:
     project = "11111111-2222-3333-4444-555555555555"
     neutron.new("port", network_id=neutron.first)
-    assert neutron.get(f"/v2.0/quotas/{project}")["quota"]["network"] == -1
+    assert neutron.get(f"/v2.0/quotas/{project}")["quota"]["network"] == 100
     assert neutron.get(f"/v2.0/quotas/{project}/details.json")["quota"]["port"] == {
-        "limit": -1, "used": 1, "reserved": 0}  # fmt: skip
+        "limit": 500, "used": 1, "reserved": 0}  # fmt: skip
     assert neutron.call("GET", f"/v2.0/quotas/{project}", who="other").status_code == 403
+
+
+def test_administrators_set_quotas_and_take_them_back(neutron: Neutron) -> None:
+    path = "/v2.0/quotas/11111111-2222-3333-4444-555555555555"
+    assert neutron.call("PUT", path, {"quota": {"port": 1}}).status_code == 403
+    changed = neutron.call("PUT", path, {"quota": {"port": 1, "router": "-1"}}, who="admin").json["quota"]
+    assert (changed["port"], changed["router"]) == (1, -1)
+    neutron.new("port", network_id=neutron.first)
+    refused = neutron.call("POST", "/v2.0/ports", {"port": {"network_id": neutron.first}})
+    assert (refused.status_code, "['port']" in refused.text) == (409, True)
+    for bad in ({"pigs": 1}, {"port": -2}, {"port": "x"}):
+        assert neutron.call("PUT", path, {"quota": bad}, who="admin").status_code == 400
+    assert neutron.call("DELETE", path, who="admin").status_code == 204
+    assert neutron.get(path)["quota"] == neutron.get(f"{path}/default")["quota"]
