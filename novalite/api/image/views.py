@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
+from novalite.api.kit.answers import (
+    FLAG,
+    TEXT,
+    TEXT_OR_NULL,
+    TEXTS,
+    UTC,
+    UUID,
+    WHOLE,
+    WHOLE_OR_NULL,
+    array,
+    record,
+)
 from novalite.api.kit.call import Call
+from novalite.api.kit.versions import Version
 from novalite.api.kit.view import Field, View, utc_seconds
 from novalite.cloud.image.records import Image
 
@@ -51,12 +64,30 @@ def image(shown: Shown) -> dict[str, Any]:
     }
 
 
+# Properties that users set stand beside these, as texts.
+_SCHEMA = {
+    **record({
+        "id": UUID, "name": TEXT_OR_NULL, "status": TEXT, "visibility": TEXT, "owner": TEXT_OR_NULL,
+        "protected": FLAG, "os_hidden": FLAG, "checksum": TEXT_OR_NULL, "os_hash_algo": TEXT_OR_NULL,
+        "os_hash_value": TEXT_OR_NULL, "size": WHOLE_OR_NULL, "virtual_size": WHOLE_OR_NULL,
+        "container_format": TEXT_OR_NULL, "disk_format": TEXT_OR_NULL, "min_disk": WHOLE, "min_ram": WHOLE,
+        "tags": TEXTS, "created_at": UTC, "updated_at": UTC, "self": TEXT, "file": TEXT, "schema": TEXT,
+    }),
+    "additionalProperties": TEXT_OR_NULL,
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class OneImage:
     """Renders a ``Shown``."""
 
+    content_type: ClassVar[str] = "application/json"
+
     def render(self, result: Shown, call: Call) -> dict[str, Any]:
         return image(result)
+
+    def schema(self, version: Version) -> dict[str, Any]:
+        return _SCHEMA
 
 
 @dataclass(frozen=True)
@@ -72,6 +103,8 @@ class ImagePage:
 class ImageList:
     """Renders an ``ImagePage`` with Glance's relative links."""
 
+    content_type: ClassVar[str] = "application/json"
+
     def render(self, result: ImagePage, call: Call) -> dict[str, Any]:
         pairs = [(name, value) for name, values in call.query.lists() for value in values if name != "marker"]
         shown: dict[str, Any] = {
@@ -82,6 +115,10 @@ class ImageList:
         if result.next_marker:
             shown["next"] = _url([*pairs, ("marker", result.next_marker)])
         return shown
+
+    def schema(self, version: Version) -> dict[str, Any]:
+        listed = {"images": array(_SCHEMA), "first": TEXT, "next": TEXT, "schema": TEXT}
+        return record(listed, optional=["next"])
 
 
 def _url(pairs: list[tuple[str, str]]) -> str:

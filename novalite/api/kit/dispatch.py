@@ -15,11 +15,11 @@ from werkzeug.wrappers import Response
 
 from novalite import errors, logs
 from novalite.api.kit import faults
-from novalite.api.kit.body import JSON_TYPES, Query, parse_json
+from novalite.api.kit.body import JSON_TYPES, Item, Query, parse_json
 from novalite.api.kit.call import Answer, Call
 from novalite.api.kit.openapi import document
 from novalite.api.kit.parts import Parts
-from novalite.api.kit.routes import PUBLIC, Front, Route
+from novalite.api.kit.routes import PUBLIC, Front, Handler, Route
 from novalite.api.kit.table import Match, RouteTable, pick_action
 from novalite.api.kit.versions import UNVERSIONED, Version, Window
 from novalite.cloud.identity import policy
@@ -30,6 +30,22 @@ MOST_PARAMETERS = 250
 _log = logs.get("api")
 _encode = msgspec.json.Encoder().encode
 _NO_QUERY = Query()
+_VERSION = Query(Item("version", {"type": "string", "pattern": r"^[1-9][0-9]{0,3}\.[0-9]{1,4}$"}))
+
+
+def _described(front: Front) -> Handler:
+    """The handler of a front's OpenAPI document; ``?version=2.79`` asks for that of one microversion."""
+
+    def describe(call: Call) -> Any:
+        asked = call.query.get("version")
+        if not asked:
+            return document(front)
+        version = Version.parse(asked)
+        if front.versions is None or not front.versions.lowest <= version <= front.versions.highest:
+            raise errors.Invalid(f"There is no version {asked} of this API.", field="version")
+        return document(front, version)
+
+    return describe
 
 
 def mount(app: flask.Flask, front: Front, parts: Parts) -> None:
@@ -57,7 +73,7 @@ class Dispatcher:
 
     def __init__(self, front: Front, parts: Parts) -> None:
         self._front, self._parts = front, parts
-        described = Route("GET", "/openapi.json", lambda call: document(front), rule=PUBLIC)
+        described = Route("GET", "/openapi.json", _described(front), rule=PUBLIC, query=_VERSION)
         self._table = RouteTable(dataclasses.replace(front, routes=[*front.routes, described]))
         self._unauthenticated = front.unauthenticated or front.faults
         strict = front.strict_queries_since

@@ -88,10 +88,11 @@ def title(status: int) -> str:
 
 @dataclass(frozen=True)
 class Faults:
-    """How one front tells errors. ``statuses`` overrides rows of the common table."""
+    """How one front tells errors. ``statuses`` overrides rows of the common table, ``schema`` is that of a body."""
 
     shape: Shape
     statuses: Mapping[type[errors.NovaLiteError], int] = field(default_factory=dict)
+    schema: Mapping[str, Any] = field(default_factory=dict)
 
     def status(self, error: errors.NovaLiteError) -> int:
         if isinstance(error, HttpRefused):
@@ -160,9 +161,28 @@ def placement_shape(status: int, error: errors.NovaLiteError) -> Any:
     return {"errors": [{"status": status, "title": title(status), "detail": str(error), "code": error.code}]}
 
 
-NOVA = Faults(nova_shape)
-KEYSTONE = Faults(keystone_shape)
-GLANCE = Faults(glance_shape, {errors.OverQuota: 413})
-NEUTRON = Faults(neutron_shape, {errors.OverQuota: 409})
-CINDER = Faults(nova_shape, {errors.OverQuota: 413})
-PLACEMENT = Faults(placement_shape)
+def _told(properties: dict[str, Any], *optional: str) -> dict[str, Any]:
+    required = [name for name in properties if name not in optional]
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+_TEXT = {"type": "string"}
+_CODE = {"type": "integer"}
+_PLAIN = _told({"message": _TEXT, "code": _TEXT, "title": _TEXT})
+_KEYSTONE = _told({"error": _told({"code": _CODE, "message": _TEXT, "title": _TEXT})})
+_FAULT = _told({"code": _CODE, "message": _TEXT, "retryAfter": _TEXT}, "retryAfter")
+_NOVA = {
+    "type": "object", "additionalProperties": False, "minProperties": 1, "maxProperties": 1,
+    "properties": dict.fromkeys((*_NOVA_KEYS.values(), "computeFault"), _FAULT),
+}  # fmt: skip
+_NEUTRON = _told({"NeutronError": _told({"type": _TEXT, "message": _TEXT, "detail": _TEXT})})
+_PLACEMENT = _told(
+    {"errors": {"type": "array", "items": _told({"status": _CODE, "title": _TEXT, "detail": _TEXT, "code": _TEXT})}}
+)
+
+NOVA = Faults(nova_shape, schema={"anyOf": [_NOVA, _PLAIN, _KEYSTONE]})
+KEYSTONE = Faults(keystone_shape, schema=_KEYSTONE)
+GLANCE = Faults(glance_shape, {errors.OverQuota: 413}, schema=_PLAIN)
+NEUTRON = Faults(neutron_shape, {errors.OverQuota: 409}, schema=_NEUTRON)
+CINDER = Faults(nova_shape, {errors.OverQuota: 413}, schema={"anyOf": [_NOVA, _PLAIN]})
+PLACEMENT = Faults(placement_shape, schema=_PLACEMENT)

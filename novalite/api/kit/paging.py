@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from novalite.api.kit.answers import LINKS, TEXT, TEXT_OR_NULL, record
+from novalite.api.kit.body import JsonSchema
 from novalite.api.kit.call import Call
 from novalite.api.kit.view import Page
 from novalite.errors import Invalid
@@ -36,14 +38,28 @@ def page_of(items: list[Any], limit: int, marker: str = "id") -> Page:
     return Page(items[:limit], str(getattr(items[limit - 1], marker)) if full else "")
 
 
-def nova_links(call: Call, key: str, page: Page) -> dict[str, Any]:
+class _NovaLinks:
     """``servers_links`` with rel next; Neutron and Cinder alike."""
-    if not page.next_marker:
-        return {}
-    return {f"{key}_links": [{"rel": "next", "href": call.next_link(page.next_marker)}]}
+
+    def __call__(self, call: Call, key: str, page: Page) -> dict[str, Any]:
+        if not page.next_marker:
+            return {}
+        return {f"{key}_links": [{"rel": "next", "href": call.next_link(page.next_marker)}]}
+
+    def properties(self, key: str) -> JsonSchema:
+        return {f"{key}_links": LINKS}
 
 
-def keystone_links(call: Call, key: str, page: Page) -> dict[str, Any]:
+class _KeystoneLinks:
     """``links`` with self, previous and next."""
-    following = call.next_link(page.next_marker) if page.next_marker else None
-    return {"links": {"self": call.origin + call.full_path, "previous": None, "next": following}}
+
+    def __call__(self, call: Call, key: str, page: Page) -> dict[str, Any]:
+        following = call.next_link(page.next_marker) if page.next_marker else None
+        return {"links": {"self": call.origin + call.full_path, "previous": None, "next": following}}
+
+    def properties(self, key: str) -> JsonSchema:
+        return {"links": record({"self": TEXT, "previous": TEXT_OR_NULL, "next": TEXT_OR_NULL})}
+
+
+nova_links = _NovaLinks()
+keystone_links = _KeystoneLinks()

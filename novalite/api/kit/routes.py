@@ -43,9 +43,14 @@ PUBLIC = "public"
 
 
 class Rendering(Protocol):
-    """A view put below a key: ``View.one`` and ``View.many``."""
+    """A view put below a key (``View.one``, ``View.many``), or an answer that is only told (``Told``, ``Bytes``)."""
+
+    @property
+    def content_type(self) -> str: ...
 
     def render(self, result: Any, call: Call) -> Any: ...
+
+    def schema(self, version: Version) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,8 @@ class Route:
     slashes). ``rule`` is a name in the policy table, or ``PUBLIC``. Two routes may share method and path when
     their versions do not meet, or when each has its own ``action``: the one key of the body that picks it.
     ``stream`` hands the raw body to the handler. ``policy_in_handler`` says that the rule needs a target,
-    which only the handler knows; the kit then checks the token alone."""
+    which only the handler knows; the kit then checks the token alone. Without a ``view`` the answer has no body.
+    ``also`` are good statuses beside ``success``."""
 
     method: str
     path: str
@@ -64,6 +70,7 @@ class Route:
     query: Query | None = None
     view: Rendering | None = None
     success: int = 200
+    also: tuple[int, ...] = ()
     unit: Literal["read", "write"] | None = None
     since: str = ""
     until: str = ""

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from operator import attrgetter
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 from msgspec import Raw
 
+from novalite.api.kit.body import JsonSchema
 from novalite.api.kit.call import Call
 from novalite.api.kit.versions import Version, Window
 
@@ -23,9 +24,9 @@ Render = Callable[[Any, Call], Any]
 class Field:
     """``get`` is an attribute (dotted allowed; default: the name itself) or ``f(object, call)``.
     ``only(call)`` decides once per request whether the field is shown at all. ``loads`` names what the query
-    behind it must have loaded; handlers may ask ``view.loads(call)``."""
+    behind it must have loaded; handlers may ask ``view.loads(call)``. ``schema`` is what its value looks like."""
 
-    __slots__ = ("get", "loads", "name", "only", "window")
+    __slots__ = ("get", "loads", "name", "only", "schema", "window")
 
     def __init__(
         self,
@@ -36,8 +37,10 @@ class Field:
         until: str = "",
         only: Callable[[Call], bool] | None = None,
         loads: str = "",
+        schema: JsonSchema | None = None,
     ) -> None:
         self.name, self.get, self.only, self.loads = name, get or name, only, loads
+        self.schema = schema
         self.window = Window.of(since, until)
 
 
@@ -73,14 +76,28 @@ class View:
             found = self._compiled[mask] = _compile([one for one, on in zip(self.fields, mask, strict=True) if on])
         return found
 
+    def schema(self, version: Version) -> JsonSchema:
+        """What an object looks like in this version: these properties and no others. Those that every caller
+        is shown and no getter can leave out are required."""
+        shown = self.shown(version)
+        properties: JsonSchema = {}
+        for one in shown:
+            told = one.schema if one.schema is not None else {}
+            other = properties.get(one.name)
+            properties[one.name] = told if other is None or other == told else {"anyOf": [other, told]}
+        found: JsonSchema = {"type": "object", "properties": properties, "additionalProperties": False}
+        required = sorted({one.name for one in shown if one.only is None and isinstance(one.get, str)})
+        return {**found, "required": required} if required else found
+
     def one(self, key: str = "") -> One:
         """Render a single object below ``key``; without a key it is the whole answer."""
         return One(self, key)
 
-    def many(self, key: str, envelope: Envelope | None = None) -> Many:
-        """Render an iterable or a ``Page`` below ``key``; ``envelope`` adds links (see ``paging``).
+    def many(self, key: str, envelope: Envelope | None = None, extra: JsonSchema | None = None) -> Many:
+        """Render an iterable or a ``Page`` below ``key``; ``envelope`` adds links (see ``paging``), ``extra``
+        tells the schemas of what the page's own ``extra`` adds.
         Items that are JSON text already (``msgspec.Raw``) stay as they are."""
-        return Many(self, key, envelope)
+        return Many(self, key, envelope, extra or {})
 
 
 def _compile(fields: list[Field]) -> Render:
@@ -121,17 +138,27 @@ class Page:
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-Envelope = Callable[[Call, str, Page], dict[str, Any]]
+class Envelope(Protocol):
+    """What stands beside the items of a list. ``properties`` are the schemas of that."""
+
+    def __call__(self, call: Call, key: str, page: Page) -> dict[str, Any]: ...
+
+    def properties(self, key: str) -> JsonSchema: ...
 
 
 @dataclass(frozen=True)
 class One:
     view: View
     key: str = ""
+    content_type: ClassVar[str] = "application/json"
 
     def render(self, result: Any, call: Call) -> Any:
         shown = self.view.renderer(call)(result, call)
         return {self.key: shown} if self.key else shown
+
+    def schema(self, version: Version) -> JsonSchema:
+        told = self.view.schema(version)
+        return _below(self.key, told) if self.key else told
 
 
 @dataclass(frozen=True)
@@ -139,6 +166,8 @@ class Many:
     view: View
     key: str
     envelope: Envelope | None = None
+    extra: JsonSchema = field(default_factory=dict)
+    content_type: ClassVar[str] = "application/json"
 
     def render(self, result: Any, call: Call) -> Any:
         page = result if isinstance(result, Page) else Page(result)
@@ -149,6 +178,15 @@ class Many:
             shown.update(self.envelope(call, self.key, page))
         shown.update(page.extra)
         return shown
+
+    def schema(self, version: Version) -> JsonSchema:
+        beside = {**(self.envelope.properties(self.key) if self.envelope else {}), **self.extra}
+        return _below(self.key, {"type": "array", "items": self.view.schema(version)}, beside)
+
+
+def _below(key: str, told: JsonSchema, beside: JsonSchema | None = None) -> JsonSchema:
+    properties = {key: told, **(beside or {})}
+    return {"type": "object", "properties": properties, "required": [key], "additionalProperties": False}
 
 
 def utc_seconds(moment: datetime | None) -> str | None:

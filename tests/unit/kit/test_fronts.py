@@ -403,4 +403,6 @@ def test_a_front_describes_itself(client: FlaskClient) -> None:
     actions = paths["/v2.1/widgets/{widget_id}/action"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert len(actions["oneOf"]) == 2
     assert "security" not in paths["/"]["get"]
-    assert {one["name"] for one in paths["/v2.1/widgets"]["get"]["parameters"]} == {"limit", "marker"}
+    assert {one["name"] for one in paths["/v2.1/widgets"]["get"]["parameters"]} == {
+        "limit", "marker", "OpenStack-API-Version",
+    }  # fmt: skip
