@@ -57,6 +57,34 @@ def upgrade() -> None:
         sa.UniqueConstraint("name", name=op.f("uq_volume_types_name")),
     )
     op.create_table(
+        "block_devices",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("server_id", sa.String(length=36), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("source", sa.String(length=16), nullable=False),
+        sa.Column("source_id", sa.String(length=64), nullable=False),
+        sa.Column("destination", sa.String(length=16), nullable=False),
+        sa.Column("volume_id", sa.String(length=36), nullable=True),
+        sa.Column("is_made", sa.Boolean(), nullable=False),
+        sa.Column("attachment_id", sa.String(length=36), nullable=True),
+        sa.Column("size", sa.Integer(), nullable=True),
+        sa.Column("volume_type", sa.String(length=255), nullable=False),
+        sa.Column("guest_format", sa.String(length=255), nullable=False),
+        sa.Column("disk_bus", sa.String(length=16), nullable=False),
+        sa.Column("boot_index", sa.Integer(), nullable=True),
+        sa.Column("device_name", sa.String(length=64), nullable=True),
+        sa.Column("delete_on_termination", sa.Boolean(), nullable=False),
+        sa.Column("tag", sa.String(length=60), nullable=False),
+        sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["server_id"], ["servers.id"], name=op.f("fk_block_devices_server_id_servers")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_block_devices")),
+        sa.UniqueConstraint("server_id", "device_name", name=op.f("uq_block_devices_server_id_device_name")),
+    )
+    with op.batch_alter_table("block_devices", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_block_devices_server_id"), ["server_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_block_devices_volume_id"), ["volume_id"], unique=False)
+
+    op.create_table(
         "routers",
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("project_id", sa.String(length=64), nullable=False),
@@ -104,7 +132,7 @@ def upgrade() -> None:
         sa.Column("availability_zone", sa.String(length=255), nullable=False),
         sa.Column("bootable", sa.Boolean(), nullable=False),
         sa.Column("multiattach", sa.Boolean(), nullable=False),
-        sa.Column("read_only", sa.Boolean(), nullable=False),
+        sa.Column("read_only", sa.Boolean(), nullable=True),
         sa.Column("metadata", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("image_metadata", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("image_id", sa.String(length=36), nullable=True),
@@ -168,6 +196,7 @@ def upgrade() -> None:
         sa.Column("device", sa.String(length=255), nullable=False),
         sa.Column("host", sa.String(length=255), nullable=False),
         sa.Column("connector", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("by_compute", sa.Boolean(), nullable=False),
         sa.Column("attached_at", sa.DateTime(), nullable=True),
         sa.Column("created_at", sa.DateTime(), nullable=False),
         sa.Column("updated_at", sa.DateTime(), nullable=True),
@@ -215,8 +244,6 @@ def upgrade() -> None:
     with op.batch_alter_table("ports", schema=None) as batch_op:
         batch_op.add_column(sa.Column("port_security", sa.Boolean(), server_default=sa.text("(true)"), nullable=False))
         batch_op.add_column(sa.Column("admin_state_up", sa.Boolean(), server_default=sa.text("(true)"), nullable=False))
-        batch_op.add_column(sa.Column("address_pairs", sa.JSON(none_as_null=True), server_default="[]", nullable=False))
-        batch_op.add_column(sa.Column("profile", sa.JSON(none_as_null=True), server_default="{}", nullable=False))
 
     with op.batch_alter_table("security_group_rules", schema=None) as batch_op:
         batch_op.add_column(sa.Column("protocol", sa.String(length=40), nullable=True))
@@ -285,8 +312,6 @@ def downgrade() -> None:
         batch_op.drop_column("protocol")
 
     with op.batch_alter_table("ports", schema=None) as batch_op:
-        batch_op.drop_column("profile")
-        batch_op.drop_column("address_pairs")
         batch_op.drop_column("admin_state_up")
         batch_op.drop_column("port_security")
 
@@ -330,6 +355,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_routers_external_network_id"))
 
     op.drop_table("routers")
+    with op.batch_alter_table("block_devices", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_block_devices_volume_id"))
+        batch_op.drop_index(batch_op.f("ix_block_devices_server_id"))
+
+    op.drop_table("block_devices")
     op.drop_table("volume_types")
     with op.batch_alter_table("migrations", schema=None) as batch_op:
         batch_op.drop_index("ix_migrations_status_updated_at")

@@ -62,7 +62,7 @@ class Subnet(Base):
 class Port(Base):
     """A place on a network. ``device_id`` names what uses it (a server), ``device_owner`` what kind of thing that
     is; ``is_compute_made`` ports go with their server. ``host`` is where it is plugged in. Without ``port_security``
-    its guest may send and gets everything; ``address_pairs`` are further addresses it may send from."""
+    its guest may send and gets everything."""
 
     __tablename__ = "ports"
     __table_args__ = (sa.UniqueConstraint("network_id", "mac_address"),)
@@ -82,8 +82,6 @@ class Port(Base):
     is_compute_made: Mapped[bool] = mapped_column(default=False)
     port_security: Mapped[bool] = mapped_column(default=True, server_default=sa.text("true"))
     admin_state_up: Mapped[bool] = mapped_column(default=True, server_default=sa.text("true"))
-    address_pairs: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
-    profile: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     revision: Mapped[int] = mapped_column(default=0)

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from novalite.cloud.identity import quotas
 from novalite.cloud.network import networks, ports
 from novalite.cloud.network.ports import NewPort
 from novalite.cloud.network.records import Port
@@ -121,6 +122,7 @@ def test_the_cost_of_a_port_does_not_follow_their_number(database: Database) -> 
 
     counts.append(statements_of_one_more())
     with database.write(MEMBER) as w:
+        quotas.set_limits(w, MEMBER.project_id, {"port": -1})
         ports.create_many(w, [NewPort(network_id) for _ in range(1500)])
     counts.append(statements_of_one_more())
     assert counts[1] <= counts[0]
