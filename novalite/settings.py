@@ -80,6 +80,9 @@ class Compute(Struct, frozen=True, kw_only=True):
         int, _doc("Seconds a boot may take before it is undone and the server set to ERROR.", ge=10)
     ] = 900
     start_delay_seconds: Annotated[int, _doc("Pause between servers that start with the machine.", ge=0)] = 0
+    shelved_offload_seconds: Annotated[
+        int, _doc("Seconds after which a shelved server gives its host's room back; 0: at once, -1: never.", ge=-1)
+    ] = 0
 
 
 class Scheduler(Struct, frozen=True, kw_only=True):

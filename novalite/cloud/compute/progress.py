@@ -43,11 +43,12 @@ def doing(w: Work, server_id: str, task_state: str) -> bool:
 
 
 def placed(w: Work, server_id: str, host: hosts.Host) -> None:
-    """The server has room on ``host``; its ports follow."""
+    """The server has room on ``host``; its ports follow. A new one goes on with its network."""
+    doing = sa.case((Server.vm_state == states.BUILDING, states.NETWORKING), else_=Server.task_state)
     change(
         w,
         server_id,
-        {"host": host.name, "availability_zone": host.zone, "task_state": states.NETWORKING},
+        {"host": host.name, "availability_zone": host.zone, "task_state": doing},
         Server.task_state != states.DELETING,
     )
     ports.set_host(w, server_id, host.name)

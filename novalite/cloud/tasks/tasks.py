@@ -199,6 +199,11 @@ def advance(w: Work, task: Task, *, step: str, undoing: bool) -> bool:
     return bool(w.session.scalar(sa.select(Task.cancel_requested).where(Task.id == task.id)))
 
 
+def is_unwanted(w: Work, task_id: str) -> bool:
+    """Whether a task has been asked to stop: for steps that last."""
+    return bool(w.session.scalar(sa.select(Task.cancel_requested).where(Task.id == task_id)))
+
+
 def pause(w: Work, task: Task, *, event: str, until: datetime) -> bool:
     """Let go of the worker until ``event`` or ``until``; the task keeps its key.
 

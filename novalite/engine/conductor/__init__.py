@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-from novalite.cloud.compute import tasks
+from novalite.cloud.compute import image_tasks, tasks
 from novalite.cloud.volume import tasks as volume_tasks
-from novalite.engine.conductor import boot, delete, interfaces, power, volume_copies, volume_data
+from novalite.engine.conductor import (
+    boot,
+    delete,
+    image_cache,
+    interfaces,
+    look,
+    power,
+    shelve,
+    snapshot,
+    volume_copies,
+    volume_data,
+)
 from novalite.engine.flow import Flow, Registry
 
 _FLOWS: tuple[Flow, ...] = (
     *boot.FLOWS,
     *delete.FLOWS,
+    *image_cache.FLOWS,
     *interfaces.FLOWS,
+    *look.FLOWS,
     *power.FLOWS,
+    *shelve.FLOWS,
+    *snapshot.FLOWS,
     *volume_copies.FLOWS,
     *volume_data.FLOWS,
 )
-_KINDS = (*tasks.KINDS, *volume_tasks.KINDS)
+_KINDS = (*tasks.KINDS, *image_tasks.KINDS, *volume_tasks.KINDS)
 
 
 def registry() -> Registry:

@@ -14,7 +14,7 @@ def _show(w: Work, run: Run, what: str) -> None:
     progress.doing(w, run.server_id, what)
 
 
-def _place(run: Run) -> None:
+def place(run: Run) -> None:
     run.parts.scheduling.do(lambda: placement.place(run))
 
 
@@ -22,11 +22,11 @@ def _wire(run: Run) -> None:
     guests.wire(run)
 
 
-def _image(run: Run) -> None:
+def image(run: Run) -> None:
     guests.bring_image(run, guests.planned(run))
 
 
-def _spawn(run: Run) -> None:
+def spawn(run: Run) -> None:
     made = guests.planned(run)
     run.parts.links.driver(made.host).ensure_guest(made.spec)
 
@@ -42,7 +42,7 @@ def _failed(run: Run, error: Exception) -> None:
         progress.failed(w, run.server_id, progress.fault(500, f"{message} {hint}".strip(), w.now))
 
 
-def _another_host(run: Run, error: Exception) -> str | None:
+def another_host(run: Run, error: Exception) -> str | None:
     """Undo back to ``place`` and leave this host out, a bounded number of times."""
     excluded = dict(run.memo.get("excluded", {}))
     if not guests.is_about_one_host(error) or len(excluded) + 1 >= run.parts.settings.scheduler.max_attempts:
@@ -59,14 +59,14 @@ def _another_host(run: Run, error: Exception) -> str | None:
 _BOOT = Flow(
     kind=Boot.kind,
     steps=(
-        Step("place", _place, placement.unplace),
+        Step("place", place, placement.unplace),
         Step("wire", _wire, guests.unwire),
-        Step("image", _image, shows=states.BLOCK_DEVICE_MAPPING),
-        Step("spawn", _spawn, _unspawn, shows=states.SPAWNING),
+        Step("image", image, shows=states.BLOCK_DEVICE_MAPPING),
+        Step("spawn", spawn, _unspawn, shows=states.SPAWNING),
         Step("finish", guests.launched),
     ),
     failed=_failed,
-    reroute=_another_host,
+    reroute=another_host,
     show=_show,
 )
 

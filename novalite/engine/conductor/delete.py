@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from novalite.cloud.compute import consoles, progress
 from novalite.cloud.compute.tasks import Delete
-from novalite.engine.conductor import guests
+from novalite.engine.conductor import guests, shelve
 from novalite.engine.flow import Flow, Run, Step
 from novalite.errors import NovaLiteError
 
@@ -21,6 +21,7 @@ def _remove(run: Run) -> None:
 def _finish(run: Run) -> None:
     # In one step with the records: a start in between wires again whatever they still name.
     guests.unwire(run)
+    shelve.forget_image(run)
     with run.parts.database.write(run.ctx) as w:
         progress.gone(w, run.server_id)
 
