@@ -93,7 +93,8 @@ def _allocations(
     all_hosts: list[hosts.Host], servers: dict[str, list[Server]], held: dict[str, hosts.Allocation], busy: set[str]
 ) -> Iterator[Finding]:
     placed = {server.id: server for each in servers.values() for server in each}
-    for server_id, allocation in held.items():
+    for holder_id, allocation in held.items():
+        server_id = allocation.aside_for or holder_id
         if server_id not in placed and server_id not in busy:
             yield Finding(
                 "error",
@@ -114,7 +115,8 @@ def _allocations(
         )
     for host in all_hosts:
         mine = [a for a in held.values() if a.host_id == host.id]
-        sums = (sum(a.vcpus for a in mine), sum(a.memory_mib for a in mine), sum(a.disk_gib for a in mine), len(mine))
+        count = sum(a.aside_for is None for a in mine)
+        sums = (sum(a.vcpus for a in mine), sum(a.memory_mib for a in mine), sum(a.disk_gib for a in mine), count)
         if sums != (host.vcpus_used, host.memory_mib_used, host.disk_gib_used, host.server_count):
             yield Finding(
                 "error",

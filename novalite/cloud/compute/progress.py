@@ -8,11 +8,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from novalite.cloud.compute import states
+from novalite.cloud.compute import block_devices, migrations, states
 from novalite.cloud.compute.servers import Server, change
-from novalite.cloud.hosts import hosts
+from novalite.cloud.hosts import aside, hosts
 from novalite.cloud.network import ports
 from novalite.db.work import Work
+
+_STAYS = sa.or_(Server.task_state.is_(None), Server.task_state.not_in(states.LEAVING))
 
 
 def find(w: Work, server_id: str) -> Server | None:
@@ -38,7 +40,7 @@ def doing(w: Work, server_id: str, task_state: str) -> bool:
         server_id,
         {"task_state": task_state},
         Server.deleted_at.is_(None),
-        sa.or_(Server.task_state.is_(None), Server.task_state != states.DELETING),
+        _STAYS,
     )
 
 
@@ -49,7 +51,7 @@ def placed(w: Work, server_id: str, host: hosts.Host) -> None:
         w,
         server_id,
         {"host": host.name, "availability_zone": host.zone, "task_state": doing},
-        Server.task_state != states.DELETING,
+        Server.task_state.not_in(states.LEAVING),
     )
     ports.set_host(w, server_id, host.name)
 
@@ -83,11 +85,7 @@ def settle(
         values["launched_at"] = sa.func.coalesce(Server.launched_at, sa.literal(w.now, Server.launched_at.type))
     guards: list[Any] = [Server.deleted_at.is_(None)]
     doing_now = list(while_doing)
-    guards.append(
-        Server.task_state.in_(doing_now)
-        if doing_now
-        else sa.or_(Server.task_state.is_(None), Server.task_state != states.DELETING)
-    )
+    guards.append(Server.task_state.in_(doing_now) if doing_now else _STAYS)
     return change(w, server_id, values, *guards)
 
 
@@ -97,7 +95,7 @@ def failed(w: Work, server_id: str, what: dict[str, Any], *, vm_state: str | Non
     if vm_state is not None:
         values["vm_state"] = vm_state
     change(w, server_id, values, Server.deleted_at.is_(None))
-    change(w, server_id, {"task_state": None}, Server.deleted_at.is_(None), Server.task_state != states.DELETING)
+    change(w, server_id, {"task_state": None}, Server.deleted_at.is_(None), Server.task_state.not_in(states.LEAVING))
 
 
 def deletion_failed(w: Work, server_id: str, what: dict[str, Any]) -> None:
@@ -107,8 +105,10 @@ def deletion_failed(w: Work, server_id: str, what: dict[str, Any]) -> None:
 
 def gone(w: Work, server_id: str) -> None:
     """The server and all it held are away; the row stays as a trace for ``changes-since``. Repeatable."""
-    hosts.release(w, server_id)
+    aside.release_all(w, server_id)
+    migrations.server_gone(w, server_id)
     ports.remove_of_device(w, server_id)
+    block_devices.end(w, server_id)
     change(w, server_id, {
         "vm_state": states.DELETED, "task_state": None, "power_state": states.NOSTATE, "host": None,
         "deleted_at": w.now, "terminated_at": w.now, "user_data": None, "guest_password": "", "personality": [],
@@ -140,11 +140,16 @@ def observed(w: Work, server_id: str, power: str, detail: str = "", *, revision:
     a server that has changed since is left alone.
 
     A crash is an ERROR with the reason; everything else becomes the matching state. Servers that are being
-    built, in an action, or in ERROR for another reason keep their vm_state. Returns whether anything changed.
+    built, in an action, or in ERROR for another reason keep their vm_state, and so do those whose state says
+    more than their guest: of them only the power is written down. Returns whether anything changed.
     """
     idle: list[Any] = [Server.task_state.is_(None), Server.deleted_at.is_(None), Server.launched_at.is_not(None)]
     if revision is not None:
         idle.append(Server.revision == revision)
+    said_more = (states.RESCUED, states.RESIZED, states.SOFT_DELETED)
+    now = POWER_STATES[power]
+    if change(w, server_id, {"power_state": now}, *idle, Server.vm_state.in_(said_more), Server.power_state != now):
+        return True
     if power == "crashed":
         what = fault(500, f"The guest crashed: {detail or 'no reason given'}.", w.now)
         return change(
@@ -152,6 +157,7 @@ def observed(w: Work, server_id: str, power: str, detail: str = "", *, revision:
             server_id,
             {"vm_state": states.ERROR, "power_state": states.CRASHED, "fault": what},
             *idle,
+            Server.vm_state.not_in(said_more),
             Server.power_state != states.CRASHED,
         )
     vm_state, power_state = _POWER_TO_STATES[power]

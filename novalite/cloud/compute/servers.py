@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from novalite.cloud.compute import flavors, keypairs, server_groups, states, tasks
+from novalite.cloud.compute import boot_image, flavors, keypairs, migrations, personality, server_groups, states, tasks
 from novalite.cloud.hosts import hosts
 from novalite.cloud.identity import quotas
 from novalite.cloud.image import images
@@ -157,13 +157,16 @@ def change(w: Work, server_id: str, values: dict[str, Any], *where: Any) -> bool
 
 
 def usage(w: Work, project_id: str) -> dict[str, int]:
-    """What a project's servers use now, counted from the servers themselves: instances, cores, ram (MiB)."""
+    """What a project's servers use now, counted from the servers themselves: instances, cores, ram (MiB). Those
+    deleted softly do not count until they are restored; one that changes its size counts by the larger one."""
+    aside = sa.and_(Server.vm_state == states.SOFT_DELETED, Server.task_state.is_distinct_from(states.RESTORING))
     row = w.session.execute(
         sa.select(sa.func.count(), sa.func.sum(Server.vcpus), sa.func.sum(Server.memory_mib)).where(
-            Server.project_id == project_id, Server.deleted_at.is_(None)
+            Server.project_id == project_id, Server.deleted_at.is_(None), ~aside
         )
     ).one()
-    return {"instances": int(row[0]), "cores": int(row[1] or 0), "ram": int(row[2] or 0)}
+    cores, ram = migrations.extra_use(w, Server, project_id)
+    return {"instances": int(row[0]), "cores": int(row[1] or 0) + cores, "ram": int(row[2] or 0) + ram}
 
 
 def create(w: Work, new: NewServer, *, boot_seconds: float = 900.0) -> list[Server]:
@@ -190,9 +193,9 @@ def create(w: Work, new: NewServer, *, boot_seconds: float = 900.0) -> list[Serv
             id=new_id(), name=name, hostname=new.hostname or hostname_for(name), description=new.description,
             project_id=w.ctx.project_id, user_id=w.ctx.user_id, vm_state=states.BUILDING,
             task_state=states.SCHEDULING, availability_zone=zone, pinned_zone=zone, forced_host=forced_host,
-            flavor=_flavor_copy(flavor), vcpus=flavor.vcpus, memory_mib=flavor.ram_mib,
-            disk_gib=flavor.disk_gib + flavor.ephemeral_gib, image_id=image.id, image=_image_copy(image),
-            key_name=new.key_name, key=_key_copy(key), user_data=new.user_data, config_drive=new.config_drive,
+            flavor=flavor_copy(flavor), vcpus=flavor.vcpus, memory_mib=flavor.ram_mib,
+            disk_gib=flavor.disk_gib + flavor.ephemeral_gib, image_id=image.id, image=boot_image.copy(image),
+            key_name=new.key_name, key=key_copy(key), user_data=new.user_data, config_drive=new.config_drive,
             metadata_items=dict(new.metadata), tags=sorted(set(new.tags)), scheduler_hints=dict(new.scheduler_hints),
             personality=list(new.personality), group_id=group.id if group else None, disk_config=new.disk_config,
             access_ip_v4=new.access_ip_v4, access_ip_v6=new.access_ip_v6, reservation_id=reservation_id,
@@ -225,29 +228,7 @@ def _image_for(w: Work, new: NewServer, flavor: flavors.Flavor) -> Any:
             hint="Servers that boot from a volume are not offered yet.",
         )
     image = _referenced(lambda: images.get(w, new.image_id), "imageRef")
-    if image.status != "active":
-        raise Invalid(f"Image {image.id} is not active.", field="imageRef")
-    if image.disk_format not in ("qcow2", "raw"):
-        raise Invalid(
-            f"Image {image.id} has the disk format {image.disk_format}, which cannot be booted from.",
-            field="imageRef",
-            hint="Convert it to qcow2 or raw and upload it again.",
-        )
-    if image.min_ram > flavor.ram_mib:
-        raise Invalid("Flavor's memory is too small for requested image.", field="flavorRef")
-    if flavor.disk_gib:
-        if image.min_disk > flavor.disk_gib:
-            raise Invalid(
-                "The size of the flavor's disk is smaller than the minimum size specified in image "
-                f"metadata. Flavor disk is {flavor.disk_gib} GiB, minimum size is {image.min_disk} GiB.",
-                field="flavorRef",
-            )
-        if (image.virtual_size or 0) > flavor.disk_gib * 1024**3:
-            raise Invalid(
-                f"Flavor's disk is too small for requested image. Flavor disk is {flavor.disk_gib} GiB, "
-                f"image is {image.virtual_size} bytes.",
-                field="flavorRef",
-            )
+    boot_image.refuse_unbootable(image, ram_mib=flavor.ram_mib, disk_gib=flavor.disk_gib)
     return image
 
 
@@ -282,9 +263,10 @@ def _within_quota(w: Work, new: NewServer, flavor: flavors.Flavor, group: server
             count = min(count, max(0, limits[resource] - used[resource]) // each)
     if count < new.min_count:
         over = [r for r, each in per_server.items() if 0 <= limits[r] < used[r] + each * new.min_count]
-        raise _over(over, limits, used, {r: each * new.min_count for r, each in per_server.items()})
+        raise over_quota(over, limits, used, {r: each * new.min_count for r, each in per_server.items()})
     if 0 <= limits["metadata_items"] < len(new.metadata):
         raise OverQuota("metadata_items", limit=limits["metadata_items"], used=0, asked=len(new.metadata))
+    personality.refuse_beyond_quota(w, project_id, new.personality)
     if group is not None:
         members = (
             sa.select(sa.func.count())
@@ -303,7 +285,8 @@ def _within_quota(w: Work, new: NewServer, flavor: flavors.Flavor, group: server
     return count
 
 
-def _over(names: list[str], limits: dict[str, int], used: dict[str, int], asked: dict[str, int]) -> OverQuota:
+def over_quota(names: list[str], limits: dict[str, int], used: dict[str, int], asked: dict[str, int]) -> OverQuota:
+    """The refusal that names all of ``names`` at once."""
     names = sorted(names)
     listed = ",".join(names)
     text = (
@@ -340,7 +323,8 @@ def _make_ports(w: Work, server: Server, wanted: list[Any], security_groups: tup
         ports.create_many(w, new)
 
 
-def _flavor_copy(flavor: flavors.Flavor) -> dict[str, Any]:
+def flavor_copy(flavor: flavors.Flavor) -> dict[str, Any]:
+    """What a server keeps of its flavor."""
     return {
         "id": flavor.id, "name": flavor.name, "vcpus": flavor.vcpus, "ram": flavor.ram_mib,
         "disk": flavor.disk_gib, "ephemeral": flavor.ephemeral_gib, "swap": flavor.swap_mib,
@@ -348,15 +332,8 @@ def _flavor_copy(flavor: flavors.Flavor) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _image_copy(image: Any) -> dict[str, Any]:
-    return {
-        "id": image.id, "name": image.name, "disk_format": image.disk_format, "size": image.size,
-        "sha512": image.os_hash_value, "min_disk": image.min_disk, "min_ram": image.min_ram,
-        "properties": dict(image.properties),
-    }  # fmt: skip
-
-
-def _key_copy(key: keypairs.Keypair | None) -> dict[str, str]:
+def key_copy(key: keypairs.Keypair | None) -> dict[str, str]:
+    """What a server keeps of the key pair it is made with."""
     return {} if key is None else {"name": key.name, "type": key.type, "public_key": key.public_key}
 
 

@@ -63,12 +63,14 @@ class Host(Base):
 
 
 class Allocation(Base):
-    """The room one server holds on one host; ``group_id`` lets affinity rules count."""
+    """The room one server holds on one host; ``group_id`` lets affinity rules count. Room that is held for a
+    server while it moves, beside its own, stands under the move's id and names the server in ``aside_for``."""
 
     __tablename__ = "allocations"
     __table_args__ = (
         sa.Index("ix_allocations_host_id", "host_id"),
         sa.Index("ix_allocations_group_id", "group_id"),
+        sa.Index("ix_allocations_aside_for", "aside_for"),
     )
 
     server_id: Mapped[str] = mapped_column(Id, primary_key=True)
@@ -77,6 +79,7 @@ class Allocation(Base):
     vcpus: Mapped[int]
     memory_mib: Mapped[int]
     disk_gib: Mapped[int]
+    aside_for: Mapped[str | None] = mapped_column(Id)
 
 
 class AggregateHost(Base):
@@ -195,7 +198,7 @@ def force_down(w: Work, name: str, forced: bool) -> Host:
 def remove(w: Work, name: str) -> None:
     """Forget a host that holds no server. Raises ``Conflict`` otherwise."""
     host = by_name(w, name)
-    if host.server_count:
+    if w.session.scalar(sa.select(Allocation.server_id).where(Allocation.host_id == host.id).limit(1)):
         raise Conflict(
             f"Unable to delete host {name}: it holds {host.server_count} servers.",
             hint="Delete or move them first.",
@@ -259,11 +262,13 @@ def claim(
 
 
 def _in_group(w: Work, host_id: str, group_id: str) -> int:
-    query = sa.select(sa.func.count()).where(Allocation.host_id == host_id, Allocation.group_id == group_id)
+    query = sa.select(sa.func.count()).where(
+        Allocation.host_id == host_id, Allocation.group_id == group_id, Allocation.aside_for.is_(None)
+    )
     return int(w.session.scalar(query) or 0)
 
 
-def _give_back(w: Work, host_id: str, room: Room) -> None:
+def _give_back(w: Work, host_id: str, room: Room, servers: int = 1) -> None:
     w.changed(
         sa.update(Host)
         .where(Host.id == host_id)
@@ -271,19 +276,21 @@ def _give_back(w: Work, host_id: str, room: Room) -> None:
             vcpus_used=Host.vcpus_used - room.vcpus,
             memory_mib_used=Host.memory_mib_used - room.memory_mib,
             disk_gib_used=Host.disk_gib_used - room.disk_gib,
-            server_count=Host.server_count - 1,
+            server_count=Host.server_count - servers,
             generation=Host.generation + 1,
         )
     )
 
 
 def release(w: Work, server_id: str) -> None:
-    """Give a server's room back; nothing when it holds none. Safe under races: the delete decides."""
+    """Give a server's room back (or what stands under a move's id); nothing when it holds none. Safe under
+    races: the delete decides."""
     held = w.session.get(Allocation, server_id)
     if held is None:
         return
     if w.changed(sa.delete(Allocation).where(Allocation.server_id == server_id)):
-        _give_back(w, held.host_id, Room(held.vcpus, held.memory_mib, held.disk_gib))
+        room = Room(held.vcpus, held.memory_mib, held.disk_gib)
+        _give_back(w, held.host_id, room, servers=0 if held.aside_for else 1)
     w.session.expunge(held)
 
 
@@ -297,7 +304,7 @@ def group_members(w: Work, group_ids: Iterable[str]) -> dict[str, dict[str, int]
     rows = w.session.execute(
         sa.select(Allocation.group_id, Host.name, sa.func.count())
         .join(Host, Host.id == Allocation.host_id)
-        .where(Allocation.group_id.in_(list(group_ids)))
+        .where(Allocation.group_id.in_(list(group_ids)), Allocation.aside_for.is_(None))
         .group_by(Allocation.group_id, Host.name)
     )
     for group_id, host, number in rows:
@@ -315,7 +322,7 @@ def recount(w: Work) -> list[str]:
                 sa.func.sum(Allocation.vcpus),
                 sa.func.sum(Allocation.memory_mib),
                 sa.func.sum(Allocation.disk_gib),
-                sa.func.count(),
+                sa.func.sum(sa.case((Allocation.aside_for.is_(None), 1), else_=0)),
             ).group_by(Allocation.host_id)
         )
     }

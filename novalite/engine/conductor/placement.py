@@ -2,43 +2,120 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import msgspec
 
 from novalite.cloud.compute import progress, server_groups
 from novalite.cloud.compute.servers import Server
-from novalite.cloud.hosts import aggregates, hosts
+from novalite.cloud.hosts import aggregates, aside, hosts
 from novalite.db.work import Work
+from novalite.drivers.compute import needs
+from novalite.drivers.compute.base import GuestSpec, HostReport
 from novalite.engine.flow import Run
-from novalite.engine.scheduler.select import explain, select
+from novalite.engine.scheduler.select import explain, removed_by, select
 from novalite.engine.scheduler.snapshot import Group, Hints, HostView, Request
 from novalite.errors import Failed, NoValidHost
 from novalite.settings import Settings
 
 _CLAIM_ROUNDS = 20
+_GUEST_PROPERTIES = ("hw", "os:", "os_", "quota:", "pci_passthrough:")
+_SEEN_BY_FILTERS = ("hw_firmware_type:", "os:secure_boot:")
+
+
+@dataclass(frozen=True)
+class Move:
+    """Another place or size for a server: ``excluded`` maps names of hosts to why they must not be taken, ``host``
+    is the one that was asked for. What the server has stands aside under ``holder`` meanwhile."""
+
+    holder: str
+    flavor: dict[str, Any]
+    excluded: dict[str, str] = field(default_factory=dict)
+    host: str = ""
 
 
 def place(run: Run) -> None:
     """Claim room for the server on the best host. Raises ``NoValidHost`` that says what each filter removed."""
+
+    def wanted(w: Work, server: Server) -> Request | None:
+        return None if server.host else _request(w, server, run.memo.get("excluded", {}))
+
+    def claim(w: Work, server: Server, request: Request, ordered: tuple[HostView, ...]) -> HostView | None:
+        view = _claim_first(w, server, request, ordered)
+        if view is not None:
+            progress.placed(w, server.id, hosts.by_name(w, view.name))
+        return view
+
+    _decide(run, wanted, claim)
+
+
+def move(run: Run, wish: Move, taken: Callable[[Work, str], None]) -> None:
+    """Claim room for what ``wish`` says, beside what the server has; ``taken(w, host)`` records it in the same
+    unit. Nothing when that has been done. Raises as ``place``."""
+
+    def wanted(w: Work, server: Server) -> Request | None:
+        if aside.is_held(w, wish.holder):
+            return None
+        request = _request(w, server, wish.excluded, wish.flavor)
+        return replace(request, forced_host=wish.host)
+
+    def claim(w: Work, server: Server, request: Request, ordered: tuple[HostView, ...]) -> HostView | None:
+        aside.set_aside(w, server.id, wish.holder)
+        view = _claim_first(w, server, request, ordered)
+        if view is None:
+            aside.take_back(w, server.id, wish.holder)
+        else:
+            taken(w, view.name)
+        return view
+
+    _decide(run, wanted, claim)
+
+
+def unmove(run: Run, holder: str) -> None:
+    """Give up what was claimed for a move."""
+    with run.parts.database.write(run.ctx) as w:
+        aside.take_back(w, run.server_id, holder)
+
+
+Wanted = Callable[[Work, Server], Request | None]
+Claim = Callable[[Work, Server, Request, tuple[HostView, ...]], HostView | None]
+
+
+def _decide(run: Run, wanted: Wanted, claim: Claim) -> None:
     database, settings = run.parts.database, run.parts.settings
     for _ in range(_CLAIM_ROUNDS):
         with database.read(run.ctx) as w:
             server = progress.find(w, run.server_id)
-            if server is None or server.host:
+            request = wanted(w, server) if server is not None else None
+            if server is None or request is None:
                 return
-            request = _request(w, server, run.memo.get("excluded", {}))
             metadata = aggregates.metadata_of_hosts(w)
-            views = [_view(host, w, settings, metadata.get(host.id, ())) for host in hosts.everyone(w)]
+            views = [_view(host, w, settings, metadata.get(host.id, ()), request) for host in hosts.everyone(w)]
         choice = select(request, views, run.parts.filters, run.parts.weighers)
         if not choice.hosts:
-            removed = [
-                (each.filter, len(each.removed), "; ".join(f"{host}: {why}" for host, why in each.removed[:5]))
-                for each in choice.trace
-                if each.removed
-            ]
-            raise NoValidHost(explain(choice.trace), removed_by=removed)
-        if _claim_first(run, server, request, choice.hosts):
-            return
+            raise NoValidHost(explain(choice.trace), removed_by=removed_by(choice.trace))
+        with database.write(run.ctx) as w:
+            if claim(w, server, request, choice.hosts) is not None:
+                return
     raise Failed("No host could be claimed: others were quicker each time.", hint="Try again.")
+
+
+_ABOUT_IMAGES = ("architecture", "image_properties")
+
+
+def refuse_image(run: Run) -> None:
+    """Raises ``NoValidHost`` when the server's host, where it has room already, cannot run its image."""
+    with run.parts.database.read(run.ctx) as w:
+        server = progress.find(w, run.server_id)
+        if server is None or not server.host:
+            return
+        request = _request(w, server, {})
+        view = _view(hosts.by_name(w, server.host), w, run.parts.settings, (), request)
+    choice = select(request, [view], [each for each in run.parts.filters if each.name in _ABOUT_IMAGES], ())
+    if not choice.hosts:
+        raise NoValidHost(explain(choice.trace), removed_by=removed_by(choice.trace))
 
 
 def unplace(run: Run) -> None:
@@ -46,43 +123,48 @@ def unplace(run: Run) -> None:
         progress.unplaced(w, run.server_id)
 
 
-def _claim_first(run: Run, server: Server, request: Request, ordered: tuple[HostView, ...]) -> bool:
-    room = hosts.Room(server.vcpus, server.memory_mib, server.disk_gib)
+def _claim_first(w: Work, server: Server, request: Request, ordered: tuple[HostView, ...]) -> HostView | None:
+    room = hosts.Room(request.vcpus, request.memory_mib, request.disk_gib)
     group = request.group
     bound = group.max_per_host if group and group.policy == "anti-affinity" else None
-    with run.parts.database.write(run.ctx) as w:
-        for view in ordered[:5]:
-            if hosts.claim(w, host_id=view.host_id, server_id=server.id, room=room,
-                           group_id=server.group_id, max_in_group=bound):  # fmt: skip
-                progress.placed(w, server.id, hosts.by_name(w, view.name))
-                return True
-    return False
+    for view in ordered[:5]:
+        if hosts.claim(w, host_id=view.host_id, server_id=server.id, room=room,
+                       group_id=server.group_id, max_in_group=bound):  # fmt: skip
+            return view
+    return None
 
 
-def _request(w: Work, server: Server, excluded: dict[str, str]) -> Request:
+def _request(w: Work, server: Server, excluded: dict[str, str], flavor: dict[str, Any] | None = None) -> Request:
+    """What the server asks for, or would ask for with ``flavor``."""
     properties = {str(k): str(v) for k, v in server.image.get("properties", {}).items()}
-    specs = {str(k): str(v) for k, v in server.flavor["extra_specs"].items()}
+    size = flavor or server.flavor
     return Request(
         server_id=server.id,
-        vcpus=server.vcpus,
-        memory_mib=server.memory_mib,
-        disk_gib=server.disk_gib,
+        vcpus=size["vcpus"],
+        memory_mib=size["ram"],
+        disk_gib=server.disk_gib + (_disk(size) - _disk(server.flavor)),
         architecture=properties.get("hw_architecture") or properties.get("architecture", ""),
         zone=server.pinned_zone,
         forced_host=server.forced_host,
         image_properties=properties,
-        extra_specs=specs,
+        extra_specs={str(k): str(v) for k, v in size["extra_specs"].items()},
         group=_group(w, server),
         hints=_hints(w, server),
         excluded_hosts=excluded,
     )
 
 
+def _disk(flavor: dict[str, Any]) -> int:
+    return int(flavor["disk"]) + int(flavor["ephemeral"])
+
+
 def _group(w: Work, server: Server) -> Group | None:
     group = w.session.get(server_groups.ServerGroup, server.group_id) if server.group_id else None
     if group is None:
         return None
-    members = hosts.group_members(w, [group.id]).get(group.id, {})
+    counted = hosts.group_members(w, [group.id]).get(group.id, {})
+    others = {host: number - (host == server.host) for host, number in counted.items()}  # itself, when it moves
+    members = {host: number for host, number in others.items() if number}
     return Group(id=group.id, policy=group.policy, max_per_host=int(group.rules.get("max_server_per_host", 1)),
                  members=members)  # fmt: skip
 
@@ -98,7 +180,9 @@ def _hints(w: Work, server: Server) -> Hints:
     return Hints(same_host=same, different_host=where("different_host"))
 
 
-def _view(host: hosts.Host, w: Work, settings: Settings, aggregates_metadata: tuple[dict[str, str], ...]) -> HostView:
+def _view(
+    host: hosts.Host, w: Work, settings: Settings, aggregates_metadata: tuple[dict[str, str], ...], request: Request
+) -> HostView:
     report = host.report
     return HostView(
         host_id=host.id,
@@ -126,4 +210,16 @@ def _view(host: hosts.Host, w: Work, settings: Settings, aggregates_metadata: tu
         server_count=host.server_count,
         disabled_reason=host.disabled_reason or "",
         aggregates_metadata=aggregates_metadata,
+        unmet=_unmet(report, request),
     )
+
+
+def _unmet(report: dict[str, Any], request: Request) -> tuple[str, ...]:
+    """What of the properties the host cannot do, but for what a filter finds out by itself. Raises ``DriverError``
+    for properties that make no sense."""
+    properties = {**request.image_properties, **request.extra_specs}
+    if not report or not any(name.startswith(_GUEST_PROPERTIES) for name in properties):
+        return ()
+    spec = GuestSpec(request.server_id, "", "", request.vcpus, request.memory_mib, (), properties=properties)
+    reasons = needs.unmet(spec, msgspec.convert(report, HostReport, strict=False))
+    return tuple(reason for reason in reasons if not reason.startswith(_SEEN_BY_FILTERS))

@@ -11,7 +11,8 @@ class HostView:
     """One host. Totals are physical, ``*_used`` is what claims already took. Memory in MiB, disk in GiB.
 
     Room is ``(total - reserved) * ratio - used``, rounded down. ``zone`` is the availability zone;
-    ``aggregates_metadata`` holds the metadata of each aggregate the host is in.
+    ``aggregates_metadata`` holds the metadata of each aggregate the host is in; ``unmet`` says in words what of
+    the properties that are asked for it cannot do.
     """
 
     host_id: str
@@ -39,6 +40,7 @@ class HostView:
     server_count: int = 0
     disabled_reason: str = ""
     aggregates_metadata: tuple[Mapping[str, str], ...] = ()
+    unmet: tuple[str, ...] = ()
 
     @property
     def vcpus_free(self) -> int:

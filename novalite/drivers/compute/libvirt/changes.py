@@ -33,8 +33,8 @@ FEATURES = (
 
 
 class GuestChanges:
-    """Implements ``TakesSnapshots``, ``PlugsDevices``, ``ChangesDisks``, ``KeepsDisks`` and ``TalksToAgent`` for a driver that
-    has the rest."""
+    """Implements ``TakesSnapshots``, ``PlugsDevices``, ``ChangesDisks``, ``KeepsDisks`` and ``TalksToAgent`` for a
+    driver that has the rest."""
 
     _connection: Connection
     _domains: Domains

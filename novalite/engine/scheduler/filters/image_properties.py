@@ -1,4 +1,4 @@
-"""Can the host give the guest the hypervisor, firmware and machine that its image or flavor asks for?"""
+"""Can the host give the guest the hypervisor, firmware, machine and devices that its image or flavor asks for?"""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ def _missing(host: HostView, request: Request) -> Iterator[str]:
     machine = _machine_type(properties.get("hw_machine_type", ""), host.architecture)
     if machine and host.machine_types and machine not in host.machine_types:
         yield f"no machine type {machine}"
+    yield from host.unmet
 
 
 def _machine_type(value: str, architecture: str) -> str:

@@ -1,0 +1,143 @@
+"""Another size for a server: asking for it, confirming it, going back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from novalite.cloud.compute import actions, flavors, migrations, moving_tasks, servers, states
+from novalite.cloud.compute.migrations import Migration
+from novalite.cloud.compute.servers import Server
+from novalite.cloud.hosts import hosts
+from novalite.cloud.identity import quotas
+from novalite.cloud.image.records import Image
+from novalite.db.work import Work
+from novalite.errors import Conflict, Invalid, NotFound, OverQuota
+
+DEADLINE_SECONDS = 4 * 3600.0
+"""Copying large disks takes its time."""
+
+
+def resize(w: Work, server_id: str, flavor_id: str, *, disk_config: str = "", host_down_seconds: int = 60) -> Migration:
+    """Begin to give a server another flavor.
+
+    Raises ``NotFound``, ``Conflict`` for its state, its lock and a host that is down, ``Invalid`` for a flavor
+    that it cannot have, ``OverQuota``.
+    """
+    server = actions.allowed(w, server_id, "resize")
+    refuse_if_host_is_down(w, server, host_down_seconds)
+    try:
+        flavor = flavors.get(w, flavor_id)
+    except NotFound as error:
+        raise Invalid(error.message, field="flavorRef") from error
+    new = servers.flavor_copy(flavor)
+    _refuse_unless_it_fits(w, server, new)
+    _refuse_over_quota(w, server, server.flavor, new)
+    made = migrations.create(w, begun(server, migrations.RESIZE, new))
+    values: dict[str, Any] = {"progress": 0, "old_vm_state": server.vm_state}
+    if disk_config:
+        values["disk_config"] = disk_config
+    task = moving_tasks.Resize(server.id, made.id)
+    actions.begin(w, server, "resize", task, values=values, deadline_seconds=DEADLINE_SECONDS)
+    return made
+
+
+def begun(server: Server, kind: str, new_flavor: dict[str, Any], status: str = migrations.PRE_MIGRATING) -> Migration:
+    """The record of a move that begins; not yet in the database."""
+    return Migration(
+        server_id=server.id, type=kind, status=status, source_host=server.host or "",
+        old_flavor=dict(server.flavor), new_flavor=dict(new_flavor),
+        old_vcpus=server.vcpus, old_memory_mib=server.memory_mib,
+        new_vcpus=new_flavor["vcpus"], new_memory_mib=new_flavor["ram"],
+    )  # fmt: skip
+
+
+def refuse_if_host_is_down(w: Work, server: Server, host_down_seconds: int) -> None:
+    """Raises ``Conflict``: what must be done on the server's host cannot be done now."""
+    if server.host and not hosts.is_up(hosts.by_name(w, server.host), w.now, host_down_seconds):
+        raise Conflict("Service is unavailable at this time.", code="host.down")
+
+
+def _refuse_unless_it_fits(w: Work, server: Server, new: dict[str, Any]) -> None:
+    old = server.flavor
+    if new["id"] == old["id"]:
+        raise Invalid("When resizing, instances must change flavor!", field="flavorRef")
+    if new["disk"] == 0 and old["disk"]:
+        raise _cannot_resize_disk("Resize to zero disk flavor is not allowed.")
+    if new["disk"] < old["disk"] or new["ephemeral"] < old["ephemeral"]:
+        raise _cannot_resize_disk("Unable to resize disk down.")
+    image = server.image
+    if int(image.get("min_ram") or 0) > new["ram"]:
+        raise Invalid("Flavor's memory is too small for requested image.", field="flavorRef")
+    if not new["disk"] or new["disk"] == old["disk"]:
+        return
+    if int(image.get("min_disk") or 0) > new["disk"]:
+        raise Invalid("The size of the flavor's disk is smaller than the minimum size specified in image metadata. "
+                      f"Flavor disk is {new['disk']} GiB, minimum size is {image['min_disk']} GiB.",
+                      field="flavorRef")  # fmt: skip
+    stored = w.session.get(Image, server.image_id) if server.image_id else None
+    if stored is not None and (stored.virtual_size or 0) > new["disk"] << 30:
+        raise Invalid("Flavor's disk is too small for requested image. "
+                      f"Flavor disk is {new['disk']} GiB, image is {stored.virtual_size} bytes.",
+                      field="flavorRef")  # fmt: skip
+
+
+def _cannot_resize_disk(why: str) -> Invalid:
+    return Invalid(f"Server disk was unable to be resized because: {why}", field="flavorRef")
+
+
+def _refuse_over_quota(w: Work, server: Server, old: dict[str, Any], new: dict[str, Any]) -> None:
+    asked = {"cores": new["vcpus"] - old["vcpus"], "ram": new["ram"] - old["ram"]}
+    asked = {name: more for name, more in asked.items() if more > 0}
+    if not asked:
+        return
+    quotas.hold(w, server.project_id)
+    limits, used = quotas.limits(w, server.project_id), servers.usage(w, server.project_id)
+    over = [name for name, more in sorted(asked.items()) if 0 <= limits[name] < used[name] + more]
+    if over:
+        listed = [", ".join(str(facts[name]) for name in over) for facts in (asked, used, limits)]
+        raise OverQuota(
+            over[0], limit=limits[over[0]], used=used[over[0]], asked=asked[over[0]],
+            message=f"Quota exceeded for {', '.join(over)}: Requested {listed[0]}, but already used {listed[1]} "
+            f"of {listed[2]} {', '.join(over)}",
+        )  # fmt: skip
+
+
+def confirm(w: Work, server_id: str) -> None:
+    """Keep the new size. Raises ``NotFound``, ``Conflict``, and ``Invalid`` when no resize is there to confirm."""
+    server = actions.allowed(w, server_id, "confirmResize")
+    finished = _finished(w, server)
+    migrations.move_on(w, finished.id, migrations.CONFIRMING)
+    actions.begin(w, server, "confirmResize", moving_tasks.ConfirmResize(server.id, finished.id))
+
+
+def revert(w: Work, server_id: str) -> None:
+    """Go back to the size and the disks of before. Raises as ``confirm``, and ``OverQuota`` when the old size is
+    more than the project may have by now."""
+    server = actions.allowed(w, server_id, "revertResize")
+    finished = _finished(w, server)
+    _refuse_over_quota(w, server, server.flavor, finished.old_flavor)
+    migrations.move_on(w, finished.id, migrations.REVERTING)
+    task = moving_tasks.RevertResize(server.id, finished.id)
+    actions.begin(w, server, "revertResize", task, deadline_seconds=DEADLINE_SECONDS)
+
+
+def _finished(w: Work, server: Server) -> Migration:
+    found = migrations.with_status(w, server.id, migrations.FINISHED)
+    if found is None:
+        raise Invalid("Instance has not been resized.", field="")
+    return found
+
+
+def take_flavor(w: Work, server_id: str, flavor: dict[str, Any], **more: Any) -> None:
+    """Let the server have this size (and ``more`` columns) from now on, whatever goes on with it."""
+    size = {"vcpus": flavor["vcpus"], "memory_mib": flavor["ram"], "disk_gib": flavor["disk"] + flavor["ephemeral"]}
+    servers.change(w, server_id, {"flavor": dict(flavor), **size, **more}, Server.deleted_at.is_(None))
+
+
+def overdue(w: Work, migration: Migration) -> bool:
+    """Begin to confirm a resize in its user's stead; False when the server is not in the state for it."""
+    server = w.session.get(Server, migration.server_id)
+    if server is None or server.vm_state != states.RESIZED or server.task_state is not None:
+        return False
+    confirm(w, server.id)
+    return True
