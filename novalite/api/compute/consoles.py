@@ -7,11 +7,11 @@ from typing import Any
 
 from novalite.api.compute.server_actions import action_route
 from novalite.api.compute.shapes import ROOT, RULE
-from novalite.api.kit.body import Body, Item
+from novalite.api.kit.body import Body, Item, Query
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
 from novalite.cloud.compute import consoles, servers
-from novalite.errors import Conflict, Invalid
+from novalite.errors import Conflict, Invalid, NotFound
 
 LONGEST_TEXT_BYTES = 102400
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f]")
@@ -75,6 +75,19 @@ def create(call: Call) -> dict[str, Any]:
     return {"remote_console": {"protocol": protocol, "type": console_type, "url": url}}
 
 
+def show_token(call: Call) -> dict[str, Any]:
+    """What a token opens. Consoles have no port of their own: they are reached through this process's.
+    Raises ``NotFound``; ``Invalid`` before 2.31, when only RDP's tokens were shown."""
+    if not call.since("2.31"):
+        raise Invalid("Only tokens of RDP consoles are shown before 2.31, and there are none.", field="token")
+    grant = consoles.check(call.w, call.path["token"])
+    if grant is None:
+        raise NotFound("console token", "", message="Token not found")
+    port = call.parts.settings.http.port
+    shown = {"instance_uuid": grant.server_id, "host": grant.host, "port": port, "internal_access_path": None}
+    return {"console": shown}
+
+
 _PROTOCOLS = {"vnc": ("novnc", "xvpvnc"), "spice": ("spice-html5",), "serial": ("serial",), "rdp": ("rdp-html5",)}
 
 _WITH_MKS = {**_PROTOCOLS, "mks": ("webmks",)}
@@ -91,7 +104,10 @@ def _new(protocols: dict[str, tuple[str, ...]]) -> Body:
 
 _CONSOLES = f"{ROOT}/servers/{{server_id}}/remote-consoles"
 _RULE = "os-remote-consoles"
+_TOKENS = f"{ROOT}/os-console-auth-tokens/{{token}}"
 ROUTES = [
+    Route("GET", _TOKENS, show_token, rule=RULE + "os-console-auth-tokens", unit="read",
+          query=Query(strict_since="2.99")),
     action_route("os-getConsoleOutput", show_text, "os-console-output", _LENGTH, success=200, unit=None),
     action_route("os-getVNCConsole", open_old, _RULE, _type("novnc", "xvpvnc"), success=200, until="2.5"),
     action_route("os-getSPICEConsole", open_old, _RULE, _type("spice-html5"), success=200, until="2.5"),

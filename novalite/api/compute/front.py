@@ -29,6 +29,7 @@ from novalite.api.compute import (
     server_interfaces,
     server_metadata,
     server_password,
+    server_shares,
     server_tags,
     server_topology,
     servers,
@@ -46,7 +47,7 @@ _NOUNS = (
     aggregates, tenant_usage, server_devices, server_interfaces, server_password, server_diagnostics, server_topology,
     migrations, security_groups,
     extensions, quota_classes, usage_audit_log, external_events,
-    os_hosts, images, networks, gone,
+    server_shares, os_hosts, images, networks, gone,
 )  # fmt: skip
 FRONT = Front(
     "compute",

@@ -14,6 +14,10 @@ def tell(call: Call) -> None:
     raise Gone("This resource is no longer available. No forwarding address is given.")
 
 
+def refuse_rdp(call: Call) -> None:
+    raise Invalid("The RDP console went away with the hypervisor that had it.", field="os-getRDPConsole")
+
+
 def refuse_nodes(call: Call) -> None:
     raise Unsupported("There is no bare metal service.")
 
@@ -24,14 +28,19 @@ def refuse_change(call: Call) -> None:
 
 _GONE = (
     "GET os-agents", "POST os-agents", "PUT os-agents/{agent_id}", "DELETE os-agents/{agent_id}", "GET os-cloudpipe",
-    "POST os-cloudpipe", "PUT os-cloudpipe/configure-project",
+    "POST os-cloudpipe", "PUT os-cloudpipe/{which}", "GET os-fping", "GET os-fping/{server_id}",
+    "GET os-cells", "POST os-cells", "GET os-cells/detail", "GET os-cells/info", "GET os-cells/capacities",
+    "POST os-cells/sync_instances", "GET os-cells/{name}", "PUT os-cells/{name}", "DELETE os-cells/{name}",
+    "GET os-cells/{name}/capacities", "POST os-certificates", "GET os-certificates/{certificate_id}",
+    "GET servers/{server_id}/consoles", "POST servers/{server_id}/consoles",
+    "GET servers/{server_id}/consoles/{console_id}", "DELETE servers/{server_id}/consoles/{console_id}",
 )  # fmt: skip
 _NODES = f"{ROOT}/os-baremetal-nodes"
 
 
-def _gone(line: str, until: str = "") -> Route:
+def _gone(line: str) -> Route:
     method, path = line.split()
-    return Route(method, f"{ROOT}/{path}", tell, rule=RULE + "gone", until=until)
+    return Route(method, f"{ROOT}/{path}", tell, rule=RULE + "gone")
 
 
 def _node(method: str, path: str, rule: str) -> Route:
@@ -41,9 +50,8 @@ def _node(method: str, path: str, rule: str) -> Route:
 
 ROUTES = [
     *(_gone(line) for line in _GONE),
-    _gone("GET os-fping", "2.35"),
-    _gone("GET os-fping/{server_id}", "2.35"),
     action_route("resetNetwork", tell, "gone", unit=None),
+    action_route("os-getRDPConsole", refuse_rdp, "os-remote-consoles", unit=None, until="2.5"),
     _node("GET", "", "list"),
     _node("GET", "/{node_id}", "show"),
     _node("POST", "", "list"),

@@ -208,9 +208,9 @@ _LIST = Query(
     Item("marker", ANY_QUERY, since="2.33"),
     Item("hypervisor_hostname_pattern", ANY_QUERY, since="2.53"),
     Item("with_servers", ANY_QUERY, since="2.53"),
-    strict_since="2.75",
+    strict_since="2.53",
 )
-_SHOW = Query(Item("with_servers", ANY_QUERY, since="2.53"), strict_since="2.75")
+_SHOW = Query(Item("with_servers", ANY_QUERY, since="2.53"), strict_since="2.53")
 ROUTES = [
     Route("GET", _ALL, _found, rule=_RULE + "list", query=_LIST, view=BASIC.many("hypervisors", nova_links),
           unit="read"),

@@ -134,7 +134,7 @@ def show(call: Call) -> Log:
 
 _PATH = f"{ROOT}/servers/{{server_id}}/os-instance-actions"
 _QUERY = Query(*PAGING, Item("changes-since", ANY_QUERY), Item("changes-before", ANY_QUERY, since="2.66"),
-               strict_since="2.75")  # fmt: skip
+               strict_since="2.58")  # fmt: skip
 ROUTES = [
     Route("GET", _PATH, list_all, rule=RULE + "os-instance-actions:list", unit="read", until="2.57"),
     Route("GET", _PATH, list_all, rule=RULE + "os-instance-actions:list", unit="read", query=_QUERY, since="2.58"),

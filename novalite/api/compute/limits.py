@@ -51,5 +51,5 @@ def show(call: Call) -> dict[str, Any]:
     return {"limits": {"rate": [], "absolute": ABSOLUTE.renderer(call)(numbers, call)}}
 
 
-_QUERY = Query(Item("tenant_id", ANY_QUERY), Item("reserved", ANY_QUERY), strict_since="2.75")
+_QUERY = Query(Item("tenant_id", ANY_QUERY), strict_since="2.75")
 ROUTES = [Route("GET", f"{ROOT}/limits", show, rule=RULE + "limits", query=_QUERY, unit="read")]

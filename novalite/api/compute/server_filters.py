@@ -16,10 +16,10 @@ from novalite.errors import Forbidden, Invalid
 _MATCHING = ("name", "display_name", "hostname", "description", "display_description", "host", "node",
              "root_device_name", "key_name", "availability_zone")  # fmt: skip
 _NUMBERS = ("power_state", "progress", "launch_index")
-_TIMES = ("created_at", "launched_at", "terminated_at", "updated_at")
+_TIMES = ("created_at", "launched_at", "terminated_at")
 _ADMINS = ("host", "node", "project_id", "user_id", "uuid", "vm_state", "task_state", "power_state", "progress",
            "availability_zone", "image_ref", "key_name", "launch_index", "locked_by", "root_device_name",
-           "created_at", "launched_at", "terminated_at", "updated_at", "config_drive", "access_ip_v4",
+           "created_at", "launched_at", "terminated_at", "kernel_id", "ramdisk_id", "config_drive", "access_ip_v4",
            "access_ip_v6", "auto_disk_config", "hostname", "description", "display_description",
            "display_name")  # fmt: skip
 _EVERYBODYS = ("name", "reservation_id")
@@ -29,13 +29,16 @@ _OPENED_BY_2_83 = (
 )  # fmt: skip
 _SINCE = {**dict.fromkeys(_OPENED_BY_2_83, "2.83"), "hostname": "2.90"}
 _IGNORED_BEFORE_2_75 = ("all_tenants", "tenant_id", "project_id", "deleted", "soft_deleted")
+_OF_NO_USE = ("block_device_mapping", "info_cache", "metadata", "pci_devices", "security_groups", "services",
+              "system_metadata")  # fmt: skip
+"""Names of Nova's own tables, which its schema lets pass and its query drops."""
 _TAGS = {"tags": "tags_all", "tags-any": "tags_any", "not-tags": "tags_not_all", "not-tags-any": "tags_not_any"}
 
 QUERY = Query(
     *PAGING,
     *(Item(name, ANY_QUERY) for name in dict.fromkeys((
-        *_EVERYBODYS, *_ADMINS, *_IGNORED_BEFORE_2_75, "status", "image", "flavor", "ip", "ip6", "changes-since",
-        "sort_key", "sort_dir"))),
+        *_EVERYBODYS, *_ADMINS, *_IGNORED_BEFORE_2_75, *_OF_NO_USE, "status", "image", "flavor", "ip", "ip6",
+        "changes-since", "sort_key", "sort_dir"))),
     *(Item(name, ANY_QUERY, since="2.26") for name in _TAGS),
     Item("changes-before", ANY_QUERY, since="2.66"),
     Item("locked", ANY_QUERY, since="2.73"),

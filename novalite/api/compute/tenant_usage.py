@@ -96,16 +96,16 @@ def list_all(call: Call) -> dict[str, Any]:
 
 
 _ALL = f"{ROOT}/os-simple-tenant-usage"
-_QUERY = Query(
+_PERIOD = (
     Item("start", ANY_QUERY),
     Item("end", ANY_QUERY),
-    Item("detailed", ANY_QUERY),
     *(Item(item.name, item.schema, since="2.40") for item in PAGING),
-    strict_since="2.75",
 )
+_LIST = Query(*_PERIOD, Item("detailed", ANY_QUERY), strict_since="2.75")
+_SHOW = Query(*_PERIOD, strict_since="2.75")
 _RULE = RULE + "os-simple-tenant-usage:"
 ROUTES = [
-    Route("GET", _ALL, list_all, rule=_RULE + "list", query=_QUERY, unit="read"),
-    Route("GET", f"{_ALL}/{{project_id}}", show, rule=_RULE + "show", policy_in_handler=True, query=_QUERY,
+    Route("GET", _ALL, list_all, rule=_RULE + "list", query=_LIST, unit="read"),
+    Route("GET", f"{_ALL}/{{project_id}}", show, rule=_RULE + "show", policy_in_handler=True, query=_SHOW,
           unit="read"),
 ]  # fmt: skip

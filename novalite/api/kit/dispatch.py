@@ -172,7 +172,9 @@ class Dispatcher:
     def _call(self, state: _State, route: Route, match: Match, document: Any) -> Call:
         request = flask.request
         _refuse_insane(request.args)
-        strict = self._strict_queries is not None and self._strict_queries.holds(state.version)
+        strict = (
+            route.method == "GET" and self._strict_queries is not None and self._strict_queries.holds(state.version)
+        )
         (route.query or _NO_QUERY).check(request.args, state.version, strict=strict)
         body = None
         if route.body:

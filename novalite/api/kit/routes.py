@@ -92,7 +92,7 @@ class Front:
     (``/v2.1/PROJECT/servers``). ``unauthenticated`` tells a missing token when ``faults`` does not.
     ``lenient_alias`` is a path that stands for ``project_after`` at the lowest version, whatever version is
     asked for, where unknown properties of bodies are dropped and not refused. From ``strict_queries_since`` on
-    no operation takes query parameters that it does not know."""
+    nothing is read with query parameters that the operation does not know."""
 
     name: str
     prefix: str

@@ -54,7 +54,7 @@ COLUMNS: dict[str, Any] = {
     "root_device_name": Server.root_device_name, "created_at": Server.created_at, "updated_at": Server.updated_at,
     "launched_at": Server.launched_at, "terminated_at": Server.terminated_at, "config_drive": Server.config_drive,
     "access_ip_v4": Server.access_ip_v4, "access_ip_v6": Server.access_ip_v6, "auto_disk_config": Server.disk_config,
-    "locked": Server.locked_by,
+    "locked": Server.locked_by, "kernel_id": sa.literal(""), "ramdisk_id": sa.literal(""),
 }  # fmt: skip
 
 

@@ -46,7 +46,7 @@ def _act(cloud: Cloud, number: int, action: str, **values: Any) -> Any:
 
 
 def _zone_of(admin: Cloud, host: str) -> Any:
-    (service,) = admin.get(f"/os-services?host={host}").json["services"]
+    (service,) = admin.get(f"/os-services?binary=nova-compute&host={host}").json["services"]
     return service["zone"]
 
 

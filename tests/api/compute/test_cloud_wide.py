@@ -93,7 +93,7 @@ def test_each_event_has_its_own_answer(admin: Cloud, member: Cloud) -> None:
 
 
 def test_a_server_without_a_host_cannot_be_told(admin: Cloud, member: Cloud) -> None:
-    (service,) = admin.get("/os-services").json["services"]
+    (service,) = admin.get("/os-services?binary=nova-compute").json["services"]
     path = f"/os-services/{service['id']}"
     assert admin.call("PUT", path, {"status": "disabled"}).status_code == 200
     server = member.new("nowhere").json["server"]["id"]

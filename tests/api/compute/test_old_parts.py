@@ -127,7 +127,7 @@ def test_bare_metal(admin: Cloud) -> None:
     assert admin.get("/os-baremetal-nodes", "2.35").status_code == 501
     assert admin.call("POST", "/os-baremetal-nodes", {}, "2.1").status_code == 400
     assert admin.get("/os-baremetal-nodes", "2.36").status_code == 404
-    assert admin.get("/os-fping", "2.36").status_code == 404
+    assert admin.get("/os-fping", "2.36").status_code == 410
 
 
 ADMINS: list[tuple[str, str, Any]] = [
