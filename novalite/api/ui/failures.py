@@ -55,7 +55,9 @@ def told(error: errors.NovaLiteError) -> Response:
         return sessions.to_login()
     status = _statuses.status(error)
     if flask.request.path == "/console/websocket":
-        return flask.Response(f"{error}\n", status, mimetype="text/plain")
+        # whoever wants to speak WebSocket would take words for frames
+        upgrade = flask.request.headers.get("Upgrade", "").lower() == "websocket"
+        return flask.Response("" if upgrade else f"{error}\n", status, mimetype="text/plain")
     return _page(status, _HEADINGS.get(status, "That went wrong"), error.message, error.hint)
 
 

@@ -118,12 +118,13 @@ def prune(w: Work) -> int:
 
 
 def url(public_url: str, token: str, type: str) -> str:
-    """The address the API answers with: a page for novnc, a WebSocket for serial, as Nova's clients expect."""
+    """The address the API answers with: a page for novnc, a WebSocket for serial, as Nova's clients expect.
+    ``path`` is where the page's WebSocket is, seen from the root of the site."""
     base, word = public_url.rstrip("/"), quote(token, safe="")
     if type == "serial":
         scheme, _, rest = base.partition("://")
         return f"{'wss' if scheme == 'https' else 'ws'}://{rest}/console/websocket?token={word}"
-    return f"{base}/console/vnc_auto.html?path=%3Ftoken%3D{word}"
+    return f"{base}/console/vnc_auto.html?path=console%2Fwebsocket%3Ftoken%3D{word}"
 
 
 def page(token: str, kind: str) -> str:
