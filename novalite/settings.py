@@ -79,6 +79,13 @@ class Compute(Struct, frozen=True, kw_only=True):
     boot_timeout_seconds: Annotated[
         int, _doc("Seconds a boot may take before it is undone and the server set to ERROR.", ge=10)
     ] = 900
+    reclaim_instance_interval_seconds: Annotated[
+        int,
+        _doc("Seconds that deleted servers can be restored before they are gone for good; 0: they go at once.", ge=0),
+    ] = 0
+    rescue_image: Annotated[
+        str, _doc("Id of the image servers are rescued from unless a request names one; empty: their own image.")
+    ] = ""
     start_delay_seconds: Annotated[int, _doc("Pause between servers that start with the machine.", ge=0)] = 0
     shelved_offload_seconds: Annotated[
         int, _doc("Seconds after which a shelved server gives its host's room back; 0: at once, -1: never.", ge=-1)

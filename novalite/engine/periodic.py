@@ -13,7 +13,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.blocking import BlockingScheduler
 
 from novalite import clock, logs
-from novalite.cloud.compute import consoles
+from novalite.cloud.compute import consoles, soft_delete
 from novalite.cloud.identity import tokens
 from novalite.cloud.tasks import tasks
 from novalite.context import internal
@@ -128,6 +128,15 @@ def jobs(parts: Parts, queue: Queue) -> list[Job]:
             consoles.prune(w)
             tokens.prune(w)
 
+    def reclaim() -> None:
+        seconds = settings.compute.reclaim_instance_interval_seconds
+        if not seconds:
+            return
+        with database.write(internal()) as w:
+            due = soft_delete.reclaim(w, put_aside_before=w.now - timedelta(seconds=seconds))
+        if due:
+            _log.info("deleted servers reclaimed", server_ids=due)
+
     return [
         Job("reports", 10, report),
         Job("sweep", settings.tasks.sweep_seconds, sweep),
@@ -136,4 +145,5 @@ def jobs(parts: Parts, queue: Queue) -> list[Job]:
         Job("unowned", 30, lambda: reconcile.end_unowned_states(database, older_than_seconds=60)),
         Job("shelved", 60, lambda: offload_in_time(parts)),
         Job("prune", 3600, prune),
+        Job("reclaim", min(60, settings.compute.reclaim_instance_interval_seconds or 60), reclaim),
     ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from novalite import logs
-from novalite.cloud.compute import actions, progress, states
+from novalite.cloud.compute import actions, progress, soft_delete, states
 from novalite.cloud.compute import tasks as kinds
 from novalite.cloud.compute.servers import Server
 from novalite.cloud.network import networks, ports
@@ -157,6 +157,8 @@ def end_unowned_states(database: Database, *, older_than_seconds: float) -> list
             if server.task_state == states.DELETING:
                 tasks.start(w, kinds.Delete(server.id), key=kinds.key(server.id), resource_id=server.id,
                             project_id=server.project_id)  # fmt: skip
+            elif server.task_state == states.SOFT_DELETING:
+                soft_delete.go_on(w, server)
             elif server.launched_at is None:
                 what = progress.fault(500, "Building the server was cut off.", w.now)
                 progress.failed(w, server.id, what)

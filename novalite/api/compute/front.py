@@ -29,9 +29,13 @@ from novalite.api.compute import (
     server_interfaces,
     server_metadata,
     server_password,
+    server_password_change,
+    server_rebuild,
+    server_rescue,
     server_shares,
     server_tags,
     server_topology,
+    server_volumes,
     servers,
     services,
     tenant_usage,
@@ -42,9 +46,10 @@ from novalite.api.kit import faults
 from novalite.api.kit.routes import Front
 
 _NOUNS = (
-    versions, servers, server_actions, consoles, server_metadata, server_tags, ips, instance_actions, flavors,
+    versions, servers, server_actions, server_rebuild, server_rescue,
+    server_password_change, consoles, server_metadata, server_tags, ips, instance_actions, flavors,
     keypairs, limits, quota_sets, hypervisors, services, availability_zones, server_groups,
-    aggregates, tenant_usage, server_devices, server_interfaces, server_password, server_diagnostics, server_topology,
+    aggregates, tenant_usage, server_devices, server_interfaces, server_volumes, server_password, server_diagnostics, server_topology,
     migrations, security_groups,
     extensions, quota_classes, usage_audit_log, external_events,
     server_shares, os_hosts, images, networks, gone,

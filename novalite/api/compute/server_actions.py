@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 from novalite.api.compute.shapes import ANYTHING, ROOT, RULE
 from novalite.api.kit.body import Body
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
-from novalite.cloud.compute import actions
+from novalite.cloud.compute import actions, guest_signals, soft_delete
 
 PATH = f"{ROOT}/servers/{{server_id}}/action"
 _REBOOT = {
@@ -46,6 +47,11 @@ def action_route(name: str, handler: Any, rule: str, value: dict[str, Any] | Non
     return Route("POST", PATH, handler, rule=RULE + rule, action=name, body=body, **options)
 
 
+def admin_password(wishes: dict[str, Any]) -> str:
+    """The password asked for, or a new one."""
+    return str(wishes.get("adminPass") or secrets.token_urlsafe(9))
+
+
 def reboot(call: Call) -> None:
     hard = call.body["type"].lower() == "hard"
     actions.request(call.w, call.path["server_id"], "reboot_hard" if hard else "reboot")
@@ -68,6 +74,18 @@ def force_delete(call: Call) -> None:
     actions.delete(call.w, call.path["server_id"])
 
 
+def restore(call: Call) -> None:
+    soft_delete.restore(call.w, call.path["server_id"])
+
+
+def dump(call: Call) -> None:
+    guest_signals.crash_dump(call.w, call.path["server_id"])
+
+
+def rewire(call: Call) -> None:
+    guest_signals.rewire(call.w, call.path["server_id"])
+
+
 ROUTES = [
     _simple("os-start", "start", "servers:start"),
     _simple("os-stop", "stop", "servers:stop"),
@@ -81,4 +99,7 @@ ROUTES = [
     action_route("unlock", unlock, "os-lock-server:unlock"),
     action_route("os-resetState", reset_state, "os-admin-actions:reset_state", _STATE),
     action_route("forceDelete", force_delete, "os-deferred-delete:force"),
+    action_route("restore", restore, "os-deferred-delete:restore"),
+    action_route("trigger_crash_dump", dump, "servers:trigger_crash_dump", {"type": "null"}, since="2.17"),
+    action_route("injectNetworkInfo", rewire, "os-admin-actions:inject_network_info"),
 ]

@@ -59,7 +59,8 @@ def filters_of(call: Call, all_rule: str) -> Filters:
         all_projects=everyone, project_id=project_id if everyone and admin else "", statuses=_statuses(call, admin),
         equal=equal, matching=matching, image_id=query.get("image", ""), flavor_id=query.get("flavor", ""),
         ip=query.get("ip", ""), ip6=query.get("ip6", "") if admin or call.since("2.5") else "",
-        locked=_locked(call), deleted=_deleted(call, admin), changed_since=_moment(call, "changes-since"),
+        locked=_locked(call), deleted=_deleted(call, admin), soft_deleted=admin and flag(call, "soft_deleted"),
+        changed_since=_moment(call, "changes-since"),
         changed_before=_moment(call, "changes-before") if call.since("2.66") else None, **_tags(call),
     )  # fmt: skip
 

@@ -14,7 +14,8 @@ from msgspec import Raw
 from novalite.api.compute.shapes import bookmark, item_links
 from novalite.api.kit.call import Call
 from novalite.api.kit.view import ABSENT, Field, View, utc_micros, utc_seconds
-from novalite.cloud.compute import queries, states
+from novalite.cloud.compute import block_devices, queries, states
+from novalite.cloud.compute.block_devices import Attached
 from novalite.cloud.compute.queries import Stamp
 from novalite.cloud.compute.servers import Server
 from novalite.cloud.hosts import hosts
@@ -33,13 +34,16 @@ class Shown:
     server: Server
     ports: Sequence[PortView]
     host_status: str = ""
+    volumes: Sequence[Attached] = ()
 
 
 def load(call: Call, found: Sequence[Server]) -> list[Shown]:
-    """The servers with their ports and, for admins, the health of their hosts: two queries for any number."""
-    ports = port_views.of_devices(call.w, [server.id for server in found])
+    """The servers with their ports, volumes and, for admins, the health of their hosts: three queries for any
+    number."""
+    ids = [server.id for server in found]
+    ports, volumes = port_views.of_devices(call.w, ids), block_devices.volumes_of(call.w, ids)
     health = host_health(call.w, call) if may_see_host(call) and call.since("2.16") else {}
-    return [Shown(one, ports[one.id], health.get(one.host or "", "")) for one in found]
+    return [Shown(one, ports[one.id], health.get(one.host or "", ""), volumes[one.id]) for one in found]
 
 
 def host_health(w: Work, call: Call) -> dict[str, str]:
@@ -109,6 +113,14 @@ def _flavor(one: Shown, call: Call) -> Any:
     }  # fmt: skip
 
 
+def _volumes(one: Shown, call: Call) -> list[dict[str, Any]]:
+    told = call.since("2.3")
+    return [
+        {"id": each.volume_id, "delete_on_termination": each.delete_on_termination} if told else {"id": each.volume_id}
+        for each in one.volumes
+    ]
+
+
 def _groups(one: Shown, call: Call) -> Any:
     names = dict.fromkeys(name for port in one.ports for name in port.security_groups)
     return [{"name": name} for name in names] or ABSENT
@@ -161,7 +173,7 @@ _PLAIN = (
     Field("locked", lambda one, call: bool(one.server.locked_by), since="2.9"),
     Field("description", "server.description", since="2.19"),
     Field("tags", "server.tags", since="2.26"),
-    Field("trusted_image_certificates", lambda one, call: None, since="2.63"),
+    Field("trusted_image_certificates", "server.trusted_image_certificates", since="2.63"),
     Field("locked_reason", _locked_reason, since="2.73"),
     Field("pinned_availability_zone", lambda one, call: one.server.pinned_zone or None, since="2.96"),
     Field("scheduler_hints", "server.scheduler_hints", since="2.100"),
@@ -185,7 +197,7 @@ def _extended(since: str = "") -> tuple[Field, ...]:
         Field("OS-EXT-STS:power_state", "server.power_state", since=since),
         Field("OS-SRV-USG:launched_at", lambda one, call: utc_micros(one.server.launched_at), since=since),
         Field("OS-SRV-USG:terminated_at", lambda one, call: utc_micros(one.server.terminated_at), since=since),
-        Field("os-extended-volumes:volumes_attached", lambda one, call: [], since=since),
+        Field("os-extended-volumes:volumes_attached", _volumes, since=since),
         admin("host", "server.host"),
         admin("hypervisor_hostname", "server.host"),
         admin("instance_name", "server.instance_name"),
@@ -231,10 +243,11 @@ def details(call: Call, wanted: Sequence[Stamp]) -> list[Raw]:
     missing = [one.id for one, text in zip(wanted, texts, strict=True) if text is None]
     servers = queries.by_ids(call.w, missing) if missing else {}
     ports = port_views.of_devices(call.w, missing) if missing else {}
+    volumes = block_devices.volumes_of(call.w, missing)
     answers = []
     for one, key, text in zip(wanted, keys, texts, strict=True):
         if text is None:
-            shown = Shown(servers[one.id], ports[one.id], health.get(one.host or "", ""))
+            shown = Shown(servers[one.id], ports[one.id], health.get(one.host or "", ""), volumes[one.id])
             text = Raw(_encode(render(shown, call)))
             rendered.put(key, text, epoch)
         answers.append(text)

@@ -15,7 +15,7 @@ from novalite.api.kit.call import Call
 from novalite.api.kit.paging import nova_links
 from novalite.api.kit.routes import Route
 from novalite.api.kit.view import Page
-from novalite.cloud.compute import actions, flavors, queries, servers
+from novalite.cloud.compute import flavors, queries, servers, soft_delete
 from novalite.cloud.compute.servers import Server
 from novalite.db.paging import Page as Window
 from novalite.errors import Forbidden, NotFound
@@ -94,7 +94,8 @@ def update(call: Call) -> Shown:
 
 
 def delete(call: Call) -> None:
-    actions.delete(call.w, call.path["server_id"])
+    seconds = call.parts.settings.compute.reclaim_instance_interval_seconds
+    soft_delete.delete(call.w, call.path["server_id"], reclaim_seconds=seconds)
 
 
 _ONE = f"{ROOT}/servers/{{server_id}}"

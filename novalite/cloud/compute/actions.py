@@ -9,9 +9,10 @@ import sqlalchemy as sa
 
 from novalite.cloud.compute import states, tasks
 from novalite.cloud.compute.servers import Server, change, get, refuse_if_locked
+from novalite.cloud.identity import policy
 from novalite.cloud.tasks import tasks as durable
 from novalite.db.work import Work
-from novalite.errors import Conflict, Forbidden
+from novalite.errors import Conflict
 
 _PLAIN: dict[str, Callable[[Server], durable.Kind]] = {
     "start": lambda s: tasks.Start(s.id),
@@ -114,22 +115,28 @@ def delete(w: Work, server_id: str) -> None:
     """
     server = get(w, server_id)
     refuse_if_locked(w, server)
-    key = tasks.key(server_id)
-    if server.task_state == states.DELETING and _deletion_is_pending(w, key):
+    delete_now(w, server)
+
+
+def delete_now(w: Work, server: Server) -> None:
+    """``delete`` for those who need not ask; what goes on with the server is undone first."""
+    key = tasks.key(server.id)
+    if server.task_state == states.DELETING and is_pending(w, key, tasks.Delete.kind):
         return
-    change(w, server_id, {"task_state": states.DELETING}, Server.deleted_at.is_(None))
+    change(w, server.id, {"task_state": states.DELETING}, Server.deleted_at.is_(None))
     durable.cancel_key(w, key)
-    durable.start(w, tasks.Delete(server_id), key=key, resource_id=server_id, project_id=server.project_id)
+    durable.start(w, tasks.Delete(server.id), key=key, resource_id=server.id, project_id=server.project_id)
 
 
-def _deletion_is_pending(w: Work, key: str) -> bool:
+def is_pending(w: Work, key: str, kind: str) -> bool:
+    """Will a task of this kind still act, and has nobody asked it to stop?"""
     task = durable.Task
     return (
         w.session.scalar(
             sa.select(task.id)
             .where(
                 task.key == key,
-                task.kind == tasks.Delete.kind,
+                task.kind == kind,
                 task.state.not_in(durable.ENDED),
                 task.cancel_requested.is_(False),
             )
@@ -140,20 +147,23 @@ def _deletion_is_pending(w: Work, key: str) -> bool:
 
 
 def lock(w: Work, server_id: str, reason: str | None = None) -> None:
-    """Keep everybody but admins (and the owner's own unlock) from changing the server."""
+    """Keep everybody but admins (and the owner's own unlock) from changing the server. Whose lock it is goes by
+    the project of whoever locks; owners change nothing about a lock that is there."""
     server = get(w, server_id)
-    by = "admin" if w.ctx.is_admin and w.ctx.project_id != server.project_id else "owner"
-    if server.locked_by == "admin":
-        by = "admin"
-    change(w, server_id, {"locked_by": by, "locked_reason": reason})
+    is_owner = w.ctx.project_id == server.project_id
+    if server.locked_by and is_owner:
+        return
+    values = {"locked_by": "owner" if is_owner else "admin", **({"locked_reason": reason} if reason else {})}
+    change(w, server_id, values)
     durable.record_instant(w, action="lock", resource_id=server_id, project_id=server.project_id)
 
 
 def unlock(w: Work, server_id: str) -> None:
-    """Raises ``Forbidden`` when an admin's lock is opened by somebody else."""
+    """Raises ``Forbidden`` when somebody else's lock is opened without the right to."""
     server = get(w, server_id)
-    if server.locked_by == "admin" and not w.ctx.is_admin:
-        raise Forbidden("Policy doesn't allow os_compute_api:os-lock-server:unlock:unlock_override to be performed.")
+    mine = "owner" if w.ctx.project_id == server.project_id else "admin"
+    if server.locked_by not in ("", mine):
+        policy.require("os_compute_api:os-lock-server:unlock:unlock_override", w.ctx)
     change(w, server_id, {"locked_by": "", "locked_reason": None})
     durable.record_instant(w, action="unlock", resource_id=server_id, project_id=server.project_id)
 
@@ -162,4 +172,6 @@ def reset_state(w: Work, server_id: str, *, to_active: bool) -> None:
     """An operator's word on what a server is: active or error, with no task going on."""
     server = get(w, server_id)
     durable.cancel_key(w, tasks.key(server_id))
-    change(w, server.id, {"vm_state": states.ACTIVE if to_active else states.ERROR, "task_state": None})
+    vm_state = states.ACTIVE if to_active else states.ERROR
+    change(w, server.id, {"vm_state": vm_state, "task_state": None, "rescue_image": None, "soft_deleted_at": None})
+    durable.record_instant(w, action="resetState", resource_id=server.id, project_id=server.project_id)

@@ -23,7 +23,8 @@ MOST_TAGS = 100
 @dataclass(frozen=True)
 class Filters:
     """What a listing is narrowed to. ``equal`` maps columns of ``COLUMNS`` to wanted values; ``matching`` maps
-    text columns to regular expressions found anywhere. ``all_projects`` is for callers the front has allowed."""
+    text columns to regular expressions found anywhere. ``all_projects`` is for callers the front has allowed.
+    ``soft_deleted`` shows those deleted softly beside the others, ``deleted`` both kinds of deleted ones alone."""
 
     all_projects: bool = False
     project_id: str = ""
@@ -40,6 +41,7 @@ class Filters:
     tags_not_any: tuple[str, ...] = ()
     locked: bool | None = None
     deleted: bool = False
+    soft_deleted: bool = False
     changed_since: datetime | None = None
     changed_before: datetime | None = None
 
@@ -121,6 +123,9 @@ def _conditions(w: Work, filters: Filters) -> list[Any]:
     return tests + _tag_tests(filters)
 
 
+_IS_ASIDE = Server.vm_state == states.SOFT_DELETED
+
+
 def _liveness(filters: Filters) -> list[Any]:
     tests: list[Any] = []
     if filters.changed_since:
@@ -128,9 +133,11 @@ def _liveness(filters: Filters) -> list[Any]:
     if filters.changed_before:
         tests.append(Server.updated_at <= filters.changed_before)
     if filters.deleted:
-        tests.append(Server.deleted_at.is_not(None))
+        tests.append(Server.deleted_at.is_not(None) | _IS_ASIDE)
     elif not (filters.changed_since or filters.changed_before):
         tests.append(Server.deleted_at.is_(None))
+        if not filters.soft_deleted:
+            tests.append(~_IS_ASIDE)
     return tests
 
 

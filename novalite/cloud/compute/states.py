@@ -17,7 +17,9 @@ SCHEDULING, NETWORKING, BLOCK_DEVICE_MAPPING, SPAWNING = (
     "block_device_mapping",
     "spawning",
 )
-DELETING = "deleting"
+DELETING, SOFT_DELETING, RESTORING = "deleting", "soft-deleting", "restoring"
+LEAVING = (DELETING, SOFT_DELETING)
+"""The task_states that nothing but the deletion itself ends."""
 
 NOSTATE, RUNNING, POWER_PAUSED, SHUTDOWN, CRASHED, POWER_SUSPENDED = 0, 1, 3, 4, 6, 7
 
@@ -106,8 +108,8 @@ RULES: dict[str, Rule] = {
         _rule("attach_volume", "Attach volume", _TAKES_VOLUMES, "", ACTIVE),
         _rule("detach_volume", "Detach volume", _TAKES_VOLUMES, "", ACTIVE),
         _rule("swap_volume", "Swap volume", {ACTIVE, PAUSED, RESIZED}, "", ACTIVE),
-        _rule("restore", "Restore", {SOFT_DELETED}, "restoring", ACTIVE),
-        _rule("softDelete", "Delete", set(), "soft-deleting", SOFT_DELETED, None),
+        _rule("restore", "Restore", {SOFT_DELETED}, RESTORING, ACTIVE),
+        _rule("softDelete", "Delete", set(), SOFT_DELETING, SOFT_DELETED, None),
         _rule("delete", "Delete", set(), DELETING, DELETED, None, needs_launch=False),
     )
 }

@@ -177,6 +177,26 @@ class Restore:
     server_id: str
 
 
+@dataclass(frozen=True)
+class AttachVolume:
+    """Plug in a volume that is reserved for the server; it is free again when that fails."""
+
+    kind: ClassVar[str] = "server.attach_volume"
+    action: ClassVar[str] = "attach_volume"
+    server_id: str
+    device_id: str
+
+
+@dataclass(frozen=True)
+class DetachVolume:
+    """Unplug a volume and free it."""
+
+    kind: ClassVar[str] = "server.detach_volume"
+    action: ClassVar[str] = "detach_volume"
+    server_id: str
+    device_id: str
+
+
 KINDS: tuple[type[durable.Kind], ...] = (
     Boot,
     Delete,
@@ -189,4 +209,13 @@ KINDS: tuple[type[durable.Kind], ...] = (
     Resume,
     AttachInterface,
     DetachInterface,
+    AttachVolume,
+    DetachVolume,
+    Rebuild,
+    Rescue,
+    Unrescue,
+    CrashDump,
+    Rewire,
+    SoftDelete,
+    Restore,
 )

@@ -124,7 +124,7 @@ def start(
     return task
 
 
-def record_instant(w: Work, *, action: str, resource_id: str, project_id: str) -> None:
+def record_instant(w: Work, *, action: str, resource_id: str, project_id: str, failed: bool = False) -> None:
     """Write down an action that is already over (lock, rename)."""
     w.session.add(
         Task(
@@ -133,7 +133,7 @@ def record_instant(w: Work, *, action: str, resource_id: str, project_id: str) -
             action=action,
             key=f"instant:{resource_id}",
             resource_id=resource_id,
-            state=State.DONE,
+            state=State.FAILED if failed else State.DONE,
             request_id=w.ctx.request_id,
             user_id=w.ctx.user_id,
             project_id=project_id,

@@ -16,6 +16,7 @@ from novalite.cloud.network.port_views import PortView, as_spec
 from novalite.db.work import Work
 from novalite.drivers.compute.base import ConfigDrive, DiskSpec, FullDriver, GuestSpec, ImageSpec, NicSpec
 from novalite.drivers.network.base import NetworkSpec, PortSpec, bridge_name, tap_name
+from novalite.engine.conductor import guest_disks
 from novalite.engine.flow import Run
 from novalite.errors import DriverError, Failed, HostUnreachable, Unavailable
 
@@ -51,11 +52,11 @@ def driver(run: Run) -> FullDriver:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a server needs on its host."""
+    """What a server needs on its host. ``image`` is None when its root disk is a volume."""
 
     host: str
     spec: GuestSpec
-    image: ImageSpec
+    image: ImageSpec | None
     networks: tuple[NetworkSpec, ...]
     ports: tuple[PortSpec, ...]
 
@@ -69,10 +70,9 @@ def plan(run: Run) -> Plan:
         views = ports.of_device(w, server.id)
         specs = {network_id: networks.spec(w, network_id) for network_id in {view.network_id for view in views}}
         drive = _config_drive(w, server, str(run.args.get("admin_pass", "")))
-    image = ImageSpec(
-        server.image["id"], server.image["disk_format"], server.image["size"] or 0, server.image["sha512"] or ""
-    )
-    spec = _guest_spec(server, image, _nics(server, views, specs), drive)
+        disks = guest_disks.of_server(w, server, image_spec(server.image))
+    spec = _guest_spec(server, disks, _nics(server, views, specs), drive)
+    image = next((disk.image for disk in disks if disk.image), None)
     made = Plan(server.host, spec, image, tuple(specs.values()), tuple(as_spec(v, server.hostname) for v in views))
     run.scratch["plan"] = made
     return made
@@ -107,36 +107,44 @@ def _config_drive(w: Work, server: Server, admin_pass: str) -> ConfigDrive | Non
     return ConfigDrive(guest_data.config_drive_files(data))
 
 
-def _guest_spec(server: Server, image: ImageSpec, nics: tuple[NicSpec, ...], drive: ConfigDrive | None) -> GuestSpec:
+def _guest_spec(
+    server: Server, disks: tuple[DiskSpec, ...], nics: tuple[NicSpec, ...], drive: ConfigDrive | None
+) -> GuestSpec:
     properties = {str(k): str(v) for k, v in server.image["properties"].items()}
     properties |= {str(k): str(v) for k, v in server.flavor["extra_specs"].items()}
-    bus = properties.get("hw_disk_bus", "virtio")
-    root = DiskSpec("root", _BUS_DEVICE.get(bus, "vda"), server.flavor["disk"], image, bus, boot_index=0)
     return GuestSpec(
         id=server.id,
         name=server.name,
         project_id=server.project_id,
         vcpus=server.vcpus,
         memory_mib=server.memory_mib,
-        disks=(root, *_extra_disks(server.flavor)),
+        disks=disks,
         nics=nics,
         config_drive=drive,
         firmware="uefi" if properties.get("hw_firmware_type") == "uefi" else "bios",
         machine=properties.get("hw_machine_type", ""),
         on_crash=_on_crash(server),
         properties=properties,
+        rescue=_rescue_disk(server),
     )
 
 
-def _extra_disks(flavor: dict[str, Any]) -> tuple[DiskSpec, ...]:
-    """The flavor's own disks, ready to be used: an ext4 file system and a swap area."""
-    disks = []
-    if flavor["ephemeral"]:
-        disks.append(DiskSpec("ephemeral0", "vdb", flavor["ephemeral"], serial="ephemeral0", content="ext4"))
-    if flavor["swap"]:
-        device = "vdc" if disks else "vdb"
-        disks.append(DiskSpec("swap", device, 0, serial="swap", size_mib=flavor["swap"], content="swap"))
-    return tuple(disks)
+def _rescue_disk(server: Server) -> DiskSpec | None:
+    """What a rescued server boots from. An image that names a bus or a device for it stands behind the server's
+    own disks, the others take the place of the first one."""
+    image = server.rescue_image
+    if image is None:
+        return None
+    wishes = image["properties"]
+    bus = str(wishes.get("hw_rescue_bus") or wishes.get("hw_disk_bus") or "virtio")
+    aside = "hw_rescue_bus" in wishes or "hw_rescue_device" in wishes
+    device = "vdz" if aside and bus != "ide" else _BUS_DEVICE.get(bus, "vda")
+    return DiskSpec("rescue", device, 0, image_spec(image), bus, boot_index=0)
+
+
+def image_spec(image: dict[str, Any]) -> ImageSpec:
+    """What a host is told of the copy of an image that a server keeps."""
+    return ImageSpec(image["id"], image["disk_format"], image["size"] or 0, image["sha512"] or "")
 
 
 def _on_crash(server: Server) -> str:
@@ -156,12 +164,16 @@ def wire(run: Run) -> None:
 
 def bring_image(run: Run, made: Plan) -> None:
     """The server's image in its host's cache. A host that has it needs no file here."""
-    path = run.parts.images.path(made.image.id)
+    if made.image is not None:
+        bring(run, made.host, made.image)
+
+
+def bring(run: Run, host: str, image: ImageSpec) -> None:
+    """An image in a host's cache. Raises ``Failed`` when its data are in no store of this machine."""
+    path = run.parts.images.path(image.id)
     if path is None:
-        raise Failed(
-            f"The data of image {made.image.id} are missing.", code="image.missing", hint="Upload the image again."
-        )
-    run.parts.links.driver(made.host).ensure_image(made.image, FileSource(path))
+        raise Failed(f"The data of image {image.id} are missing.", code="image.missing", hint="Upload the image again.")
+    run.parts.links.driver(host).ensure_image(image, FileSource(path))
 
 
 def unwire(run: Run) -> None:
@@ -190,11 +202,11 @@ def remove(run: Run, *, patient: bool) -> None:
         _log.warning("host unreachable, its guest will be removed when it is back", host=host)
 
 
-def launched(run: Run) -> None:
-    """The server is active; then its guest is looked at once more, since what a guest did before that moment
-    (powering itself off at once, say) was taken for part of the action."""
+def launched(run: Run, vm_state: str = states.ACTIVE) -> None:
+    """The server is active (or ``vm_state``); then its guest is looked at once more, since what a guest did
+    before that moment (powering itself off at once, say) was taken for part of the action."""
     with run.parts.database.write(run.ctx) as w:
-        progress.settle(w, run.server_id, vm_state=states.ACTIVE, power_state=states.RUNNING, launched=True)
+        progress.settle(w, run.server_id, vm_state=vm_state, power_state=states.RUNNING, launched=True)
         server = progress.find(w, run.server_id)
     if server is None or not server.host:
         return
