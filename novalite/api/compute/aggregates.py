@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from novalite.api.compute.shapes import NAME, ROOT, RULE
+from novalite.api.compute.shapes import NAME, ROOT, RULE, UUID
 from novalite.api.kit.body import Body, Item
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
 from novalite.api.kit.view import Field, View, utc_micros
-from novalite.cloud.compute import zones
+from novalite.cloud.compute import image_cache, zones
 from novalite.cloud.hosts import aggregates
 from novalite.cloud.hosts.aggregates import Members
 from novalite.errors import Invalid
@@ -95,6 +95,15 @@ def set_metadata(call: Call) -> Members:
     return aggregates.set_metadata(call.w, _number(call), call.body["metadata"])
 
 
+def cache_images(call: Call) -> None:
+    image_cache.request(call.w, _number(call), [one["id"] for one in call.body["cache"]])
+
+
+_IMAGES = {
+    "type": "array",
+    "minItems": 1,
+    "items": {"type": "object", "properties": {"id": UUID}, "required": ["id"], "additionalProperties": False},
+}
 _ALL, _ONE = f"{ROOT}/os-aggregates", f"{ROOT}/os-aggregates/{{aggregate_id}}"
 _RULE = RULE + "os-aggregates:"
 _SHOWN = AGGREGATE.one("aggregate")
@@ -111,4 +120,6 @@ ROUTES = [
           body=Body("remove_host", whole=_HOST)),
     Route("POST", _DO, set_metadata, rule=_RULE + "set_metadata", action="set_metadata", view=_SHOWN, unit="write",
           body=Body("set_metadata", whole=_METADATA)),
+    Route("POST", f"{_ONE}/images", cache_images, rule="compute:aggregates:images", since="2.81", success=202,
+          unit="write", body=Body("", Item("cache", _IMAGES, required=True))),
 ]  # fmt: skip

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from novalite.api.compute.shapes import ROOT, RULE, UUID
+from novalite.api.kit.answers import TEXT, WHOLE, Told, array, record
 from novalite.api.kit.body import Body, Item
 from novalite.api.kit.call import Answer, Call
 from novalite.api.kit.routes import Route
-from novalite.cloud.compute import progress
+from novalite.cloud.compute import external_events, progress
+from novalite.cloud.compute.external_events import Event
 
-_NEEDS_TAG = ("volume-extended", "volume-reimaged", "accelerator-request-bound")
-_POWER_TAGS = ("POWER_ON", "POWER_OFF")
+_NEEDS_TAG = ("volume-extended", "power-update", "accelerator-request-bound")
 _OLD = ("network-changed", "network-vif-plugged", "network-vif-unplugged", "network-vif-deleted")
 
 
@@ -45,32 +46,32 @@ _BODY = Body(
 )
 
 
-def _bad_tag(event: dict[str, Any]) -> bool:
-    name, tag = event["name"], event.get("tag")
-    return (name in _NEEDS_TAG and tag is None) or (name == "power-update" and tag not in _POWER_TAGS)
-
-
 def _code(event: dict[str, Any], placed: dict[str, str]) -> int:
     if event["server_uuid"] not in placed:
         return 404
-    if _bad_tag(event):
+    if event["name"] in _NEEDS_TAG and event.get("tag") is None:
         return 400
     return 200 if placed[event["server_uuid"]] else 422
 
 
 def create(call: Call) -> Answer:
-    """Nothing is kept of what is accepted: addresses, cards and power are read where they are."""
-    placed = progress.hosts_of(call.w, {event["server_uuid"] for event in call.body["events"]})
-    told = []
-    for event in call.body["events"]:
-        code = _code(event, placed)
-        status = event.get("status", "completed") if code == 200 else "failed"
-        told.append({**event, "status": status, "code": code})
-    all_well = all(event["code"] == 200 for event in told)
-    return Answer({"events": told}, status=200 if all_well else 207)
+    """An event that is accepted takes effect later; all others are told why not."""
+    given = call.body["events"]
+    placed = progress.hosts_of(call.w, {event["server_uuid"] for event in given})
+    codes = [_code(event, placed) for event in given]
+    accepted = (event for event, code in zip(given, codes, strict=True) if code == 200)
+    for event in dict.fromkeys(Event(one["server_uuid"], one["name"], one.get("tag", "")) for one in accepted):
+        external_events.happened(call.w, event)
+    told = [
+        {**event, "status": "completed" if code == 200 else "failed", "code": code}
+        for event, code in zip(given, codes, strict=True)
+    ]
+    return Answer({"events": told}, status=200 if set(codes) == {200} else 207)
 
+
+_TOLD = record({"server_uuid": UUID, "name": TEXT, "status": TEXT, "tag": TEXT, "code": WHOLE}, optional=["tag"])
 
 ROUTES = [
-    Route("POST", f"{ROOT}/os-server-external-events", create, body=_BODY, unit="read",
-          rule=RULE + "os-server-external-events:create"),
+    Route("POST", f"{ROOT}/os-server-external-events", create, body=_BODY, unit="write", also=(207,),
+          rule=RULE + "os-server-external-events:create", view=Told("", Item("events", array(_TOLD), required=True))),
 ]  # fmt: skip

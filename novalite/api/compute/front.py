@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from novalite.api.compute import (
     aggregates,
+    assisted_snapshots,
     availability_zones,
     consoles,
     extensions,
@@ -26,6 +27,7 @@ from novalite.api.compute import (
     server_devices,
     server_diagnostics,
     server_groups,
+    server_images,
     server_interfaces,
     server_metadata,
     server_password,
@@ -33,6 +35,7 @@ from novalite.api.compute import (
     server_rebuild,
     server_rescue,
     server_shares,
+    server_shelve,
     server_tags,
     server_topology,
     server_volumes,
@@ -47,11 +50,11 @@ from novalite.api.kit.routes import Front
 
 _NOUNS = (
     versions, servers, server_actions, server_rebuild, server_rescue,
-    server_password_change, consoles, server_metadata, server_tags, ips, instance_actions, flavors,
+    server_password_change, server_images, server_shelve, consoles, server_metadata, server_tags, ips, instance_actions, flavors,
     keypairs, limits, quota_sets, hypervisors, services, availability_zones, server_groups,
     aggregates, tenant_usage, server_devices, server_interfaces, server_volumes, server_password, server_diagnostics, server_topology,
     migrations, security_groups,
-    extensions, quota_classes, usage_audit_log, external_events,
+    extensions, quota_classes, usage_audit_log, external_events, assisted_snapshots,
     server_shares, os_hosts, images, networks, gone,
 )  # fmt: skip
 FRONT = Front(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from novalite.api.compute.instance_actions import moment_of
-from novalite.api.compute.shapes import ANY_QUERY, METADATA, NUMBER_QUERY, ROOT, RULE, item_links
+from novalite.api.compute.shapes import ANY_QUERY, METADATA, NUMBER_QUERY, ROOT, RULE, item_links, truth
 from novalite.api.kit.body import Body, Item, Query
 from novalite.api.kit.call import Call
 from novalite.api.kit.paging import limit, nova_links
 from novalite.api.kit.routes import Route
 from novalite.api.kit.view import ABSENT, Field, Page, View, utc_seconds
+from novalite.cloud.compute import snapshots
 from novalite.cloud.image import images
 from novalite.cloud.image.filters import Filters
 from novalite.cloud.image.records import Image
@@ -32,6 +33,11 @@ def _server(image: Image, call: Call) -> Any:
     return {"id": server_id, "links": item_links(call, "servers", server_id)} if server_id else ABSENT
 
 
+def _disk_config(image: Image, call: Call) -> Any:
+    wish = image.properties.get("auto_disk_config")
+    return ABSENT if wish is None else ("AUTO" if truth(wish) else "MANUAL")
+
+
 BASIC = View(Field("id"), Field("name"), Field("links", _links))
 DETAIL = BASIC.extended(
     Field("minRam", "min_ram"),
@@ -42,6 +48,7 @@ DETAIL = BASIC.extended(
     Field("status", lambda image, call: _STATUS.get(image.status, "UNKNOWN")),
     Field("progress", lambda image, call: _PROGRESS.get(image.status, 0)),
     Field("OS-EXT-IMG-SIZE:size", lambda image, call: image.size or 0),
+    Field("OS-DCF:diskConfig", _disk_config),
     Field("server", _server),
 )
 
@@ -95,6 +102,11 @@ def delete(call: Call) -> None:
     call.parts.image_store.delete(image_id)
 
 
+def _limited(call: Call, items: dict[str, str]) -> dict[str, str]:
+    snapshots.check_metadata(call.w, items)
+    return items
+
+
 def _set(call: Call, items: dict[str, str]) -> dict[str, Any]:
     return {"metadata": images.update(call.w, call.path["image_id"], {"properties": items}).properties}
 
@@ -104,12 +116,12 @@ def show_metadata(call: Call) -> dict[str, Any]:
 
 
 def merge_metadata(call: Call) -> dict[str, Any]:
-    return _set(call, {**_get(call).properties, **call.body})
+    return _set(call, _limited(call, {**_get(call).properties, **call.body}))
 
 
 def replace_metadata(call: Call) -> dict[str, Any]:
     _get(call)
-    return _set(call, dict(call.body))
+    return _set(call, _limited(call, dict(call.body)))
 
 
 def _value(call: Call) -> str:
@@ -126,7 +138,7 @@ def show_item(call: Call) -> dict[str, Any]:
 def put_item(call: Call) -> dict[str, Any]:
     if list(call.body) != [call.path["key"]]:
         raise Invalid("Request body and URI mismatch", field="meta")
-    _set(call, {**_get(call).properties, **call.body})
+    _set(call, _limited(call, {**_get(call).properties, **call.body}))
     return {"meta": call.body}
 
 

@@ -1,4 +1,4 @@
-"""The kinds of task that make images of servers, and servers of such images again."""
+"""The kinds of task that make images of servers and servers of images again, and that follow other services."""
 
 from __future__ import annotations
 
@@ -88,6 +88,16 @@ class LookAt:
     server_id: str
 
 
+@dataclass(frozen=True)
+class ExtendVolume:
+    """Let the guest see the size that one of its volumes has by now."""
+
+    kind: ClassVar[str] = "server.extend_volume"
+    action: ClassVar[str] = "extend_volume"
+    server_id: str
+    volume_id: str
+
+
 KINDS: tuple[type[durable.Kind], ...] = (
     CreateImage,
     CreateBackup,
@@ -97,4 +107,5 @@ KINDS: tuple[type[durable.Kind], ...] = (
     Unshelve,
     CacheImages,
     LookAt,
+    ExtendVolume,
 )

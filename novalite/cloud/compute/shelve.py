@@ -172,7 +172,7 @@ def unshelved(w: Work, server_id: str) -> None:
     change(w, server_id, values, Server.deleted_at.is_(None), Server.vm_state.not_in(_SHELVED))
 
 
-def lost(w: Work, server_id: str, image_id: str) -> bool:
-    """Whether the image that the server consists of is gone."""
+def is_lost(w: Work, image_id: str) -> bool:
+    """Whether the image that a server consists of is gone."""
     image = made.find(w, image_id) if image_id else None
     return bool(image_id) and (image is None or image.status != "active")

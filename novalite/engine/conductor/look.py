@@ -1,10 +1,12 @@
-"""The flow that asks a host what a guest does now, because somebody has said that it changed."""
+"""The flows that follow what other services have told: look at a guest, let it see a volume's size."""
 
 from __future__ import annotations
 
 from novalite import logs
 from novalite.cloud.compute import progress
-from novalite.cloud.compute.image_tasks import LookAt
+from novalite.cloud.compute.image_tasks import ExtendVolume, LookAt
+from novalite.cloud.volume import attachments, volumes
+from novalite.context import internal
 from novalite.engine.flow import Flow, Run, Step
 
 _log = logs.get("conductor")
@@ -20,8 +22,21 @@ def _look(run: Run) -> None:
         progress.observed(w, run.server_id, guest.power.value, guest.detail, revision=server.revision)
 
 
+def _extend(run: Run) -> None:
+    volume_id = str(run.args["volume_id"])
+    with run.parts.database.read(internal()) as w:
+        server, volume = progress.find(w, run.server_id), volumes.find(w, volume_id)
+        attached = attachments.between(w, volume_id, run.server_id)
+    if server is None or not server.host or volume is None or attached is None:
+        return
+    run.parts.links.driver(server.host).resize_disk(run.server_id, volumes.serial(volume_id), volume.size_gib)
+
+
 def _failed(run: Run, error: Exception) -> None:
-    _log.info("left to reconciliation", server_id=run.server_id, why=str(error))
+    _log.warning("what was told about a server had no effect", server_id=run.server_id, why=str(error))
 
 
-FLOWS = (Flow(LookAt.kind, (Step("look", _look),), failed=_failed),)
+FLOWS = (
+    Flow(LookAt.kind, (Step("look", _look),), failed=_failed),
+    Flow(ExtendVolume.kind, (Step("extend", _extend),), failed=_failed),
+)

@@ -97,7 +97,7 @@ def _is_offloaded(run: Run) -> bool:
 
 def _place(run: Run) -> None:
     with run.parts.database.read(internal()) as w:
-        is_lost = bool(run.args["offloaded"]) and shelve.lost(w, str(run.args["image_id"]))
+        is_lost = bool(run.args["offloaded"]) and shelve.is_lost(w, str(run.args["image_id"]))
     if is_lost:
         raise Failed(
             f"Unshelve attempted but the image {run.args['image_id']} cannot be found.", code=_LOST,
