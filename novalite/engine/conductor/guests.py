@@ -143,8 +143,10 @@ def _rescue_disk(server: Server) -> DiskSpec | None:
 
 
 def image_spec(image: dict[str, Any]) -> ImageSpec:
-    """What a host is told of the copy of an image that a server keeps."""
-    return ImageSpec(image["id"], image["disk_format"], image["size"] or 0, image["sha512"] or "")
+    """What a host is told of the copy of an image that a server keeps. The root disk of one that was shelved stands
+    on what it was shelved as (``root``)."""
+    below = image.get("root") or image
+    return ImageSpec(below["id"], below["disk_format"], below["size"] or 0, below["sha512"] or "")
 
 
 def _on_crash(server: Server) -> str:
@@ -194,6 +196,8 @@ def remove(run: Run, *, patient: bool) -> None:
         return
     try:
         run.parts.links.driver(host).delete_guest(run.server_id)
+        if server is not None and server.image.get("root"):  # no other server begins from that
+            run.parts.links.driver(host).remove_image(server.image["root"]["id"])
     except HostUnreachable:
         tries = int(run.memo.get("_unreachable", 0)) + 1
         run.memo["_unreachable"] = tries
