@@ -50,9 +50,11 @@ from novalite.api.kit.routes import Front
 
 _NOUNS = (
     versions, servers, server_actions, server_rebuild, server_rescue,
-    server_password_change, server_images, server_shelve, consoles, server_metadata, server_tags, ips, instance_actions, flavors,
+    server_password_change, server_images, server_shelve,
+    consoles, server_metadata, server_tags, ips, instance_actions, flavors,
     keypairs, limits, quota_sets, hypervisors, services, availability_zones, server_groups,
-    aggregates, tenant_usage, server_devices, server_interfaces, server_volumes, server_password, server_diagnostics, server_topology,
+    aggregates, tenant_usage, server_devices, server_interfaces, server_volumes, server_password,
+    server_diagnostics, server_topology,
     migrations, security_groups,
     extensions, quota_classes, usage_audit_log, external_events, assisted_snapshots,
     server_shares, os_hosts, images, networks, gone,

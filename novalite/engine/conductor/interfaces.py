@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from novalite.cloud.compute import interfaces, progress, tasks
+from novalite.cloud.compute import interfaces, progress, states, tasks
 from novalite.cloud.network import networks
 from novalite.cloud.network.port_views import as_spec
 from novalite.drivers.compute.base import NicSpec, Power
@@ -65,6 +65,15 @@ def _unplug(run: Run) -> None:
         run.parts.links.driver(card.host).detach_nic(run.server_id, card.nic.mac_address)
 
 
+def _unplug_again(run: Run) -> None:
+    """The guest of a server that goes is not waited for: it goes as a whole."""
+    with run.parts.database.read(run.ctx) as w:
+        server = progress.find(w, run.server_id)
+        goes = server is None or server.task_state == states.DELETING
+    if not goes:
+        _unplug(run)
+
+
 def _has_guest(run: Run, card: _Card) -> bool:
     return bool(card.host) and run.parts.links.driver(card.host).guest(run.server_id).power is not Power.ABSENT
 
@@ -80,7 +89,7 @@ def _nothing(run: Run, error: Exception) -> None:
 
 FLOWS = (
     Flow(tasks.AttachInterface.kind,
-         (Step("wire", _wire, _give_back), Step("plug", _plug, _unplug), Step("finish", _finish)),
+         (Step("wire", _wire, _give_back), Step("plug", _plug, _unplug_again), Step("finish", _finish)),
          failed=_nothing),
     Flow(tasks.DetachInterface.kind, (Step("unplug", _unplug), Step("finish", _give_back)), failed=_nothing),
 )  # fmt: skip

@@ -1,0 +1,46 @@
+"""The disks of a guest, from the records: root, ephemeral and swap disks, volumes."""
+
+from __future__ import annotations
+
+from novalite.cloud.compute import block_devices
+from novalite.cloud.compute.block_devices import BlockDevice, LocalDisk
+from novalite.cloud.compute.servers import Server
+from novalite.cloud.volume import volumes
+from novalite.db.work import Work
+from novalite.drivers.compute.base import DiskSpec, ImageSpec
+
+
+def of_server(w: Work, server: Server, image: ImageSpec | None) -> tuple[DiskSpec, ...]:
+    """All disks, the root disk first. ``image`` is what a root disk that is no volume begins from."""
+    rows = block_devices.of_server(w, server.id)
+    found = [] if block_devices.root_volume(rows) else [_root(server, image)]
+    found += [_local(disk) for disk in block_devices.local_disks(server, rows)]
+    found += [volume_disk(w, server, row) for row in rows if row.volume_id]
+    return tuple(sorted(found, key=lambda disk: disk.boot_index != 0))
+
+
+def volume_disk(w: Work, server: Server, row: BlockDevice) -> DiskSpec:
+    """A volume as a host is told of it. Raises ``NotFound``, ``Failed`` when it has no data yet."""
+    disk = volumes.disk(w, row.volume_id or "")
+    return DiskSpec(
+        f"volume-{disk.volume_id}",
+        (row.device_name or "/dev/vdz").removeprefix("/dev/"),
+        disk.size_gib,
+        bus=row.disk_bus or block_devices.bus_of(server),
+        serial=disk.serial,
+        boot_index=-1 if row.boot_index is None else row.boot_index,
+        path=disk.path,
+        format=disk.format,
+    )
+
+
+def _root(server: Server, image: ImageSpec | None) -> DiskSpec:
+    device = server.root_device_name.removeprefix("/dev/")
+    bus = str(server.image["properties"].get("hw_disk_bus") or "virtio")
+    return DiskSpec("root", block_devices.prefix_of(server) + device[2:], server.flavor["disk"], image, bus,
+                    boot_index=0)  # fmt: skip
+
+
+def _local(disk: LocalDisk) -> DiskSpec:
+    return DiskSpec(disk.name, disk.device, disk.size_gib, serial=disk.name, size_mib=disk.size_mib,
+                    content=disk.content)  # fmt: skip
