@@ -36,7 +36,8 @@ class Cloud:
         return openrc(self.state_dir)
 
     def findings(self) -> list[dict[str, Any]]:
-        """What the doctor finds; nothing is health."""
+        """What the doctor finds; nothing is health. A suite has run meanwhile: the kept connection is too old."""
+        self.caller.close()
         found: list[dict[str, Any]] = self.caller.get("/admin/doctor")["findings"]
         return found
 

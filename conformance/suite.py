@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -29,10 +31,16 @@ def run(environment: Environment, directory: Path, chosen: str, *, workers: int,
         "run", "--concurrency", str(workers), "--suppress-attachments", chosen,
     ]  # fmt: skip
     with (directory / "progress.log").open("wb") as progress:
-        subprocess.run(
+        process = subprocess.Popen(
             argv, cwd=directory, env=_variables(environment, directory), stdin=subprocess.DEVNULL,
-            stdout=progress, stderr=subprocess.STDOUT, timeout=seconds, check=False,
+            stdout=progress, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
+        try:
+            process.wait(seconds)
+        finally:
+            with contextlib.suppress(ProcessLookupError):  # its workers, when it was cut off
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
     found = _recorded(environment, directory)
     if not found:
         raise RuntimeError(f"Tempest ran no test:\n{(directory / 'progress.log').read_text()[-3000:]}")
