@@ -68,5 +68,6 @@ FRONT = Front(
     project_after="/v2.1",
     lenient_alias=versions.OLD_ROOT,
     strict_queries_since="2.102",
+    strict_slashes=True,
     unauthenticated=faults.KEYSTONE,
 )
