@@ -45,6 +45,14 @@ def upgrade() -> None:
         batch_op.create_index("ix_migrations_status_updated_at", ["status", "updated_at"], unique=False)
 
     op.create_table(
+        "user_quota_limits",
+        sa.Column("project_id", sa.String(length=64), nullable=False),
+        sa.Column("user_id", sa.String(length=64), nullable=False),
+        sa.Column("resource", sa.String(length=64), nullable=False),
+        sa.Column("value", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("project_id", "user_id", "resource", name=op.f("pk_user_quota_limits")),
+    )
+    op.create_table(
         "volume_types",
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("name", sa.String(length=255), nullable=False),
@@ -361,6 +369,7 @@ def downgrade() -> None:
 
     op.drop_table("block_devices")
     op.drop_table("volume_types")
+    op.drop_table("user_quota_limits")
     with op.batch_alter_table("migrations", schema=None) as batch_op:
         batch_op.drop_index("ix_migrations_status_updated_at")
         batch_op.drop_index("ix_migrations_server_id_status")

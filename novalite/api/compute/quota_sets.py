@@ -33,15 +33,16 @@ def _project(call: Call, rule: str) -> str:
     return project_id
 
 
-def _refuse_user(call: Call) -> None:
-    if call.query.get("user_id"):
-        raise Invalid("Quotas are kept for projects; those of single users are not offered.", field="user_id")
+def _limits(call: Call, project_id: str) -> dict[str, int]:
+    """Those of the project, or of the user asked for, who has the project's where none are set."""
+    user_id = call.query.get("user_id", "")
+    own = quotas.user_limits(call.w, project_id, user_id) if user_id else {}
+    return quota_use.shown(call, {**quotas.limits(call.w, project_id), **own})
 
 
 def show(call: Call) -> dict[str, Any]:
     project_id = _project(call, "os-quota-sets:show")
-    limits = quota_use.shown(call, quotas.limits(call.w, project_id))
-    return {"quota_set": {"id": project_id, **limits}}
+    return {"quota_set": {"id": project_id, **_limits(call, project_id)}}
 
 
 def show_defaults(call: Call) -> dict[str, Any]:
@@ -51,28 +52,30 @@ def show_defaults(call: Call) -> dict[str, Any]:
 
 def show_detail(call: Call) -> dict[str, Any]:
     project_id = _project(call, "os-quota-sets:detail")
-    used = quota_use.used(call.w, project_id)
+    used = quota_use.used(call.w, project_id, call.query.get("user_id", ""))
     rows = {
         name: {"limit": limit, "in_use": used.get(name, 0), "reserved": 0}
-        for name, limit in quota_use.shown(call, quotas.limits(call.w, project_id)).items()
+        for name, limit in _limits(call, project_id).items()
     }
     return {"quota_set": {"id": project_id, **rows}}
 
 
 def update(call: Call) -> dict[str, Any]:
-    _refuse_user(call)
-    project_id, body = call.path["project_id"], dict(call.body)
+    project_id, user_id, body = call.path["project_id"], call.query.get("user_id", ""), dict(call.body)
     force = truth(body.pop("force", False))
     wanted = {name: int(value) for name, value in body.items() if name not in UNLIMITED_ELSEWHERE}
     quotas.hold(call.w, project_id)
     if not force:
         _refuse_below_use(call, project_id, wanted)
-    limits = quotas.set_limits(call.w, project_id, wanted)
-    return {"quota_set": quota_use.shown(call, limits)}
+    if user_id:
+        quotas.set_user_limits(call.w, project_id, user_id, wanted)
+    else:
+        quotas.set_limits(call.w, project_id, wanted)
+    return {"quota_set": _limits(call, project_id)}
 
 
 def _refuse_below_use(call: Call, project_id: str, wanted: dict[str, int]) -> None:
-    used = quota_use.used(call.w, project_id)
+    used = quota_use.used(call.w, project_id, call.query.get("user_id", ""))
     for name, limit in wanted.items():
         if 0 <= limit < used.get(name, 0):
             raise Invalid(
@@ -82,8 +85,11 @@ def _refuse_below_use(call: Call, project_id: str, wanted: dict[str, int]) -> No
 
 
 def reset(call: Call) -> None:
-    _refuse_user(call)
-    quotas.reset(call.w, call.path["project_id"])
+    project_id, user_id = call.path["project_id"], call.query.get("user_id", "")
+    if user_id:
+        quotas.reset_user(call.w, project_id, user_id)
+    else:
+        quotas.reset(call.w, project_id)
 
 
 _ONE = f"{ROOT}/os-quota-sets/{{project_id}}"

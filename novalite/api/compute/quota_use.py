@@ -30,6 +30,8 @@ def shown(call: Call, limits: dict[str, int]) -> dict[str, int]:
     return {name: limits.get(name, -1) for name, window in _NAMES.items() if window.holds(call.version)}
 
 
-def used(w: Work, project_id: str) -> dict[str, int]:
-    """Counted from the resources themselves; quotas that are per object have no use."""
-    return {**servers.usage(w, project_id), "server_groups": group_members.groups_of(w, project_id)}
+def used(w: Work, project_id: str, user_id: str = "") -> dict[str, int]:
+    """Counted from the resources themselves, of one user's where one is named; quotas that are per object have
+    no use."""
+    groups = group_members.groups_of(w, project_id, user_id)
+    return {**servers.usage(w, project_id, user_id), "server_groups": groups}

@@ -24,7 +24,9 @@ def of_groups(w: Work, group_ids: Iterable[str]) -> dict[str, list[str]]:
     return found
 
 
-def groups_of(w: Work, project_id: str) -> int:
-    """How many groups a project has."""
+def groups_of(w: Work, project_id: str, user_id: str = "") -> int:
+    """How many groups a project has, or one user of it."""
     query = sa.select(sa.func.count()).select_from(ServerGroup).where(ServerGroup.project_id == project_id)
+    if user_id:
+        query = query.where(ServerGroup.user_id == user_id)
     return int(w.session.scalar(query) or 0)

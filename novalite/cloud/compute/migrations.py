@@ -132,8 +132,9 @@ def server_gone(w: Work, server_id: str) -> None:
     w.changed(of_it.where(Migration.status.in_(_UNFINISHED)).values(status=ERROR, updated_at=w.now))
 
 
-def extra_use(w: Work, server: Any, project_id: str) -> tuple[int, int]:
-    """(cores, MiB) that moves under way may take beyond what their servers (records ``server``) have now."""
+def extra_use(w: Work, server: Any, *whose: Any) -> tuple[int, int]:
+    """(cores, MiB) that moves under way may take beyond what their servers (records ``server``, those for which
+    ``whose`` holds) have now."""
 
     def beyond(old: Any, new: Any, now: Any) -> Any:
         larger = sa.case((old > new, old), else_=new)
@@ -146,7 +147,7 @@ def extra_use(w: Work, server: Any, project_id: str) -> tuple[int, int]:
         )
         .select_from(Migration)
         .join(server, server.id == Migration.server_id)
-        .where(Migration.status.in_(_UNDER_WAY), server.project_id == project_id, server.deleted_at.is_(None))
+        .where(Migration.status.in_(_UNDER_WAY), *whose, server.deleted_at.is_(None))
     ).one()
     return int(row[0] or 0), int(row[1] or 0)
 

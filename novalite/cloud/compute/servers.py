@@ -156,16 +156,18 @@ def change(w: Work, server_id: str, values: dict[str, Any], *where: Any) -> bool
     return bool(hit)
 
 
-def usage(w: Work, project_id: str) -> dict[str, int]:
-    """What a project's servers use now, counted from the servers themselves: instances, cores, ram (MiB). Those
-    deleted softly do not count until they are restored; one that changes its size counts by the larger one."""
+def usage(w: Work, project_id: str, user_id: str = "") -> dict[str, int]:
+    """What a project's servers (those of one user, where one is named) use now, counted from the servers
+    themselves: instances, cores, ram (MiB). Those deleted softly do not count until they are restored; one that
+    changes its size counts by the larger one."""
     aside = sa.and_(Server.vm_state == states.SOFT_DELETED, Server.task_state.is_distinct_from(states.RESTORING))
+    whose = [Server.project_id == project_id, *([Server.user_id == user_id] if user_id else [])]
     row = w.session.execute(
         sa.select(sa.func.count(), sa.func.sum(Server.vcpus), sa.func.sum(Server.memory_mib)).where(
-            Server.project_id == project_id, Server.deleted_at.is_(None), ~aside
+            *whose, Server.deleted_at.is_(None), ~aside
         )
     ).one()
-    cores, ram = migrations.extra_use(w, Server, project_id)
+    cores, ram = migrations.extra_use(w, Server, *whose)
     return {"instances": int(row[0]), "cores": int(row[1] or 0) + cores, "ram": int(row[2] or 0) + ram}
 
 
@@ -254,16 +256,9 @@ def _group(w: Work, new: NewServer) -> server_groups.ServerGroup | None:
 
 def _within_quota(w: Work, new: NewServer, flavor: flavors.Flavor, group: server_groups.ServerGroup | None) -> int:
     project_id = w.ctx.project_id
-    quotas.hold(w, project_id)
-    limits, used = quotas.limits(w, project_id), usage(w, project_id)
+    limits = quotas.limits(w, project_id)
     per_server = {"instances": 1, "cores": flavor.vcpus, "ram": flavor.ram_mib}
-    count = new.max_count
-    for resource, each in per_server.items():
-        if limits[resource] >= 0 and each:
-            count = min(count, max(0, limits[resource] - used[resource]) // each)
-    if count < new.min_count:
-        over = [r for r, each in per_server.items() if 0 <= limits[r] < used[r] + each * new.min_count]
-        raise over_quota(over, limits, used, {r: each * new.min_count for r, each in per_server.items()})
+    count = fitting(w, project_id, w.ctx.user_id, per_server, least=new.min_count, most=new.max_count)
     if 0 <= limits["metadata_items"] < len(new.metadata):
         raise OverQuota("metadata_items", limit=limits["metadata_items"], used=0, asked=len(new.metadata))
     personality.refuse_beyond_quota(w, project_id, new.personality)
@@ -282,6 +277,25 @@ def _within_quota(w: Work, new: NewServer, flavor: flavors.Flavor, group: server
                 asked=count,
                 message="Quota exceeded, too many servers in group",
             )
+    return count
+
+
+def fitting(w: Work, project_id: str, user_id: str, each: dict[str, int], *, least: int = 1, most: int = 1) -> int:
+    """How many times ``each`` (instances, cores, ram) still fits what the project and the user may have, at most
+    ``most``; nobody else asks for more of the project until the unit ends. Raises ``OverQuota`` below ``least``."""
+    quotas.hold(w, project_id)
+    shares = [(quotas.limits(w, project_id), usage(w, project_id))]
+    own = quotas.user_limits(w, project_id, user_id)
+    if own:
+        shares.append((dict.fromkeys(each, -1) | own, usage(w, project_id, user_id)))
+    count = most
+    for limits, used in shares:
+        for resource, amount in each.items():
+            if limits[resource] >= 0 and amount > 0:
+                count = min(count, max(0, limits[resource] - used[resource]) // amount)
+        if count < least:
+            over = [r for r, amount in each.items() if amount > 0 and 0 <= limits[r] < used[r] + amount * least]
+            raise over_quota(over, limits, used, {r: amount * least for r, amount in each.items()})
     return count
 
 

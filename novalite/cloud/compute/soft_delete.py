@@ -9,7 +9,6 @@ import sqlalchemy as sa
 
 from novalite.cloud.compute import actions, servers, states, tasks
 from novalite.cloud.compute.servers import Server
-from novalite.cloud.identity import quotas
 from novalite.cloud.tasks import tasks as durable
 from novalite.db.work import Work
 
@@ -69,12 +68,8 @@ def restore(w: Work, server_id: str) -> Server:
 
 
 def _refuse_beyond_quota(w: Work, server: Server) -> None:
-    quotas.hold(w, server.project_id)
-    limits, used = quotas.limits(w, server.project_id), servers.usage(w, server.project_id)
     asked = {"instances": 1, "cores": server.vcpus, "ram": server.memory_mib}
-    over = [name for name, each in asked.items() if 0 <= limits[name] < used[name] + each]
-    if over:
-        raise servers.over_quota(over, limits, used, asked)
+    servers.fitting(w, server.project_id, server.user_id, asked)
 
 
 def reclaim(w: Work, *, put_aside_before: datetime) -> list[str]:

@@ -44,6 +44,17 @@ class QuotaLimit(Base):
     value: Mapped[int]
 
 
+class UserQuotaLimit(Base):
+    """What one user may have of a project's share; without a row the project's limit counts alone."""
+
+    __tablename__ = "user_quota_limits"
+
+    project_id: Mapped[str] = mapped_column(Key, primary_key=True)
+    user_id: Mapped[str] = mapped_column(Key, primary_key=True)
+    resource: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    value: Mapped[int]
+
+
 class QuotaHold(Base):
     """One row per project, only to be locked."""
 
@@ -110,13 +121,41 @@ def set_limits(w: Work, project_id: str, wanted: Mapping[str, int]) -> dict[str,
     return limits(w, project_id)
 
 
+def user_limits(w: Work, project_id: str, user_id: str) -> dict[str, int]:
+    """Resource -> limit of one user's own in the project; only those that were set."""
+    row = UserQuotaLimit
+    query = sa.select(row.resource, row.value).where(row.project_id == project_id, row.user_id == user_id)
+    return {found.resource: found.value for found in w.session.execute(query)}
+
+
+def set_user_limits(w: Work, project_id: str, user_id: str, wanted: Mapping[str, int]) -> None:
+    """Raises ``Invalid`` as ``set_limits``, and for what is more than the project's own limit."""
+    most = limits(w, project_id)
+    for resource, value in wanted.items():
+        _refuse_unfit(resource, value)
+        if most[resource] >= 0 and not 0 <= value <= most[resource]:
+            raise Invalid(f"Quota limit {value} for {resource} must be less than or equal to {most[resource]}.",
+                          field=resource)  # fmt: skip
+        w.session.merge(UserQuotaLimit(project_id=project_id, user_id=user_id, resource=resource, value=value))
+    w.session.flush()
+
+
+def reset_user(w: Work, project_id: str, user_id: str) -> None:
+    """Forget the user's own limits: those of the project count alone."""
+    row = UserQuotaLimit
+    w.changed(sa.delete(row).where(row.project_id == project_id, row.user_id == user_id))
+
+
+def _refuse_unfit(resource: str, value: int) -> None:
+    if resource not in RESOURCES:
+        raise Invalid(f"There is no quota for {resource}.", field=resource)
+    if not -1 <= value <= LARGEST:
+        raise Invalid(f"Quota limit {value} for {resource} must be in the range of -1 and {LARGEST}.", field=resource)
+
+
 def _store(w: Work, key: str, wanted: Mapping[str, int]) -> None:
     for resource, value in wanted.items():
-        if resource not in RESOURCES:
-            raise Invalid(f"There is no quota for {resource}.", field=resource)
-        if not -1 <= value <= LARGEST:
-            raise Invalid(f"Quota limit {value} for {resource} must be in the range of -1 and {LARGEST}.",
-                          field=resource)  # fmt: skip
+        _refuse_unfit(resource, value)
         w.session.merge(QuotaLimit(project_id=key, resource=resource, value=value))
     w.session.flush()
 
