@@ -130,4 +130,5 @@ def prepare(settings: Settings) -> Built:
     first_start.ensure_admin(built.database, settings)
     first_start.ensure_defaults(built.database, settings, built.hosts)
     first_start.ensure_network(built.database, settings, built.network)
+    first_start.ensure_volume_type(built.database)
     return built

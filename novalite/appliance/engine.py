@@ -14,7 +14,7 @@ from novalite.cloud.compute import consoles
 from novalite.cloud.compute.servers import TOPIC as SERVER_TOPIC
 from novalite.cloud.tasks import tasks
 from novalite.context import internal
-from novalite.engine import conductor, heartbeat, reconcile
+from novalite.engine import conductor, heartbeat, reconcile, volume_files
 from novalite.engine.console.proxy import ConsoleProxy
 from novalite.engine.console.streams import EventHub
 from novalite.engine.events import HostEvents
@@ -80,6 +80,7 @@ class Engine:
             default_delay_seconds=built.settings.compute.start_delay_seconds,
         )  # fmt: skip
         first_start.mend_images(built.database, built.store)
+        volume_files.mend(built.database, built.parts.volumes)
         with built.database.write(internal()) as w:
             due = tasks.recover(w)
         for task_id in due:

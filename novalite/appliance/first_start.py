@@ -14,6 +14,7 @@ from novalite.cloud.identity import bootstrap, credentials, quotas
 from novalite.cloud.identity.records import Project
 from novalite.cloud.image import images
 from novalite.cloud.network import networks
+from novalite.cloud.volume import types
 from novalite.context import internal
 from novalite.db.work import Database
 from novalite.drivers.network.base import NetworkDriver
@@ -97,6 +98,12 @@ def _machine_dns() -> tuple[str, ...]:
         return ()
     found = [line.split()[1] for line in lines if line.startswith("nameserver ") and len(line.split()) > 1]
     return tuple(address for address in found if not address.startswith("127.") and ":" not in address)
+
+
+def ensure_volume_type(database: Database) -> None:
+    """The type of volumes for which none is named."""
+    with database.write(internal()) as w:
+        types.ensure_default(w)
 
 
 def mend_images(database: Database, store: ImageStore) -> None:

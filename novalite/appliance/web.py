@@ -34,7 +34,7 @@ def application(engine: Engine) -> flask.Flask:
     app.config["MAX_CONTENT_LENGTH"] = None
     parts = Parts(
         settings=built.settings, database=built.database, tokens=_token_auth(engine), links=built.links,
-        image_store=built.store, network_driver=built.network,
+        image_store=built.store, network_driver=built.network, volume_driver=built.parts.volumes,
     )  # fmt: skip
     fronts = (
         identity.FRONT,

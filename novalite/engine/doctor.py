@@ -16,6 +16,7 @@ from novalite.db.work import Work
 from novalite.drivers.compute.base import GuestArtifacts, Power
 from novalite.drivers.network.base import tap_name
 from novalite.drivers.storage.base import ImageStore
+from novalite.engine import volume_files
 from novalite.engine.flow import Parts
 from novalite.errors import NovaLiteError
 
@@ -73,6 +74,8 @@ def examine(parts: Parts, store: ImageStore) -> Examination:
         findings += _guests(host.name, servers[host.name], found, busy, port_owners)
     findings += _networks(parts, network_names, wanted_ports)
     findings += _images(store, image_ids)
+    wrong, volumes_checked = volume_files.disagreements(parts)
+    findings += [Finding(**vars(one)) for one in wrong]
     checked = {
         "hosts": len(all_hosts),
         "servers": sum(map(len, servers.values())),
@@ -80,6 +83,7 @@ def examine(parts: Parts, store: ImageStore) -> Examination:
         "allocations": len(held),
         "ports": len(wanted_ports),
         "images": len(image_ids),
+        **volumes_checked,
     }
     return Examination(tuple(findings), checked)
 

@@ -17,7 +17,7 @@ from novalite.cloud.compute import consoles, soft_delete
 from novalite.cloud.identity import tokens
 from novalite.cloud.tasks import tasks
 from novalite.context import internal
-from novalite.engine import heartbeat, reconcile
+from novalite.engine import heartbeat, reconcile, volume_files
 from novalite.engine.conductor.shelve import offload_in_time
 from novalite.engine.flow import Parts
 from novalite.engine.queue.base import Queue
@@ -142,6 +142,7 @@ def jobs(parts: Parts, queue: Queue) -> list[Job]:
         Job("sweep", settings.tasks.sweep_seconds, sweep),
         Job("deadlines", 15, expire),
         Job("reconcile", 60, lambda: reconcile.every_host(database, links)),
+        Job("volumes", 60, lambda: volume_files.end_unowned(database, older_than_seconds=120)),
         Job("unowned", 30, lambda: reconcile.end_unowned_states(database, older_than_seconds=60)),
         Job("shelved", 60, lambda: offload_in_time(parts)),
         Job("prune", 3600, prune),

@@ -15,6 +15,7 @@ The way of an attachment, for Compute (``w`` first; all raise ``NotFound``, and 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,7 +24,7 @@ from novalite.cloud.volume import volumes
 from novalite.cloud.volume.records import Volume, VolumeAttachment
 from novalite.db.records import new_id
 from novalite.db.work import Work
-from novalite.errors import Invalid, NotFound
+from novalite.errors import Conflict, Invalid, NotFound
 
 RESERVED, ATTACHING, ATTACHED, DETACHING = "reserved", "attaching", "attached", "detaching"
 _STATUS_OF_VOLUME = {ATTACHED: "in-use", DETACHING: "detaching", ATTACHING: "attaching", RESERVED: "reserved"}
@@ -66,7 +67,9 @@ def of_server(w: Work, server_id: str) -> list[VolumeAttachment]:
     return list(w.session.scalars(query.order_by(VolumeAttachment.created_at, VolumeAttachment.id)))
 
 
-def reserve(w: Work, volume_id: str, server_id: str | None, *, mode: str = "rw") -> VolumeAttachment:
+def reserve(
+    w: Work, volume_id: str, server_id: str | None, *, mode: str = "rw", by_compute: bool = True
+) -> VolumeAttachment:
     """Promise the volume to a server. One that is attached already is refused, unless it is multiattach."""
     volume = volumes.get(w, volume_id)
     allowed = ("available", "in-use") if volume.multiattach else ("available",)
@@ -76,13 +79,39 @@ def reserve(w: Work, volume_id: str, server_id: str | None, *, mode: str = "rw")
         raise Invalid(f"Volume {volume_id} is attached to server {server_id} already.", field="volumeId",
                       code="volume.attached")  # fmt: skip
     volumes.move(w, volume, allowed, "reserved", ~volumes.being_copied(volume_id), doing="attached")
+    return _add(w, volume, server_id, mode=mode, by_compute=by_compute)
+
+
+def _add(w: Work, volume: Volume, server_id: str | None, **values: Any) -> VolumeAttachment:
     made = VolumeAttachment(
-        id=new_id(), volume_id=volume_id, server_id=server_id, project_id=volume.project_id, mode=mode,
-        created_at=w.now,
-    )  # fmt: skip
+        id=new_id(), volume_id=volume.id, server_id=server_id, project_id=volume.project_id, created_at=w.now, **values
+    )
     w.session.add(made)
     w.session.flush()
     return made
+
+
+def attach_by_hand(
+    w: Work, volume_id: str, *, server_id: str | None, host: str, device: str, mode: str
+) -> VolumeAttachment:
+    """Attach in one go, as who manages attachments without Compute does. Raises ``Invalid``."""
+    volume = volumes.get(w, volume_id)
+    allowed = ("available", "attaching", "reserved") + (("in-use",) if volume.multiattach else ())
+    if volume.read_only and mode == "rw":
+        raise Invalid(f"Volume {volume_id} is read-only.", field="mode", code="volume.read_only")
+    promised = sa.exists().where(VolumeAttachment.volume_id == volume_id, VolumeAttachment.status != ATTACHED)
+    volumes.move(w, volume, allowed, "in-use", ~promised, ~volumes.being_copied(volume_id), doing="attached")
+    return _add(w, volume, server_id, mode=mode, host=host, device=device, status=ATTACHED, attached_at=w.now,
+                by_compute=False)  # fmt: skip
+
+
+def refuse_if_computes(w: Work, attachment: VolumeAttachment) -> None:
+    """Raises ``Conflict`` when Compute made the attachment: a guest would go on writing to what looks free."""
+    if attachment.by_compute and "service" not in w.ctx.roles:
+        raise Conflict(
+            f"Attachment {attachment.id} belongs to server {attachment.server_id}.", code="attachment.in_use",
+            hint="Detach the volume from the server through Compute.",
+        )  # fmt: skip
 
 
 def attaching(w: Work, attachment_id: str, *, host: str = "", device: str = "", **more: Any) -> bool:
@@ -143,6 +172,16 @@ def detach(w: Work, attachment_id: str) -> bool:
 
 
 unreserve = detach
+
+
+def made_by_compute(w: Work, before: datetime) -> dict[str, list[str]]:
+    """Ids of attachments older than ``before``, by the server they are for."""
+    row = VolumeAttachment
+    query = sa.select(row.server_id, row.id).where(row.by_compute, row.server_id.is_not(None), row.created_at < before)
+    found: dict[str, list[str]] = {}
+    for server_id, attachment_id in w.session.execute(query):
+        found.setdefault(str(server_id), []).append(attachment_id)
+    return found
 
 
 def detach_server(w: Work, server_id: str) -> list[str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
 import sqlalchemy as sa
 
 from novalite.cloud.tasks import tasks as durable
@@ -10,8 +13,8 @@ from novalite.cloud.volume.records import Snapshot, Volume
 from novalite.db.work import Work
 
 _LONGEST = 2000
-ON_THEIR_WAY = ("creating", "downloading", "extending", "uploading", "deleting", "retyping")
-"""Statuses of volumes that end with a task."""
+ON_THEIR_WAY = ("creating", "downloading", "extending", "uploading", "reverting", "deleting")
+"""Statuses that end with a task."""
 
 
 def downloading(w: Work, volume_id: str) -> None:
@@ -73,6 +76,20 @@ def snapshot_gone(w: Work, snapshot_id: str) -> None:
     if snapshot is not None:
         w.session.delete(snapshot)
         w.announce(snapshots.TOPIC, snapshot_id, snapshot.project_id)
+
+
+def _late(record: Any, before: datetime) -> sa.ColumnElement[bool]:
+    last: sa.ColumnElement[datetime] = sa.func.coalesce(record.updated_at, record.created_at)
+    return sa.and_(record.status.in_(ON_THEIR_WAY), last < before)
+
+
+def volumes_on_their_way(w: Work, before: datetime) -> list[Volume]:
+    """Volumes that have been in a passing status since ``before``."""
+    return list(w.session.scalars(sa.select(Volume).where(_late(Volume, before))))
+
+
+def snapshots_on_their_way(w: Work, before: datetime) -> list[Snapshot]:
+    return list(w.session.scalars(sa.select(Snapshot).where(_late(Snapshot, before))))
 
 
 def everything(w: Work) -> tuple[list[Volume], list[Snapshot]]:

@@ -60,7 +60,7 @@ class Volume(Base):
     availability_zone: Mapped[str]
     bootable: Mapped[bool] = mapped_column(default=False)
     multiattach: Mapped[bool] = mapped_column(default=False)
-    read_only: Mapped[bool] = mapped_column(default=False)
+    read_only: Mapped[bool | None]
     metadata_items: Mapped[dict[str, str]] = mapped_column("metadata", default=dict)
     image_metadata: Mapped[dict[str, str]] = mapped_column(default=dict)
     image_id: Mapped[str | None] = mapped_column(Id)
@@ -77,7 +77,8 @@ class Volume(Base):
 
 class VolumeAttachment(Base):
     """A volume and the server it is, or shall be, attached to. ``status`` is reserved, attaching, attached or
-    detaching; ``device`` the name asked for or given (``/dev/vdb``), ``mode`` rw or ro."""
+    detaching; ``device`` the name asked for or given (``/dev/vdb``), ``mode`` rw or ro. ``by_compute`` tells that
+    Compute made it: only Compute ends it."""
 
     __tablename__ = "volume_attachments"
 
@@ -90,6 +91,7 @@ class VolumeAttachment(Base):
     device: Mapped[str] = mapped_column(default="")
     host: Mapped[str] = mapped_column(default="")
     connector: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    by_compute: Mapped[bool] = mapped_column(default=True)
     attached_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime | None]

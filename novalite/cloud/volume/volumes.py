@@ -74,7 +74,7 @@ def disk(w: Work, volume_id: str) -> VolumeDisk:
     if not volume.location:
         raise Failed(f"Volume {volume_id} has no data: it is {volume.status}.", code="volume.no_data")
     path, form = str(volume.location["path"]), str(volume.location["format"])
-    return VolumeDisk(volume_id, path, form, serial(volume_id), volume.size_gib, volume.read_only)
+    return VolumeDisk(volume_id, path, form, serial(volume_id), volume.size_gib, bool(volume.read_only))
 
 
 def change(w: Work, volume_id: str, values: Mapping[str, Any], *where: Any) -> bool:

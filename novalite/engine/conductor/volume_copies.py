@@ -89,17 +89,18 @@ def _stored(run: Run, disk_format: str) -> StoredImage:
 
 
 def _converted(run: Run, source: OfStream, disk_format: str) -> StoredImage:
-    """By way of a snapshot that is named as the image, and gone afterwards."""
-    driver, name = run.parts.volumes, _image_id(run)
+    """By way of a snapshot that is named as the volume, and gone afterwards."""
+    driver, name = run.parts.volumes, _volume_id(run)
     driver.ensure_snapshot(name, source)
     try:
-        return run.parts.images.save(name, driver.read(OfSnapshot(name), disk_format), disk_format=disk_format)
+        chunks = driver.read(OfSnapshot(name), disk_format)
+        return run.parts.images.save(_image_id(run), chunks, disk_format=disk_format)
     finally:
         driver.delete_snapshot(name)
 
 
 def _not_uploaded(run: Run) -> None:
-    run.parts.volumes.delete_snapshot(_image_id(run))
+    run.parts.volumes.delete_snapshot(_volume_id(run))
     volume_sources.forget(run, _volume_id(run), _copy_name(run))
     with run.parts.database.write(run.ctx) as w:
         try:

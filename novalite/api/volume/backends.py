@@ -1,0 +1,132 @@
+"""What runs Block Storage: services, pools, availability zones, extensions, and the filters listings know."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from novalite import clock
+from novalite.api.kit.call import Call
+from novalite.api.kit.routes import Route
+from novalite.api.kit.view import utc_micros
+from novalite.api.volume.shapes import EXTENSION, ROOT, flag
+from novalite.cloud.hosts import hosts
+from novalite.cloud.volume import new_volumes
+from novalite.errors import NotFound
+
+_GIB = 1 << 30
+_VENDOR = "NovaLite"
+
+
+def list_services(call: Call) -> dict[str, Any]:
+    """This process does both: it answers, so it is up."""
+    backend = call.parts.volume_driver.pool().name.partition("#")[0]
+    rows = []
+    for binary, host in (("cinder-scheduler", backend.partition("@")[0]), ("cinder-volume", backend)):
+        row = {
+            "binary": binary,
+            "host": host,
+            "zone": new_volumes.DEFAULT_ZONE,
+            "status": "enabled",
+            "state": "up",
+            "updated_at": utc_micros(clock.now()),
+            "disabled_reason": None,
+        }
+        if call.since("3.7"):
+            row["cluster"] = None
+        if call.since("3.49") and binary == "cinder-volume":
+            row["backend_state"] = "up"
+        rows.append(row)
+    wanted = {name: call.query[name] for name in ("binary", "host") if call.query.get(name)}
+    return {"services": [row for row in rows if all(row[name] == value for name, value in wanted.items())]}
+
+
+def list_pools(call: Call) -> dict[str, Any]:
+    pool = call.parts.volume_driver.pool()
+    told: dict[str, Any] = {"name": pool.name}
+    if flag(call, "detail"):
+        told["capabilities"] = {
+            "pool_name": pool.name.rpartition("#")[2],
+            "volume_backend_name": pool.name.partition("@")[2].partition("#")[0],
+            "storage_protocol": pool.protocol,
+            "total_capacity_gb": round(pool.total / _GIB, 2),
+            "free_capacity_gb": round(pool.free / _GIB, 2),
+            "reserved_percentage": 0,
+            "thin_provisioning_support": True,
+            "multiattach": True,
+            "QoS_support": False,
+            "vendor_name": _VENDOR,
+            "timestamp": utc_micros(clock.now()),
+        }
+    wanted = call.query.get("name")
+    return {"pools": [told] if not wanted or wanted == pool.name else []}
+
+
+def list_zones(call: Call) -> dict[str, Any]:
+    names = sorted({new_volumes.DEFAULT_ZONE, *(host.zone for host in hosts.everyone(call.w))})
+    return {"availabilityZoneInfo": [{"zoneName": name, "zoneState": {"available": True}} for name in names]}
+
+
+_EXTENSIONS = {
+    "os-admin-actions": ("AdminActions", "Reset states, and delete by force."),
+    "os-availability-zone": ("AvailabilityZones", "Where volumes can be."),
+    "os-extended-snapshot-attributes": ("ExtendedSnapshotAttributes", "Progress and project of snapshots."),
+    "os-quota-sets": ("Quotas", "What projects may have."),
+    "os-quota-class-sets": ("QuotaClasses", "What projects may have by default."),
+    "os-services": ("Services", "What runs Block Storage."),
+    "os-snapshot-actions": ("SnapshotActions", "Tell the status of a snapshot."),
+    "os-types-extra-specs": ("TypesExtraSpecs", "What a volume type asks for."),
+    "os-types-manage": ("TypesManage", "Make and remove volume types."),
+    "os-used-limits": ("UsedLimits", "What of the limits is used."),
+    "os-vol-host-attr": ("VolumeHostAttribute", "Where a volume is."),
+    "os-vol-image-meta": ("VolumeImageMetadata", "The image a volume was made of."),
+    "os-vol-tenant-attr": ("VolumeTenantAttribute", "Whose a volume is."),
+    "os-volume-actions": ("VolumeActions", "Attach, extend, upload volumes."),
+    "os-volume-type-access": ("VolumeTypeAccess", "Who uses types that are not public."),
+    "scheduler-stats": ("Scheduler_stats", "Pools and their room."),
+}
+_UPDATED = "2026-01-01T00:00:00+00:00"
+
+
+def _extension(alias: str) -> dict[str, Any]:
+    name, description = _EXTENSIONS[alias]
+    return {"alias": alias, "name": name, "description": description, "updated": _UPDATED, "links": []}
+
+
+def list_extensions(call: Call) -> dict[str, Any]:
+    return {"extensions": [_extension(alias) for alias in _EXTENSIONS]}
+
+
+def show_extension(call: Call) -> dict[str, Any]:
+    alias = call.path["alias"]
+    if alias not in _EXTENSIONS:
+        raise NotFound("extension", alias, message=f"Extension {alias[:255]} could not be found.")
+    return {"extension": _extension(alias)}
+
+
+_FILTERS = {
+    "volume": ["id", "name", "status", "metadata", "bootable", "multiattach", "availability_zone", "size",
+               "snapshot_id", "source_volid", "volume_type", "volume_type_id", "user_id", "created_at", "updated_at"],
+    "snapshot": ["id", "name", "status", "metadata", "volume_id", "user_id", "created_at", "updated_at"],
+    "attachment": ["id", "volume_id", "instance_id", "status", "attach_status"],
+    "pool": ["name"],
+}  # fmt: skip
+
+
+def list_filters(call: Call) -> dict[str, Any]:
+    wanted = call.query.get("resource")
+    return {
+        "resource_filters": [
+            {"resource": name, "filters": filters} for name, filters in _FILTERS.items() if wanted in (None, name)
+        ]
+    }
+
+
+ROUTES = [
+    Route("GET", f"{ROOT}/os-services", list_services, rule=EXTENSION + "services:index"),
+    Route("GET", f"{ROOT}/scheduler-stats/get_pools", list_pools,
+          rule="scheduler_extension:scheduler_stats:get_pools"),
+    Route("GET", f"{ROOT}/os-availability-zone", list_zones, rule="volume:services_zones", unit="read"),
+    Route("GET", f"{ROOT}/extensions", list_extensions, rule="volume:services_zones"),
+    Route("GET", f"{ROOT}/extensions/{{alias}}", show_extension, rule="volume:services_zones"),
+    Route("GET", f"{ROOT}/resource_filters", list_filters, rule="volume:get_all", since="3.33"),
+]  # fmt: skip

@@ -1,0 +1,38 @@
+"""What a project may have of volumes, and has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from novalite.api.kit.call import Call
+from novalite.api.kit.routes import Route
+from novalite.api.volume.shapes import ROOT
+from novalite.cloud.identity import policy, quotas
+from novalite.cloud.volume import usage
+
+
+def show(call: Call) -> dict[str, Any]:
+    project_id = call.ctx.project_id
+    if (
+        call.since("3.39")
+        and call.query.get("project_id")
+        and policy.allows("volume_extension:quotas:update", call.ctx)
+    ):
+        project_id = call.query["project_id"]
+    limits, used = quotas.limits(call.w, project_id), usage.used(call.w, project_id)
+    absolute = {
+        "maxTotalVolumes": limits["volumes"],
+        "maxTotalSnapshots": limits["snapshots"],
+        "maxTotalVolumeGigabytes": limits["gigabytes"],
+        "maxTotalBackups": 0,
+        "maxTotalBackupGigabytes": 0,
+        "totalVolumesUsed": used["volumes"],
+        "totalSnapshotsUsed": used["snapshots"],
+        "totalGigabytesUsed": used["gigabytes"],
+        "totalBackupsUsed": 0,
+        "totalBackupGigabytesUsed": 0,
+    }
+    return {"limits": {"rate": [], "absolute": absolute}}
+
+
+ROUTES = [Route("GET", f"{ROOT}/limits", show, rule="limits_extension:used_limits", unit="read")]

@@ -1,0 +1,158 @@
+"""Actions on volumes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from novalite.api.kit.body import Body, Item
+from novalite.api.kit.call import Call
+from novalite.api.kit.routes import Route
+from novalite.api.kit.view import utc_micros
+from novalite.api.volume.shapes import (
+    ANYTHING,
+    BOOLEAN,
+    EXTENSION,
+    METADATA,
+    NULL,
+    REQUIRED_NAME,
+    ROOT,
+    SIZE,
+    UUID,
+    truth,
+)
+from novalite.cloud.identity import policy
+from novalite.cloud.volume import changes, types, volumes
+from novalite.errors import Invalid, NotFound
+
+_BYTES = 255
+
+
+def extend(call: Call) -> None:
+    attached_too = call.since("3.42")
+    changes.extend(call.w, call.path["id"], int(call.body["new_size"]), attached_too=attached_too)
+
+
+def set_bootable(call: Call) -> None:
+    volumes.update(call.w, call.path["id"], {"bootable": truth(call.body["bootable"])})
+
+
+def set_read_only(call: Call) -> None:
+    volume = volumes.get(call.w, call.path["id"])
+    if not volumes.change(
+        call.w, volume.id, {"read_only": truth(call.body["readonly"])}, ~volumes.has_attachments(volume.id)
+    ):
+        raise volumes.refusal(volume, "made read-only or writable", ("available",))
+
+
+def upload(call: Call) -> dict[str, Any]:
+    body = call.body
+    if body.get("visibility") == "public":
+        policy.require(EXTENSION + "volume_actions:upload_public", call.ctx)
+    volume, image = changes.upload(
+        call.w, call.path["id"], name=body["image_name"], disk_format=body.get("disk_format", "raw"),
+        container_format=body.get("container_format", "bare"), force=truth(body.get("force", False)),
+        visibility=body.get("visibility", "shared"), protected=truth(body.get("protected", False)),
+    )  # fmt: skip
+    told: dict[str, Any] = {
+        "id": volume.id,
+        "updated_at": utc_micros(volume.updated_at),
+        "status": volume.status,
+        "display_description": volume.description,
+        "size": volume.size_gib,
+        "volume_type": {"id": volume.type_id, "name": types.names(call.w).get(volume.type_id or "")},
+        "image_id": image.id,
+        "container_format": image.container_format,
+        "disk_format": image.disk_format,
+        "image_name": image.name,
+    }
+    if call.since("3.1"):
+        told |= {"visibility": image.visibility, "protected": image.protected}
+    return {"os-volume_upload_image": told}
+
+
+def set_image_metadata(call: Call) -> dict[str, Any]:
+    volume = volumes.get(call.w, call.path["id"])
+    facts = {**volume.image_metadata, **call.body["metadata"]}
+    volumes.update(call.w, volume.id, {"image_metadata": facts})
+    return {"metadata": facts}
+
+
+def unset_image_metadata(call: Call) -> None:
+    volume, key = volumes.get(call.w, call.path["id"]), call.body["key"]
+    if key not in volume.image_metadata:
+        raise NotFound("metadata", key, message=f"Volume {volume.id} has no image metadata with key {key}.")
+    facts = {name: value for name, value in volume.image_metadata.items() if name != key}
+    volumes.update(call.w, volume.id, {"image_metadata": facts})
+
+
+def show_image_metadata(call: Call) -> dict[str, Any]:
+    return {"metadata": volumes.get(call.w, call.path["id"]).image_metadata}
+
+
+def retype(call: Call) -> None:
+    changes.retype(call.w, call.path["id"], call.body["new_type"])
+
+
+def revert(call: Call) -> None:
+    changes.revert(call.w, call.path["id"], call.body["snapshot_id"])
+
+
+def reimage(call: Call) -> None:
+    reserved_too = truth(call.body.get("reimage_reserved", False))
+    if reserved_too:
+        policy.require("volume:reimage_reserved", call.ctx)
+    changes.reimage(call.w, call.path["id"], call.body["image_id"], reserved_too=reserved_too)
+
+
+_STATUSES = ("creating", "available", "deleting", "error", "error_deleting", "attaching", "detaching", "reserved",
+             "maintenance", "in-use", "uploading", "extending", "error_extending", "downloading")  # fmt: skip
+
+
+def reset_status(call: Call) -> None:
+    volume, body = volumes.get(call.w, call.path["id"]), call.body
+    if not body.get("status") and not body.get("attach_status"):
+        raise Invalid("Must specify 'status' or 'attach_status'.", field="status")
+    if body.get("status"):
+        volumes.change(call.w, volume.id, {"status": body["status"].lower()})
+
+
+def force_delete(call: Call) -> None:
+    volumes.delete(call.w, call.path["id"], force=True)
+
+
+def _action(name: str, handler: Any, rule: str, *items: Item, success: int = 202, since: str = "") -> Route:
+    body = Body(name, *items) if items else Body(name, whole=ANYTHING)
+    path = f"{ROOT}/volumes/{{id}}/action"
+    return Route("POST", path, handler, rule=rule, action=name, success=success, unit="write", body=body, since=since)
+
+
+_STATUS = {"type": ["string", "null"], "enum": [*_STATUSES, *(one.upper() for one in _STATUSES), None]}
+_FACTS = Item("metadata", {**METADATA, "minProperties": 1}, required=True)
+_ADMIN = EXTENSION + "volume_admin_actions:"
+ROUTES = [
+    _action("os-extend", extend, "volume:extend", Item("new_size", SIZE, required=True)),
+    _action("os-set_bootable", set_bootable, "volume:update", Item("bootable", BOOLEAN, required=True), success=200),
+    _action("os-update_readonly_flag", set_read_only, "volume:update_readonly_flag",
+            Item("readonly", BOOLEAN, required=True)),
+    _action(
+        "os-volume_upload_image", upload, EXTENSION + "volume_actions:upload_image",
+        Item("image_name", REQUIRED_NAME, required=True),
+        Item("force", BOOLEAN),
+        Item("disk_format", {"enum": list(changes.UPLOAD_FORMATS)}),
+        Item("container_format", {"enum": ["bare"]}),
+        Item("visibility", {"enum": ["community", "public", "private", "shared"]}, since="3.1"),
+        Item("protected", BOOLEAN, since="3.1"),
+    ),
+    _action("os-set_image_metadata", set_image_metadata, EXTENSION + "volume_image_metadata:set", _FACTS, success=200),
+    _action("os-unset_image_metadata", unset_image_metadata, EXTENSION + "volume_image_metadata:remove",
+            Item("key", {"type": "string", "minLength": 1, "maxLength": _BYTES}, required=True), success=200),
+    _action("os-show_image_metadata", show_image_metadata, EXTENSION + "volume_image_metadata:show", success=200),
+    _action("os-retype", retype, "volume:retype", Item("new_type", REQUIRED_NAME, required=True),
+            Item("migration_policy", {"enum": ["on-demand", "never", None]})),
+    _action("revert", revert, "volume:revert_to_snapshot", Item("snapshot_id", UUID, required=True), since="3.40"),
+    _action("os-reimage", reimage, "volume:reimage", Item("image_id", UUID, required=True),
+            Item("reimage_reserved", BOOLEAN), since="3.68"),
+    _action("os-reset_status", reset_status, _ADMIN + "reset_status", Item("status", _STATUS),
+            Item("attach_status", {"enum": ["detached", "attached", None]}), Item("migration_status", NULL)),
+    _action("os-force_delete", force_delete, _ADMIN + "force_delete"),
+]  # fmt: skip

@@ -1,0 +1,114 @@
+"""Volumes and snapshots: the records against what is stored, and states that nobody will end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from novalite import logs
+from novalite.cloud.compute.servers import Server
+from novalite.cloud.tasks import tasks
+from novalite.cloud.volume import attachments, progress, volumes
+from novalite.context import internal
+from novalite.db.work import Database, Work
+from novalite.drivers.storage.base import VolumeDriver
+from novalite.engine.flow import Parts
+
+_log = logs.get("volumes")
+_WITHOUT_DATA = ("creating", "downloading", "deleting", "error", "error_deleting")
+_CUT_OFF = "The action was cut off."
+_ENDS = {"creating": "error", "downloading": "error", "reverting": "error", "deleting": "error_deleting",
+         "extending": "error_extending"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """``what`` is wrong with ``id``, ``why`` that matters, ``fix`` it so."""
+
+    severity: str
+    kind: str
+    id: str
+    what: str
+    why: str
+    fix: str
+
+
+def mend(database: Database, driver: VolumeDriver) -> None:
+    """At start: forget copies that were cut off, and learn where volumes are when their directory has moved."""
+    driver.clean()
+    with database.read(internal()) as w:
+        known = {volume.id: volume.location for volume in progress.everything(w)[0] if volume.location}
+    for volume_id, location in known.items():
+        place = driver.place(volume_id)
+        if place is not None and place.path != location["path"]:
+            with database.write(internal()) as w:
+                volumes.change(w, volume_id, {"location": {"path": place.path, "format": place.format}})
+
+
+def end_unowned(database: Database, *, older_than_seconds: float) -> list[str]:
+    """Give every volume and snapshot whose status no task will end a way out, and free what a server that is no
+    more had. Returns the ids of volumes and snapshots."""
+    with database.write(internal()) as w:
+        before, busy = w.now - timedelta(seconds=older_than_seconds), tasks.live_resources(w)
+        mended = [*_volumes(w, before, busy), *_snapshots(w, before, busy), *_lost_servers(w, before, busy)]
+    for mended_id in mended:
+        _log.warning("a state without an owner", id=mended_id)
+    return mended
+
+
+def _volumes(w: Work, before: datetime, busy: set[str]) -> Iterator[str]:
+    for volume in progress.volumes_on_their_way(w, before):
+        if volume.id in busy:
+            continue
+        if volume.status == "uploading":
+            progress.back(w, volume.id, "uploading")
+        else:
+            progress.failed(w, volume.id, _ENDS[volume.status], _CUT_OFF, while_=(volume.status,))
+        yield volume.id
+
+
+def _snapshots(w: Work, before: datetime, busy: set[str]) -> Iterator[str]:
+    for snapshot in progress.snapshots_on_their_way(w, before):
+        if snapshot.volume_id not in busy:
+            progress.snapshot_failed(w, snapshot.id, _ENDS[snapshot.status], _CUT_OFF)
+            yield snapshot.id
+
+
+def _lost_servers(w: Work, before: datetime, busy: set[str]) -> Iterator[str]:
+    of_servers = attachments.made_by_compute(w, before)
+    there = set(w.session.scalars(sa.select(Server.id).where(Server.id.in_(of_servers), Server.deleted_at.is_(None))))
+    for server_id, attachment_ids in of_servers.items():
+        if server_id not in busy and server_id not in there:
+            for attachment_id in attachment_ids:
+                attachments.detach(w, attachment_id)
+                yield attachment_id
+
+
+def disagreements(parts: Parts) -> tuple[list[Disagreement], dict[str, int]]:
+    """What doctor tells: data without a record, records without data; and how many were looked at."""
+    with parts.database.read(internal()) as w:
+        all_volumes, all_snapshots = progress.everything(w)
+        busy = tasks.live_resources(w)
+    wanted = {one.id for one in all_volumes if one.status not in _WITHOUT_DATA and one.id not in busy}
+    kept = {one.id for one in all_snapshots if one.status == "available" and one.volume_id not in busy}
+    found = [
+        *_compare("volume", wanted, {one.id for one in all_volumes}, set(parts.volumes.volume_ids())),
+        *_compare("snapshot", kept, {one.id for one in all_snapshots} | busy, set(parts.volumes.snapshot_ids())),
+    ]
+    return found, {"volumes": len(all_volumes), "snapshots": len(all_snapshots)}
+
+
+def _compare(kind: str, wanted: set[str], known: set[str], stored: set[str]) -> Iterator[Disagreement]:
+    for lost in sorted(wanted - stored):
+        yield Disagreement(
+            "error", kind, lost, f"The data of {kind} {lost} are missing.", "It cannot be read or attached.",
+            "Bring its file back from a copy, or delete it.",
+        )  # fmt: skip
+    for leaked in sorted(stored - known):
+        yield Disagreement(
+            "warning", kind, leaked, f"There are data of {kind} {leaked}, which does not exist.",
+            "They take room for nothing.", "Look at the file below volumes/ in the state directory; then remove it.",
+        )  # fmt: skip
