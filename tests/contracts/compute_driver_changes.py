@@ -39,7 +39,7 @@ class ChangesContract:
     def test_the_host_says_what_it_can(self, bench: Bench) -> None:
         report = bench.driver.host_report()
         offered = {"snapshot", "attach_nic", "attach_disk", "password", "rescue", "resize_disk", "replace_disk"}
-        offered |= {"keep_disks"}
+        offered |= {"keep_disks", "move_disks"}
         assert offered <= set(report.features)
         assert all(isinstance(bench.driver, port) for port in OPTIONAL_PORTS)
         assert "COMPUTE_STORAGE_BUS_VIRTIO" in report.traits
@@ -59,6 +59,7 @@ class ChangesContract:
             lambda: bench.driver.replace_disk(unknown, DiskSpec("root", "vda", 1)),
             lambda: bench.driver.keep_disks(unknown, "before"),
             lambda: bench.driver.restore_disks(unknown, "before"),
+            lambda: bench.driver.read_disk(unknown, "root", 0, 1),
             lambda: bench.driver.set_password(unknown, "root", "secret"),
             lambda: bench.driver.has_agent(unknown),
         ):
@@ -185,6 +186,34 @@ class ChangesContract:
         bench.driver.restore_disks(spec.id, "before")
         assert bench.driver.take_snapshot(spec.id, "root", "grown").virtual_size == 3 * GIB
         bench.driver.delete_guest(spec.id)
+
+    def test_disks_go_from_guest_to_guest(self, bench: Bench) -> None:
+        spec, other = bench.boot(), bench.spec()
+        assert _code(lambda: bench.driver.write_disk(spec.id, "root", 0, b"")) == "guest.state"
+        assert _code(lambda: bench.driver.read_disk(spec.id, "root", 0, 1)) == "guest.state"
+        _off(bench, spec)
+        assert _code(lambda: bench.driver.read_disk(spec.id, "other", 0, 1)) == "disk.not_found"
+        for _ in range(2):
+            offset = 0
+            while piece := bench.driver.read_disk(spec.id, "root", offset, 1 << 16):
+                bench.driver.write_disk(other.id, "root", offset, piece)
+                offset += len(piece)
+            assert offset
+        larger = replace(other.disks[0], size_gib=2)
+        for _ in range(2):
+            bench.driver.adopt_disk(other.id, larger)
+        bench.driver.delete_guest(spec.id)
+        bench.driver.ensure_guest(replace(other, disks=(larger,)))
+        until(lambda: bench.boots(other.id) == 1, "it boots from the disk that came")
+        assert bench.driver.take_snapshot(other.id, "root", "come").virtual_size == 2 * GIB
+        bench.driver.delete_guest(other.id)
+
+    def test_disks_that_come_for_nobody_go_with_their_guest(self, bench: Bench) -> None:
+        spec = bench.spec()
+        bench.driver.write_disk(spec.id, "root", 0, b"part of it")
+        assert spec.id in {found.id for found in bench.driver.artifacts()}
+        bench.driver.delete_guest(spec.id)
+        assert spec.id not in {found.id for found in bench.driver.artifacts()}
 
     def test_a_root_disk_begins_anew_from_another_image(self, bench: Bench) -> None:
         old, new = bench.new_image(), bench.new_image()

@@ -373,6 +373,23 @@ class KeepsDisks(Protocol):
 
 
 @runtime_checkable
+class MovesDisks(Protocol):
+    """Feature ``move_disks``: the way of a guest's own disks from one host to another, in pieces."""
+
+    def read_disk(self, guest_id: str, disk: str, offset: int, max_bytes: int) -> bytes:
+        """A piece, at most ``PIECE_BYTES``, of the file that holds the disk of a guest that is off (code
+        ``guest.state``); empty after its end. Code ``disk.not_found``."""
+
+    def write_disk(self, guest_id: str, disk: str, offset: int, data: bytes) -> None:
+        """Lay down a piece of such a file for a guest that does not run here; offset 0 begins anew. Codes
+        ``guest.state``, ``disk.full``."""
+
+    def adopt_disk(self, guest_id: str, disk: DiskSpec) -> None:
+        """Make what was written the guest's disk, standing on this host's copy of ``disk.image``, and let it
+        grow to its size. Nothing when nothing was written. Codes ``image.missing``, ``guest.refused``."""
+
+
+@runtime_checkable
 class TalksToAgent(Protocol):
     """Feature ``password``: asks the agent that runs inside the guest."""
 
@@ -385,8 +402,10 @@ class TalksToAgent(Protocol):
 
 PIECE_BYTES = 8 << 20
 
-OPTIONAL_PORTS: tuple[type, ...] = (TakesSnapshots, PlugsDevices, ChangesDisks, KeepsDisks, TalksToAgent)
+OPTIONAL_PORTS: tuple[type, ...] = (TakesSnapshots, PlugsDevices, ChangesDisks, KeepsDisks, MovesDisks, TalksToAgent)
 
 
-class FullDriver(ComputeDriver, TakesSnapshots, PlugsDevices, ChangesDisks, KeepsDisks, TalksToAgent, Protocol):
+class FullDriver(
+    ComputeDriver, TakesSnapshots, PlugsDevices, ChangesDisks, KeepsDisks, MovesDisks, TalksToAgent, Protocol
+):
     """A driver with everything."""

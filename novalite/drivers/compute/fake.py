@@ -61,6 +61,7 @@ _FEATURES = (
     "resize_disk",
     "replace_disk",
     "keep_disks",
+    "move_disks",
     "crash_dump",
     "secure_boot",
 )

@@ -28,7 +28,8 @@ _KEPT_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
 class FakeChanges:
-    """Implements ``TakesSnapshots``, ``PlugsDevices``, ``ChangesDisks``, ``KeepsDisks`` and ``TalksToAgent``."""
+    """Implements ``TakesSnapshots``, ``PlugsDevices``, ``ChangesDisks``, ``KeepsDisks``, ``MovesDisks`` and
+    ``TalksToAgent``."""
 
     _faults: Faults
     _lock: threading.RLock
@@ -154,6 +155,34 @@ class FakeChanges:
         with self._lock:
             guest = self._guests.get(guest_id)
             if guest is not None and guest.kept.pop(name, None) is not None:
+                self._store.save(guest)
+
+    # MovesDisks
+
+    def read_disk(self, guest_id: str, disk: str, offset: int, max_bytes: int) -> bytes:
+        self._faults.enter("read_disk")
+        with self._lock:
+            guest, spec = self._with_spec("read_disk", guest_id)
+            _must_be_off("read_disk", guest)
+            found = _disk("read_disk", spec, disk)
+        return empty_qcow2(max(_bytes(found), 1 << 20))[offset : offset + min(max_bytes, PIECE_BYTES)]
+
+    def write_disk(self, guest_id: str, disk: str, offset: int, data: bytes) -> None:
+        self._faults.enter("write_disk")
+        with self._lock:
+            guest = self._guests.setdefault(guest_id, FakeGuest(guest_id, None, Power.ABSENT))
+            if guest.power in (*_UP, Power.SUSPENDED):
+                raise DriverError("write_disk", f"the guest is {guest.power}", code="guest.state")
+            guest.arriving[disk] = (guest.arriving.get(disk, 0) if offset else 0) + len(data)
+            self._store.save(guest)
+
+    def adopt_disk(self, guest_id: str, disk: DiskSpec) -> None:
+        self._faults.enter("adopt_disk")
+        with self._lock:
+            self._need_image(disk.image)
+            guest = self._guests.get(guest_id)
+            if guest is not None and guest.arriving.pop(disk.name, None) is not None:
+                guest.files = tuple(sorted({*guest.files, f"{disk.name}.qcow2"}))
                 self._store.save(guest)
 
     # TalksToAgent

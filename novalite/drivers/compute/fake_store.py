@@ -27,6 +27,7 @@ class FakeGuest:
     boots: int = 0
     snapshots: dict[str, SnapshotFile] = field(default_factory=dict)
     kept: dict[str, tuple[DiskSpec, ...]] = field(default_factory=dict)
+    arriving: dict[str, int] = field(default_factory=dict)
 
 
 class FakeStore(Protocol):

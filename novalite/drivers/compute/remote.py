@@ -34,6 +34,9 @@ _SECONDS = {
     "keep_disks": 7200.0,
     "restore_disks": 120.0,
     "drop_kept_disks": 120.0,
+    "read_disk": 120.0,
+    "write_disk": 120.0,
+    "adopt_disk": 180.0,
     "set_password": 60.0,
 }
 """How long the methods may take; all others are quick."""

@@ -9,7 +9,7 @@ import libvirt
 
 from novalite.drivers.compute.arrange import placed
 from novalite.drivers.compute.base import DiskSpec, NicSpec, Power, SnapshotFile
-from novalite.drivers.compute.libvirt import disks, guest, guest_agent, kept_disks, power
+from novalite.drivers.compute.libvirt import disks, guest, guest_agent, kept_disks, moved_disks, power, stats
 from novalite.drivers.compute.libvirt.connection import Connection
 from novalite.drivers.compute.libvirt.devices import Devices, by_mac, by_serial
 from novalite.drivers.compute.libvirt.domains import Domains
@@ -28,13 +28,14 @@ FEATURES = (
     "resize_disk",
     "replace_disk",
     "keep_disks",
+    "move_disks",
     "crash_dump",
 )
 
 
 class GuestChanges:
-    """Implements ``TakesSnapshots``, ``PlugsDevices``, ``ChangesDisks``, ``KeepsDisks`` and ``TalksToAgent`` for a
-    driver that has the rest."""
+    """Implements ``TakesSnapshots``, ``PlugsDevices``, ``ChangesDisks``, ``KeepsDisks``, ``MovesDisks`` and
+    ``TalksToAgent`` for a driver that has the rest."""
 
     _connection: Connection
     _domains: Domains
@@ -45,6 +46,9 @@ class GuestChanges:
     _cache_mode: str
 
     def _lock(self, guest_id: str) -> threading.Lock:
+        raise NotImplementedError
+
+    def _host_facts(self) -> stats.Capabilities:
         raise NotImplementedError
 
     def take_snapshot(self, guest_id: str, disk: str, name: str) -> SnapshotFile:
@@ -123,6 +127,26 @@ class GuestChanges:
         if is_server_id(guest_id):
             with self._lock(guest_id):
                 kept_disks.drop(self._places.guest(guest_id), name)
+
+    def read_disk(self, guest_id: str, disk: str, offset: int, max_bytes: int) -> bytes:
+        return moved_disks.read(self._place_of_stopped("read_disk", guest_id), disk, offset, max_bytes)
+
+    def write_disk(self, guest_id: str, disk: str, offset: int, data: bytes) -> None:
+        place = self._places.guest(guest_id)
+        with self._lock(guest_id):
+            self._refuse_if_up("write_disk", guest_id)
+            self._places.prepare(place, self._host_facts().user)
+            moved_disks.write(place, disk, offset, data)
+
+    def adopt_disk(self, guest_id: str, disk: DiskSpec) -> None:
+        with self._lock(guest_id):
+            self._refuse_if_up("adopt_disk", guest_id)
+            moved_disks.adopt(self._places.guest(guest_id), disk, self._images)
+
+    def _refuse_if_up(self, op: str, guest_id: str) -> None:
+        now = self._connection.call(op, self._domains.state, guest_id).power
+        if now not in (Power.OFF, Power.CRASHED, Power.ABSENT):
+            raise DriverError(op, f"the guest is {now}", code="guest.state")
 
     def has_agent(self, guest_id: str) -> bool:
         def ask(connection: Any) -> bool:
