@@ -44,6 +44,7 @@ from novalite.api.compute import (
     tenant_usage,
     usage_audit_log,
     versions,
+    volumes,
 )
 from novalite.api.kit import faults
 from novalite.api.kit.routes import Front
@@ -57,7 +58,7 @@ _NOUNS = (
     server_diagnostics, server_topology,
     migrations, security_groups,
     extensions, quota_classes, usage_audit_log, external_events, assisted_snapshots,
-    server_shares, os_hosts, images, networks, gone,
+    server_shares, os_hosts, images, networks, volumes, gone,
 )  # fmt: skip
 FRONT = Front(
     "compute",
