@@ -51,9 +51,10 @@ def _service(one: Shown, call: Call) -> dict[str, Any]:
 
 def _uptime(one: Shown, call: Call) -> str | None:
     """As ``uptime`` tells it, of the host; None when the host does not answer."""
-    seconds = int(one.host.report.get("uptime_seconds", 0))
-    if not one.up or not seconds:
+    told = one.host.report.get("uptime_seconds")
+    if not one.up or told is None:
         return None
+    seconds = int(told)
     days, rest = divmod(seconds, 86400)
     hours, minutes = rest // 3600, rest % 3600 // 60
     return f"{one.now:%H:%M:%S} up {days} days, {hours}:{minutes:02d}"
@@ -161,9 +162,12 @@ def show(call: Call) -> Shown:
 
 def show_uptime(call: Call) -> dict[str, Any]:
     one = _shown(call, _host(call), False)
+    uptime = _uptime(one, call)
+    if uptime is None:
+        raise Invalid(f"Compute service of {one.host.name} is unavailable at this time.")
     fields = ("id", "hypervisor_hostname", "state", "status")
     shown = BASIC.renderer(call)(one, call)
-    return {"hypervisor": {**{name: shown[name] for name in fields}, "uptime": _uptime(one, call)}}
+    return {"hypervisor": {**{name: shown[name] for name in fields}, "uptime": uptime}}
 
 
 def statistics(call: Call) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from novalite.cloud.compute import keypairs
 from novalite.cloud.compute.keypairs import Keypair
 from novalite.cloud.identity import policy, quotas
 from novalite.db.paging import Page as Window
-from novalite.errors import Invalid
 
 _BRIEF = View(Field("name"), Field("public_key"), Field("fingerprint"), Field("type", since="2.2"))
 _MADE = _BRIEF.extended(Field("user_id"))
@@ -57,9 +56,9 @@ def create(call: Call) -> dict[str, Any]:
     kind, private = body.get("type", "ssh"), ""
     public = body.get("public_key", "")
     if not public:
-        if kind != "ssh":
-            raise Invalid("Only ssh keys are generated; give the certificate as public_key.", field="public_key")
-        private, public = key_material.make_ssh("Generated-by-NovaLite")
+        private, public = (
+            key_material.make_ssh("Generated-by-NovaLite") if kind == "ssh" else key_material.make_x509(owner)
+        )
     fingerprint = (key_material.ssh_fingerprint if kind == "ssh" else key_material.x509_fingerprint)(public)
     with call.parts.database.write(call.ctx) as w:
         limit = quotas.limits(w, call.ctx.project_id)["key_pairs"]

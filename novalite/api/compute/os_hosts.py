@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from novalite.api.compute.services import OWN_PARTS, OWN_ZONE, own_host
 from novalite.api.compute.shapes import ANY_QUERY, ROOT, RULE
 from novalite.api.kit.body import Body, Item, Query
 from novalite.api.kit.call import Call
@@ -16,12 +17,17 @@ _LAST = "2.42"
 
 
 def list_all(call: Call) -> dict[str, Any]:
-    """Those that take servers."""
-    service, zone = call.query.get("service", "compute"), call.query.get("zone", "")
+    """Those that take servers, and the parts of this process."""
+    service, zone = call.query.get("service", ""), call.query.get("zone", "")
+    own = own_host(call)
+    everything = [
+        *((host.name, "compute", host.zone) for host in hosts.everyone(call.w) if host.enabled),
+        *((own, binary.removeprefix("nova-"), OWN_ZONE) for binary in OWN_PARTS),
+    ]
     shown = [
-        {"host_name": host.name, "service": "compute", "zone": host.zone}
-        for host in hosts.everyone(call.w)
-        if host.enabled and zone in ("", host.zone) and service in ("", "compute")
+        {"host_name": name, "service": kind, "zone": where}
+        for name, kind, where in everything
+        if zone in ("", where) and service in ("", kind)
     ]
     return {"hosts": shown}
 

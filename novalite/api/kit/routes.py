@@ -92,7 +92,8 @@ class Front:
     (``/v2.1/PROJECT/servers``). ``unauthenticated`` tells a missing token when ``faults`` does not.
     ``lenient_alias`` is a path that stands for ``project_after`` at the lowest version, whatever version is
     asked for, where unknown properties of bodies are dropped and not refused. From ``strict_queries_since`` on
-    nothing is read with query parameters that the operation does not know."""
+    nothing is read with query parameters that the operation does not know. With ``strict_slashes`` a slash at
+    the end of a path makes it another path."""
 
     name: str
     prefix: str
@@ -104,6 +105,7 @@ class Front:
     unauthenticated: Faults | None = None
     lenient_alias: str = ""
     strict_queries_since: str = ""
+    strict_slashes: bool = False
 
     @property
     def lowest(self) -> Version:

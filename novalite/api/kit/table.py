@@ -75,7 +75,7 @@ class RouteTable:
                 _PLACEHOLDER.sub(_converter, path),
                 methods=[method],
                 endpoint=(method, path),
-                strict_slashes=False,
+                strict_slashes=front.strict_slashes and path.count("/") > 1,
                 merge_slashes=False,
             )
             for method, path in self.groups

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives import serialization
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from tests.api.conftest import Appliance
@@ -264,3 +265,14 @@ def test_readers_change_nothing(reader: Cloud, method: str, path: str, body: Any
 @pytest.mark.parametrize(("method", "path", "body"), ADMINS)
 def test_members_do_not_administer(member: Cloud, method: str, path: str, body: Any) -> None:
     assert member.call(method, path, body).status_code == 403
+
+
+def test_a_certificate_is_made_when_none_is_given(member: Cloud) -> None:
+    made = member.post("/os-keypairs", {"keypair": {"name": "windows", "type": "x509"}}, "2.2")
+    assert made.status_code == 201, made.text
+    pair = made.json["keypair"]
+    certificate = x509.load_pem_x509_certificate(pair["public_key"].encode())
+    private = serialization.load_pem_private_key(pair["private_key"].encode(), None)
+    assert certificate.public_key() == private.public_key()
+    assert pair["fingerprint"].replace(":", "") == certificate.fingerprint(hashes.SHA1()).hex()
+    assert member.get("/os-keypairs/windows", "2.2").json["keypair"]["type"] == "x509"

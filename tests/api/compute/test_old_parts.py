@@ -18,7 +18,10 @@ def host(admin: Cloud) -> str:
 
 def test_hosts(admin: Cloud, member: Cloud, host: str) -> None:
     row = {"host_name": host, "service": "compute", "zone": "nova"}
-    assert admin.get("/os-hosts", "2.42").json == {"hosts": [row]}
+    assert admin.get("/os-hosts?service=compute", "2.42").json == {"hosts": [row]}
+    own = [{"host_name": host, "service": part, "zone": "internal"} for part in ("conductor", "scheduler")]
+    assert admin.get("/os-hosts", "2.1").json == {"hosts": [row, *own]}
+    assert admin.get("/os-hosts?zone=internal", "2.1").json == {"hosts": own}
     assert admin.get("/os-hosts?zone=mars", "2.1").json == {"hosts": []}
     assert admin.get("/os-hosts?service=cert", "2.1").json == {"hosts": []}
     assert admin.get("/os-hosts", "2.43").status_code == 404
@@ -37,7 +40,7 @@ def test_hosts(admin: Cloud, member: Cloud, host: str) -> None:
 def test_hosts_are_switched(admin: Cloud, host: str) -> None:
     path = f"/os-hosts/{host}"
     assert admin.call("PUT", path, {"status": "disable"}, "2.1").json == {"host": host, "status": "disabled"}
-    assert admin.get("/os-hosts", "2.1").json == {"hosts": []}
+    assert admin.get("/os-hosts?service=compute", "2.1").json == {"hosts": []}
     assert admin.call("PUT", path, {"status": "Enable"}, "2.1").json == {"host": host, "status": "enabled"}
     assert admin.call("PUT", path, {"maintenance_mode": "enable"}, "2.1").status_code == 501
     for bad in ({}, {"status": "off"}, {"status": "enable", "color": 1}, {"status": None}):
@@ -145,3 +148,9 @@ def test_not_for_members(member: Cloud, reader: Cloud, method: str, path: str, b
 @pytest.mark.parametrize("path", ["/images", "/os-networks", "/os-tenant-networks", "/os-security-groups"])
 def test_readers_read(reader: Cloud, path: str) -> None:
     assert reader.get(path, "2.1").status_code == 200
+
+
+def test_a_slash_at_the_end_is_another_path(admin: Cloud) -> None:
+    assert admin.get("/os-hosts/", "2.1").status_code == 404
+    assert admin.get("/os-simple-tenant-usage/", "2.1").status_code == 404
+    assert admin.get("/", "2.1").status_code == 200
