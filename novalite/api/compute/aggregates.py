@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import re
 
-from novalite.api.compute.shapes import NAME, ROOT, RULE, UUID
+from novalite.api.compute.shapes import NAME, ROOT, RULE
+from novalite.api.kit.answers import (
+    FLAG,
+    MOMENT,
+    MOMENT_OR_NULL,
+    NULL,
+    TEXT,
+    TEXT_BY_NAME,
+    TEXT_OR_NULL,
+    TEXTS,
+    UUID,
+    WHOLE,
+)
 from novalite.api.kit.body import Body, Item
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
@@ -15,17 +27,19 @@ from novalite.cloud.hosts.aggregates import Members
 from novalite.errors import Invalid
 
 _BARE = (
-    Field("id", "aggregate.number"),
-    Field("uuid", "aggregate.id", since="2.41"),
-    Field("name", "aggregate.name"),
-    Field("availability_zone", "aggregate.zone"),
-    Field("created_at", lambda one, call: utc_micros(one.aggregate.created_at)),
-    Field("updated_at", lambda one, call: utc_micros(one.aggregate.updated_at)),
-    Field("deleted", lambda one, call: False),
-    Field("deleted_at", lambda one, call: None),
+    Field("id", "aggregate.number", schema=WHOLE),
+    Field("uuid", "aggregate.id", since="2.41", schema=UUID),
+    Field("name", "aggregate.name", schema=TEXT),
+    Field("availability_zone", "aggregate.zone", schema=TEXT_OR_NULL),
+    Field("created_at", lambda one, call: utc_micros(one.aggregate.created_at), schema=MOMENT),
+    Field("updated_at", lambda one, call: utc_micros(one.aggregate.updated_at), schema=MOMENT_OR_NULL),
+    Field("deleted", lambda one, call: False, schema=FLAG),
+    Field("deleted_at", lambda one, call: None, schema=NULL),
 )
 NEW = View(*_BARE)
-AGGREGATE = View(*_BARE, Field("hosts"), Field("metadata", "aggregate.metadata_items"))
+AGGREGATE = View(
+    *_BARE, Field("hosts", schema=TEXTS), Field("metadata", "aggregate.metadata_items", schema=TEXT_BY_NAME)
+)
 
 _ZONE_NAME = {"type": "string", "minLength": 1, "maxLength": 255, "format": "name", "pattern": "^[^:]*$"}
 _ZONE = {"oneOf": [_ZONE_NAME, {"type": "null"}]}

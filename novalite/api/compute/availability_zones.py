@@ -6,6 +6,8 @@ from typing import Any
 
 from novalite.api.compute.services import BINARY, OWN_PARTS, OWN_ZONE, own_host
 from novalite.api.compute.shapes import ROOT, RULE
+from novalite.api.kit.answers import FLAG, MOMENT_OR_NULL, NULL, TEXT, Told, array, mapping, record
+from novalite.api.kit.body import JsonSchema
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
 from novalite.api.kit.view import utc_micros
@@ -48,8 +50,23 @@ def list_detail(call: Call) -> dict[str, Any]:
     return {"availabilityZoneInfo": [_own_parts(call), *zones["availabilityZoneInfo"]]}
 
 
+_STATE = record({"active": FLAG, "available": FLAG, "updated_at": MOMENT_OR_NULL})
+
+
+def _told(hosts_schema: JsonSchema) -> Told:
+    zone = {"zoneName": TEXT, "zoneState": record({"available": FLAG}), "hosts": hosts_schema}
+    return Told("availabilityZoneInfo", whole=array(record(zone)))
+
+
 _PATH = f"{ROOT}/os-availability-zone"
 ROUTES = [
-    Route("GET", _PATH, list_all, rule=RULE + "os-availability-zone:list", unit="read"),
-    Route("GET", f"{_PATH}/detail", list_detail, rule=RULE + "os-availability-zone:detail", unit="read"),
+    Route("GET", _PATH, list_all, rule=RULE + "os-availability-zone:list", view=_told(NULL), unit="read"),
+    Route(
+        "GET",
+        f"{_PATH}/detail",
+        list_detail,
+        rule=RULE + "os-availability-zone:detail",
+        unit="read",
+        view=_told(mapping(mapping(_STATE))),
+    ),
 ]

@@ -7,6 +7,7 @@ from typing import Any
 
 from novalite.api.compute.server_actions import action_route
 from novalite.api.compute.shapes import ROOT, RULE
+from novalite.api.kit.answers import TEXT, Told, record
 from novalite.api.kit.body import Body, Item, Query
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
@@ -105,17 +106,23 @@ def _new(protocols: dict[str, tuple[str, ...]]) -> Body:
 _CONSOLES = f"{ROOT}/servers/{{server_id}}/remote-consoles"
 _RULE = "os-remote-consoles"
 _TOKENS = f"{ROOT}/os-console-auth-tokens/{{token}}"
+_OLD = Told("console", whole=record({"type": TEXT, "url": TEXT}))
+_OPENED = Told("remote_console", whole=record({"protocol": TEXT, "type": TEXT, "url": TEXT}))
 ROUTES = [
     Route("GET", _TOKENS, show_token, rule=RULE + "os-console-auth-tokens", unit="read",
           query=Query(strict_since="2.99")),
-    action_route("os-getConsoleOutput", show_text, "os-console-output", _LENGTH, success=200, unit=None),
-    action_route("os-getVNCConsole", open_old, _RULE, _type("novnc", "xvpvnc"), success=200, until="2.5"),
-    action_route("os-getSPICEConsole", open_old, _RULE, _type("spice-html5"), success=200, until="2.5"),
-    action_route("os-getSerialConsole", open_old, _RULE, _type("serial"), success=200, until="2.5"),
-    Route("POST", _CONSOLES, create, rule=RULE + _RULE, body=_new(_PROTOCOLS), unit="write", since="2.6",
+    action_route("os-getConsoleOutput", show_text, "os-console-output", _LENGTH, success=200, unit=None,
+                 view=Told("output", whole=TEXT)),
+    action_route("os-getVNCConsole", open_old, _RULE, _type("novnc", "xvpvnc"), success=200, view=_OLD,
+                 until="2.5"),
+    action_route("os-getSPICEConsole", open_old, _RULE, _type("spice-html5"), success=200, view=_OLD,
+                 until="2.5"),
+    action_route("os-getSerialConsole", open_old, _RULE, _type("serial"), success=200, view=_OLD,
+                 until="2.5"),
+    Route("POST", _CONSOLES, create, rule=RULE + _RULE, body=_new(_PROTOCOLS), view=_OPENED, unit="write", since="2.6",
           until="2.7"),
-    Route("POST", _CONSOLES, create, rule=RULE + _RULE, body=_new(_WITH_MKS), unit="write", since="2.8",
+    Route("POST", _CONSOLES, create, rule=RULE + _RULE, body=_new(_WITH_MKS), view=_OPENED, unit="write", since="2.8",
           until="2.98"),
-    Route("POST", _CONSOLES, create, rule=RULE + _RULE, unit="write", since="2.99",
+    Route("POST", _CONSOLES, create, rule=RULE + _RULE, view=_OPENED, unit="write", since="2.99",
           body=_new({**_WITH_MKS, "spice": ("spice-html5", "spice-direct")})),
 ]  # fmt: skip

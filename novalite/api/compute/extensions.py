@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from novalite.api.compute.shapes import ROOT, RULE
+from novalite.api.kit.answers import TEXT, Told, array, record
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
 from novalite.errors import NotFound
@@ -84,7 +85,8 @@ def show(call: Call) -> dict[str, Any]:
     return {"extension": _shown(alias)}
 
 
+_TOLD = record({**dict.fromkeys(("alias", "name", "description", "updated", "namespace"), TEXT), "links": array({})})
 ROUTES = [
-    Route("GET", f"{ROOT}/extensions", list_all, rule=RULE + "extensions"),
-    Route("GET", f"{ROOT}/extensions/{{alias}}", show, rule=RULE + "extensions"),
+    Route("GET", f"{ROOT}/extensions", list_all, rule=RULE + "extensions", view=Told("extensions", whole=array(_TOLD))),
+    Route("GET", f"{ROOT}/extensions/{{alias}}", show, rule=RULE + "extensions", view=Told("extension", whole=_TOLD)),
 ]

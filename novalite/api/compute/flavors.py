@@ -17,6 +17,17 @@ from novalite.api.compute.shapes import (
     truth,
     window,
 )  # fmt: skip
+from novalite.api.kit.answers import (
+    FLAG,
+    NUMBER,
+    TEXT,
+    TEXT_BY_NAME,
+    TEXT_OR_NULL,
+    WHOLE,
+    Told,
+    array,
+    record,
+)
 from novalite.api.kit.body import Body, Item, Query
 from novalite.api.kit.call import Call
 from novalite.api.kit.paging import nova_links, whole_number
@@ -26,22 +37,27 @@ from novalite.cloud.compute import flavors
 from novalite.cloud.compute.flavors import Flavor
 from novalite.errors import Conflict, Invalid, NotFound
 
-BASIC = View(Field("id"), Field("name"), links("flavors"), Field("description", since="2.55"))
-FLAVOR = View(
-    Field("id"),
-    Field("name"),
-    Field("ram", "ram_mib"),
-    Field("vcpus"),
-    Field("disk", "disk_gib"),
-    Field("swap", lambda flavor, call: flavor.swap_mib or "", until="2.74"),
-    Field("swap", "swap_mib", since="2.75"),
-    Field("OS-FLV-EXT-DATA:ephemeral", "ephemeral_gib"),
-    Field("OS-FLV-DISABLED:disabled", lambda flavor, call: False, until="2.101"),
-    Field("os-flavor-access:is_public", "is_public"),
-    Field("rxtx_factor", until="2.101"),
+BASIC = View(
+    Field("id", schema=TEXT),
+    Field("name", schema=TEXT),
     links("flavors"),
-    Field("description", since="2.55"),
-    Field("extra_specs", since="2.61"),
+    Field("description", since="2.55", schema=TEXT_OR_NULL),
+)
+FLAVOR = View(
+    Field("id", schema=TEXT),
+    Field("name", schema=TEXT),
+    Field("ram", "ram_mib", schema=WHOLE),
+    Field("vcpus", schema=WHOLE),
+    Field("disk", "disk_gib", schema=WHOLE),
+    Field("swap", lambda flavor, call: flavor.swap_mib or "", until="2.74", schema={"anyOf": [WHOLE, {"enum": [""]}]}),
+    Field("swap", "swap_mib", since="2.75", schema=WHOLE),
+    Field("OS-FLV-EXT-DATA:ephemeral", "ephemeral_gib", schema=WHOLE),
+    Field("OS-FLV-DISABLED:disabled", lambda flavor, call: False, until="2.101", schema=FLAG),
+    Field("os-flavor-access:is_public", "is_public", schema=FLAG),
+    Field("rxtx_factor", until="2.101", schema=NUMBER),
+    links("flavors"),
+    Field("description", since="2.55", schema=TEXT_OR_NULL),
+    Field("extra_specs", since="2.61", schema=TEXT_BY_NAME),
 )
 _DESCRIPTION = {"type": ["string", "null"], "minLength": 0, "maxLength": 65535}
 _NEW = Body(
@@ -194,6 +210,8 @@ def revoke(call: Call) -> dict[str, Any]:
 _ALL, _ONE = f"{ROOT}/flavors", f"{ROOT}/flavors/{{flavor_id}}"
 _SPEC, _MANAGE, _EXTRA = f"{_ONE}/os-extra_specs", RULE + "os-flavor-manage:", RULE + "os-flavor-extra-specs:"
 _ACCESS = RULE + "os-flavor-access"
+_SPECS_TOLD, _SPEC_TOLD = Told("extra_specs", whole=TEXT_BY_NAME), Told(whole=TEXT_BY_NAME)
+_ACCESS_TOLD = Told("flavor_access", whole=array(record({"flavor_id": TEXT, "tenant_id": TEXT})))
 ROUTES = [
     Route("GET", _ALL, list_all, rule=RULE + "flavors", query=_QUERY, view=BASIC.many("flavors", nova_links),
           unit="read"),
@@ -204,14 +222,14 @@ ROUTES = [
     Route("PUT", _ONE, describe, rule=_MANAGE + "update", body=_DESCRIBE, view=FLAVOR.one("flavor"),
           unit="write", since="2.55"),
     Route("DELETE", _ONE, remove, rule=_MANAGE + "delete", success=202, unit="write"),
-    Route("GET", _SPEC, list_specs, rule=_EXTRA + "index", unit="read"),
-    Route("POST", _SPEC, add_specs, rule=_EXTRA + "create", body=_ALL_SPECS, unit="write"),
-    Route("GET", f"{_SPEC}/{{key}}", show_spec, rule=_EXTRA + "show", unit="read"),
-    Route("PUT", f"{_SPEC}/{{key}}", put_spec, rule=_EXTRA + "update", body=_ONE_SPEC, unit="write"),
+    Route("GET", _SPEC, list_specs, rule=_EXTRA + "index", view=_SPECS_TOLD, unit="read"),
+    Route("POST", _SPEC, add_specs, rule=_EXTRA + "create", body=_ALL_SPECS, view=_SPECS_TOLD, unit="write"),
+    Route("GET", f"{_SPEC}/{{key}}", show_spec, rule=_EXTRA + "show", view=_SPEC_TOLD, unit="read"),
+    Route("PUT", f"{_SPEC}/{{key}}", put_spec, rule=_EXTRA + "update", body=_ONE_SPEC, view=_SPEC_TOLD, unit="write"),
     Route("DELETE", f"{_SPEC}/{{key}}", remove_spec, rule=_EXTRA + "delete", unit="write"),
-    Route("GET", f"{_ONE}/os-flavor-access", list_access, rule=_ACCESS, unit="read"),
+    Route("GET", f"{_ONE}/os-flavor-access", list_access, rule=_ACCESS, view=_ACCESS_TOLD, unit="read"),
     Route("POST", f"{_ONE}/action", grant, rule=_ACCESS + ":add_tenant_access", action="addTenantAccess",
-          body=Body("addTenantAccess", whole=_TENANT), unit="write"),
+          body=Body("addTenantAccess", whole=_TENANT), view=_ACCESS_TOLD, unit="write"),
     Route("POST", f"{_ONE}/action", revoke, rule=_ACCESS + ":remove_tenant_access", unit="write",
-          action="removeTenantAccess", body=Body("removeTenantAccess", whole=_TENANT)),
+          action="removeTenantAccess", body=Body("removeTenantAccess", whole=_TENANT), view=_ACCESS_TOLD),
 ]  # fmt: skip

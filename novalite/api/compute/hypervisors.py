@@ -9,11 +9,13 @@ from typing import Any
 import msgspec
 
 from novalite.api.compute.shapes import ANY_QUERY, NUMBER_QUERY, ROOT, RULE, UUID, flag
-from novalite.api.kit.body import Item, Query
+from novalite.api.kit.answers import TEXT, TEXT_OR_NULL, WHOLE, Told, array, record
+from novalite.api.kit.body import Item, JsonSchema, Query
 from novalite.api.kit.call import Call
 from novalite.api.kit.paging import limit, nova_links
 from novalite.api.kit.routes import Route
 from novalite.api.kit.schema import Schema
+from novalite.api.kit.versions import Version
 from novalite.api.kit.view import ABSENT, Field, Page, View
 from novalite.cloud.compute import progress
 from novalite.cloud.compute.servers import Server
@@ -64,34 +66,47 @@ def _report(name: str, default: Any) -> Any:
     return lambda one, call: one.host.report.get(name, default)
 
 
+_SERVERS = array(record({"name": TEXT, "uuid": UUID}))
+
+
+def _service_schema(version: Version) -> JsonSchema:
+    kind = UUID if version >= Version(2, 53) else WHOLE
+    return record({"id": kind, "host": TEXT, "disabled_reason": TEXT_OR_NULL})
+
+
 _BASIC_FIELDS = (
-    Field("id", "host.number", until="2.52"),
-    Field("id", "host.id", since="2.53"),
-    Field("hypervisor_hostname", "host.name"),
-    Field("state", lambda one, call: "up" if one.up else "down"),
-    Field("status", lambda one, call: "enabled" if one.host.enabled else "disabled"),
-    Field("servers", _servers, since="2.53"),
+    Field("id", "host.number", until="2.52", schema=WHOLE),
+    Field("id", "host.id", since="2.53", schema=UUID),
+    Field("hypervisor_hostname", "host.name", schema=TEXT),
+    Field("state", lambda one, call: "up" if one.up else "down", schema={"enum": ["up", "down"]}),
+    Field(
+        "status",
+        lambda one, call: "enabled" if one.host.enabled else "disabled",
+        schema={"enum": ["enabled", "disabled"]},
+    ),
+    Field("servers", _servers, since="2.53", schema=_SERVERS),
 )
 BASIC = View(*_BASIC_FIELDS)
 DETAIL = View(
     *_BASIC_FIELDS,
-    Field("service", _service),
-    Field("host_ip", _report("host_ip", "")),
-    Field("hypervisor_type", _report("hypervisor_type", "")),
-    Field("hypervisor_version", _report("hypervisor_version", 0)),
-    Field("uptime", _uptime, since="2.88"),
-    Field("cpu_info", _cpu_info, until="2.87"),
-    Field("vcpus", "host.vcpus", until="2.87"),
-    Field("memory_mb", "host.memory_mib", until="2.87"),
-    Field("local_gb", "host.disk_gib", until="2.87"),
-    Field("vcpus_used", "host.vcpus_used", until="2.87"),
-    Field("memory_mb_used", lambda one, call: _memory_used(one.host), until="2.87"),
-    Field("local_gb_used", "host.disk_gib_used", until="2.87"),
-    Field("free_ram_mb", lambda one, call: one.host.memory_mib - _memory_used(one.host), until="2.87"),
-    Field("free_disk_gb", lambda one, call: one.host.disk_gib - one.host.disk_gib_used, until="2.87"),
-    Field("disk_available_least", lambda one, call: _disk_left(one.host), until="2.87"),
-    Field("current_workload", lambda one, call: 0, until="2.87"),
-    Field("running_vms", _report("running_guests", 0), until="2.87"),
+    Field("service", _service, schema=_service_schema),
+    Field("host_ip", _report("host_ip", ""), schema=TEXT),
+    Field("hypervisor_type", _report("hypervisor_type", ""), schema=TEXT),
+    Field("hypervisor_version", _report("hypervisor_version", 0), schema=WHOLE),
+    Field("uptime", _uptime, since="2.88", schema=TEXT_OR_NULL),
+    Field("cpu_info", _cpu_info, until="2.27", schema=TEXT),
+    Field("cpu_info", _cpu_info, since="2.28", until="2.87", schema={"type": "object"}),
+    Field("vcpus", "host.vcpus", until="2.87", schema=WHOLE),
+    Field("memory_mb", "host.memory_mib", until="2.87", schema=WHOLE),
+    Field("local_gb", "host.disk_gib", until="2.87", schema=WHOLE),
+    Field("vcpus_used", "host.vcpus_used", until="2.87", schema=WHOLE),
+    Field("memory_mb_used", lambda one, call: _memory_used(one.host), until="2.87", schema=WHOLE),
+    Field("local_gb_used", "host.disk_gib_used", until="2.87", schema=WHOLE),
+    Field("free_ram_mb", lambda one, call: one.host.memory_mib - _memory_used(one.host), until="2.87", schema=WHOLE),
+    Field("free_disk_gb", lambda one, call: one.host.disk_gib - one.host.disk_gib_used, until="2.87", schema=WHOLE),
+    Field("disk_available_least", lambda one, call: _disk_left(one.host), until="2.87", schema=WHOLE),
+    Field("current_workload", lambda one, call: 0, until="2.87", schema=WHOLE),
+    Field("running_vms", _report("running_guests", 0), until="2.87", schema=WHOLE),
 )
 
 
@@ -160,25 +175,29 @@ def show(call: Call) -> Shown:
     return _shown(call, _host(call), call.since("2.53") and (flag(call, "with_servers") or call.since("2.75")))
 
 
+_NAMED = ("id", "hypervisor_hostname", "state", "status")
+
+
 def show_uptime(call: Call) -> dict[str, Any]:
     one = _shown(call, _host(call), False)
     uptime = _uptime(one, call)
     if uptime is None:
         raise Invalid(f"Compute service of {one.host.name} is unavailable at this time.")
-    fields = ("id", "hypervisor_hostname", "state", "status")
     shown = BASIC.renderer(call)(one, call)
-    return {"hypervisor": {**{name: shown[name] for name in fields}, "uptime": uptime}}
+    return {"hypervisor": {**{name: shown[name] for name in _NAMED}, "uptime": uptime}}
+
+
+_SUMMED = (
+    "vcpus", "memory_mb", "local_gb", "vcpus_used", "memory_mb_used", "local_gb_used", "free_ram_mb",
+    "free_disk_gb", "disk_available_least", "current_workload", "running_vms",
+)  # fmt: skip
 
 
 def statistics(call: Call) -> dict[str, Any]:
     rows = [_shown(call, host, False) for host in hosts.everyone(call.w) if host.enabled]
     render = DETAIL.renderer(call)
     shown = [render(one, call) for one in rows]
-    names = (
-        "vcpus", "memory_mb", "local_gb", "vcpus_used", "memory_mb_used", "local_gb_used", "free_ram_mb",
-        "free_disk_gb", "disk_available_least", "current_workload", "running_vms",
-    )  # fmt: skip
-    sums = {name: sum(row[name] for row in shown) for name in names}
+    sums = {name: sum(row[name] for row in shown) for name in _SUMMED}
     return {"hypervisor_statistics": {"count": len(rows), **sums}}
 
 
@@ -205,6 +224,17 @@ def list_servers(call: Call) -> dict[str, Any]:
     return {"hypervisors": shown}
 
 
+def _uptime_schema(version: Version) -> JsonSchema:
+    shown = BASIC.schema(version)["properties"]
+    return record({**{name: shown[name] for name in _NAMED}, "uptime": TEXT_OR_NULL})
+
+
+def _with_servers(version: Version) -> JsonSchema:
+    bare = BASIC.schema(version)
+    return array({**bare, "properties": {**bare["properties"], "servers": _SERVERS}})
+
+
+_STATISTICS = Told("hypervisor_statistics", whole=record(dict.fromkeys(("count", *_SUMMED), WHOLE)))
 _ALL, _ONE = f"{ROOT}/os-hypervisors", f"{ROOT}/os-hypervisors/{{hypervisor_id}}"
 _RULE = RULE + "os-hypervisors:"
 _LIST = Query(
@@ -220,10 +250,13 @@ ROUTES = [
           unit="read"),
     Route("GET", f"{_ALL}/detail", _found, rule=_RULE + "list-detail", query=_LIST, unit="read",
           view=DETAIL.many("hypervisors", nova_links)),
-    Route("GET", f"{_ALL}/statistics", statistics, rule=_RULE + "statistics", unit="read", until="2.87"),
+    Route("GET", f"{_ALL}/statistics", statistics, rule=_RULE + "statistics", view=_STATISTICS, unit="read",
+          until="2.87"),
     Route("GET", _ONE, show, rule=_RULE + "show", query=_SHOW, view=DETAIL.one("hypervisor"), unit="read"),
-    Route("GET", f"{_ONE}/uptime", show_uptime, rule=_RULE + "uptime", unit="read", until="2.87"),
+    Route("GET", f"{_ONE}/uptime", show_uptime, rule=_RULE + "uptime", unit="read", until="2.87",
+          view=Told("hypervisor", whole=_uptime_schema)),
     Route("GET", f"{_ONE}/search", search, rule=_RULE + "search", unit="read", until="2.52",
           view=BASIC.many("hypervisors")),
-    Route("GET", f"{_ONE}/servers", list_servers, rule=_RULE + "servers", unit="read", until="2.52"),
+    Route("GET", f"{_ONE}/servers", list_servers, rule=_RULE + "servers", unit="read", until="2.52",
+          view=Told("hypervisors", whole=_with_servers)),
 ]  # fmt: skip

@@ -9,11 +9,12 @@ from typing import Any
 
 from novalite.api.compute.server_view import host_id, may_see_host
 from novalite.api.compute.shapes import ANY_QUERY, PAGING, ROOT, RULE
+from novalite.api.kit.answers import LINKS, MOMENT, MOMENT_OR_NULL, TEXT, TEXT_OR_NULL, UUID, array
 from novalite.api.kit.body import Item, Query
 from novalite.api.kit.call import Call
 from novalite.api.kit.paging import limit
 from novalite.api.kit.routes import Route
-from novalite.api.kit.view import Field, View, utc_micros
+from novalite.api.kit.view import Field, Page, View, utc_micros
 from novalite.cloud.compute import servers
 from novalite.cloud.compute.servers import Server
 from novalite.cloud.identity import policy
@@ -36,14 +37,14 @@ def _message(log: Log, call: Call) -> str | None:
 
 
 ACTION = View(
-    Field("action", "task.action"),
-    Field("instance_uuid", "task.resource_id"),
-    Field("request_id", "task.request_id"),
-    Field("user_id", "task.user_id"),
-    Field("project_id", "task.project_id"),
-    Field("start_time", lambda log, call: utc_micros(log.task.created_at)),
-    Field("message", _message),
-    Field("updated_at", lambda log, call: utc_micros(log.task.updated_at), since="2.58"),
+    Field("action", "task.action", schema=TEXT),
+    Field("instance_uuid", "task.resource_id", schema=UUID),
+    Field("request_id", "task.request_id", schema=TEXT),
+    Field("user_id", "task.user_id", schema=TEXT_OR_NULL),
+    Field("project_id", "task.project_id", schema=TEXT_OR_NULL),
+    Field("start_time", lambda log, call: utc_micros(log.task.created_at), schema=MOMENT),
+    Field("message", _message, schema=TEXT_OR_NULL),
+    Field("updated_at", lambda log, call: utc_micros(log.task.updated_at), since="2.58", schema=MOMENT),
 )
 
 
@@ -67,16 +68,26 @@ def _event_host_id(event: Event, call: Call) -> str:
 
 
 EVENT = View(
-    Field("event", lambda event, call: f"compute_{event.step.name}" + ("_undone" if event.step.undone else "")),
-    Field("start_time", lambda event, call: utc_micros(event.step.started_at)),
-    Field("finish_time", lambda event, call: utc_micros(event.step.finished_at)),
-    Field("result", lambda event, call: "Success" if event.step.result == "Success" else "Error"),
-    Field("traceback", lambda event, call: None, only=may_see_host),
-    Field("hostId", _event_host_id, since="2.62"),
-    Field("host", "server.host", since="2.62", only=may_see_host),
-    Field("details", lambda event, call: event.step.detail or None, since="2.84"),
+    Field(
+        "event",
+        lambda event, call: f"compute_{event.step.name}" + ("_undone" if event.step.undone else ""),
+        schema=TEXT,
+    ),
+    Field("start_time", lambda event, call: utc_micros(event.step.started_at), schema=MOMENT),
+    Field("finish_time", lambda event, call: utc_micros(event.step.finished_at), schema=MOMENT_OR_NULL),
+    Field(
+        "result",
+        lambda event, call: "Success" if event.step.result == "Success" else "Error",
+        schema={"enum": ["Success", "Error"]},
+    ),
+    Field("traceback", lambda event, call: None, only=may_see_host, schema=TEXT_OR_NULL),
+    Field("hostId", _event_host_id, since="2.62", schema=TEXT),
+    Field("host", "server.host", since="2.62", only=may_see_host, schema=TEXT_OR_NULL),
+    Field("details", lambda event, call: event.step.detail or None, since="2.84", schema=TEXT_OR_NULL),
 )
-ACTION_WITH_EVENTS = ACTION.extended(Field("events", _events, only=_sees_events))
+ACTION_WITH_EVENTS = ACTION.extended(
+    Field("events", _events, only=_sees_events, schema=lambda version: array(EVENT.schema(version)))
+)
 
 
 def _server(call: Call) -> Server:
@@ -94,18 +105,17 @@ def moment_of(call: Call, name: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def list_all(call: Call) -> dict[str, Any]:
+def list_all(call: Call) -> Page:
     server = _server(call)
     found = tasks.actions(call.w, server.id)
-    render = ACTION.renderer(call)
     if not call.since("2.58"):
-        return {"instanceActions": [render(Log(task, server), call) for task in found]}
+        return Page([Log(task, server) for task in found])
     found = _narrowed(call, found)
     most = limit(call)
-    shown: dict[str, Any] = {"instanceActions": [render(Log(task, server), call) for task in found[:most]]}
+    extra: dict[str, Any] = {}
     if len(found) > most > 0:
-        shown["links"] = [{"rel": "next", "href": call.next_link(found[most - 1].request_id)}]
-    return shown
+        extra["links"] = [{"rel": "next", "href": call.next_link(found[most - 1].request_id)}]
+    return Page([Log(task, server) for task in found[:most]], extra=extra)
 
 
 def _narrowed(call: Call, found: list[Task]) -> list[Task]:
@@ -133,11 +143,13 @@ def show(call: Call) -> Log:
 
 
 _PATH = f"{ROOT}/servers/{{server_id}}/os-instance-actions"
+_LIST = ACTION.many("instanceActions", extra={"links": LINKS})
 _QUERY = Query(*PAGING, Item("changes-since", ANY_QUERY), Item("changes-before", ANY_QUERY, since="2.66"),
                strict_since="2.58")  # fmt: skip
 ROUTES = [
-    Route("GET", _PATH, list_all, rule=RULE + "os-instance-actions:list", unit="read", until="2.57"),
-    Route("GET", _PATH, list_all, rule=RULE + "os-instance-actions:list", unit="read", query=_QUERY, since="2.58"),
+    Route("GET", _PATH, list_all, rule=RULE + "os-instance-actions:list", unit="read", view=_LIST, until="2.57"),
+    Route("GET", _PATH, list_all, rule=RULE + "os-instance-actions:list", unit="read", query=_QUERY,
+          view=_LIST, since="2.58"),
     Route("GET", _PATH + "/{request_id}", show, rule=RULE + "os-instance-actions:show", unit="read",
           view=ACTION_WITH_EVENTS.one("instanceAction")),
 ]  # fmt: skip

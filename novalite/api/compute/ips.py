@@ -6,6 +6,7 @@ from typing import Any
 
 from novalite.api.compute.server_view import addresses
 from novalite.api.compute.shapes import ROOT, RULE
+from novalite.api.kit.answers import TEXT, WHOLE, Told, array, mapping, record
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
 from novalite.cloud.compute import servers
@@ -29,8 +30,10 @@ def show(call: Call) -> dict[str, Any]:
     return {label: found[label]}
 
 
+_ADDRESSES = mapping(array(record({"version": WHOLE, "addr": TEXT})))
+_ALL, _OF_NETWORK = Told("addresses", whole=_ADDRESSES), Told(whole=_ADDRESSES)
 _PATH = f"{ROOT}/servers/{{server_id}}/ips"
 ROUTES = [
-    Route("GET", _PATH, list_all, rule=RULE + "ips:index", unit="read"),
-    Route("GET", _PATH + "/{label}", show, rule=RULE + "ips:show", unit="read"),
+    Route("GET", _PATH, list_all, rule=RULE + "ips:index", view=_ALL, unit="read"),
+    Route("GET", _PATH + "/{label}", show, rule=RULE + "ips:show", view=_OF_NETWORK, unit="read"),
 ]

@@ -6,6 +6,7 @@ from typing import Any
 
 from novalite.api.compute import quota_use
 from novalite.api.compute.shapes import ANY_QUERY, ROOT, RULE
+from novalite.api.kit.answers import WHOLE, Told, array, record
 from novalite.api.kit.body import Item, Query
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
@@ -13,25 +14,25 @@ from novalite.api.kit.view import Field, View
 from novalite.cloud.identity import policy, quotas
 
 ABSOLUTE = View(
-    Field("maxTotalInstances", "instances"),
-    Field("maxTotalCores", "cores"),
-    Field("maxTotalRAMSize", "ram"),
-    Field("maxServerMeta", "metadata_items"),
-    Field("maxImageMeta", "metadata_items", until="2.38"),
-    Field("maxTotalKeypairs", "key_pairs"),
-    Field("maxServerGroups", "server_groups"),
-    Field("maxServerGroupMembers", "server_group_members"),
-    Field("maxPersonality", "injected_files", until="2.56"),
-    Field("maxPersonalitySize", "injected_file_content_bytes", until="2.56"),
-    Field("maxTotalFloatingIps", lambda numbers, call: -1, until="2.35"),
-    Field("maxSecurityGroups", lambda numbers, call: -1, until="2.35"),
-    Field("maxSecurityGroupRules", lambda numbers, call: -1, until="2.35"),
-    Field("totalInstancesUsed", "instances_used"),
-    Field("totalCoresUsed", "cores_used"),
-    Field("totalRAMUsed", "ram_used"),
-    Field("totalServerGroupsUsed", "server_groups_used"),
-    Field("totalFloatingIpsUsed", lambda numbers, call: 0, until="2.35"),
-    Field("totalSecurityGroupsUsed", lambda numbers, call: 0, until="2.35"),
+    Field("maxTotalInstances", "instances", schema=WHOLE),
+    Field("maxTotalCores", "cores", schema=WHOLE),
+    Field("maxTotalRAMSize", "ram", schema=WHOLE),
+    Field("maxServerMeta", "metadata_items", schema=WHOLE),
+    Field("maxImageMeta", "metadata_items", until="2.38", schema=WHOLE),
+    Field("maxTotalKeypairs", "key_pairs", schema=WHOLE),
+    Field("maxServerGroups", "server_groups", schema=WHOLE),
+    Field("maxServerGroupMembers", "server_group_members", schema=WHOLE),
+    Field("maxPersonality", "injected_files", until="2.56", schema=WHOLE),
+    Field("maxPersonalitySize", "injected_file_content_bytes", until="2.56", schema=WHOLE),
+    Field("maxTotalFloatingIps", lambda numbers, call: -1, until="2.35", schema=WHOLE),
+    Field("maxSecurityGroups", lambda numbers, call: -1, until="2.35", schema=WHOLE),
+    Field("maxSecurityGroupRules", lambda numbers, call: -1, until="2.35", schema=WHOLE),
+    Field("totalInstancesUsed", "instances_used", schema=WHOLE),
+    Field("totalCoresUsed", "cores_used", schema=WHOLE),
+    Field("totalRAMUsed", "ram_used", schema=WHOLE),
+    Field("totalServerGroupsUsed", "server_groups_used", schema=WHOLE),
+    Field("totalFloatingIpsUsed", lambda numbers, call: 0, until="2.35", schema=WHOLE),
+    Field("totalSecurityGroupsUsed", lambda numbers, call: 0, until="2.35", schema=WHOLE),
 )
 
 
@@ -51,5 +52,6 @@ def show(call: Call) -> dict[str, Any]:
     return {"limits": {"rate": [], "absolute": ABSOLUTE.renderer(call)(numbers, call)}}
 
 
+_TOLD = Told("limits", whole=lambda version: record({"rate": array({}), "absolute": ABSOLUTE.schema(version)}))
 _QUERY = Query(Item("tenant_id", ANY_QUERY), strict_since="2.75")
-ROUTES = [Route("GET", f"{ROOT}/limits", show, rule=RULE + "limits", query=_QUERY, unit="read")]
+ROUTES = [Route("GET", f"{ROOT}/limits", show, rule=RULE + "limits", query=_QUERY, view=_TOLD, unit="read")]

@@ -6,6 +6,7 @@ from typing import Any
 
 from novalite.api.compute.services import OWN_PARTS, OWN_ZONE, own_host
 from novalite.api.compute.shapes import ANY_QUERY, ROOT, RULE
+from novalite.api.kit.answers import TEXT, WHOLE, Told, array, record
 from novalite.api.kit.body import Body, Item, Query
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
@@ -82,11 +83,15 @@ _UPDATE = Body(whole={
 })  # fmt: skip
 _ALL, _ONE = f"{ROOT}/os-hosts", f"{ROOT}/os-hosts/{{host}}"
 _RULE = RULE + "os-hosts:"
+_LISTED = Told("hosts", whole=array(record({"host_name": TEXT, "service": TEXT, "zone": TEXT})))
+_SHARE = record({"host": TEXT, "project": TEXT, "cpu": WHOLE, "memory_mb": WHOLE, "disk_gb": WHOLE})
+_SHOWN = Told("host", whole=array(record({"resource": _SHARE})))
+_SWITCHED = Told(whole=record({"host": TEXT, "status": {"enum": ["enabled", "disabled"]}}))
 _QUERY = Query(Item("service", ANY_QUERY), Item("zone", ANY_QUERY))
 ROUTES = [
-    Route("GET", _ALL, list_all, rule=_RULE + "list", query=_QUERY, unit="read", until=_LAST),
-    Route("GET", _ONE, show, rule=_RULE + "show", unit="read", until=_LAST),
-    Route("PUT", _ONE, update, rule=_RULE + "update", body=_UPDATE, unit="write", until=_LAST),
+    Route("GET", _ALL, list_all, rule=_RULE + "list", query=_QUERY, view=_LISTED, unit="read", until=_LAST),
+    Route("GET", _ONE, show, rule=_RULE + "show", view=_SHOWN, unit="read", until=_LAST),
+    Route("PUT", _ONE, update, rule=_RULE + "update", body=_UPDATE, view=_SWITCHED, unit="write", until=_LAST),
     *(
         Route("GET", f"{_ONE}/{name}", refuse_power, rule=_RULE + rule, unit="read", until=_LAST)
         for name, rule in (("startup", "start"), ("shutdown", "shutdown"), ("reboot", "reboot"))

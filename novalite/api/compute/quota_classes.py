@@ -7,9 +7,11 @@ from typing import Any
 from novalite.api.compute.quota_sets import LIMIT
 from novalite.api.compute.quota_use import UNLIMITED_ELSEWHERE
 from novalite.api.compute.shapes import ROOT, RULE
-from novalite.api.kit.body import Body, Item
+from novalite.api.kit.answers import TEXT, WHOLE, Told, record
+from novalite.api.kit.body import Body, Item, JsonSchema
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
+from novalite.api.kit.versions import Version
 from novalite.api.kit.view import Field, View
 from novalite.cloud.identity import quotas
 
@@ -25,7 +27,7 @@ _UPDATE = Body(
 
 
 def _limit(name: str, **window: str) -> Field:
-    return Field(name, lambda limits, call: limits.get(name, -1), **window)  # type: ignore[arg-type]
+    return Field(name, lambda limits, call: limits.get(name, -1), schema=WHOLE, **window)  # type: ignore[arg-type]
 
 
 LIMITS = View(
@@ -46,10 +48,15 @@ def update(call: Call) -> dict[str, int]:
     return quotas.set_class_limits(call.w, call.path["class_name"], wanted)
 
 
+def _with_id(version: Version) -> JsonSchema:
+    return record({"id": TEXT, **LIMITS.schema(version)["properties"]})
+
+
 _ONE = f"{ROOT}/os-quota-class-sets/{{class_name}}"
 _RULE = RULE + "os-quota-class-sets:"
 ROUTES = [
-    Route("GET", _ONE, show, rule=_RULE + "show", unit="read"),
+    Route("GET", _ONE, show, rule=_RULE + "show", unit="read",
+          view=Told("quota_class_set", whole=_with_id)),
     Route("PUT", _ONE, update, rule=_RULE + "update", body=_UPDATE, unit="write",
           view=LIMITS.one("quota_class_set")),
 ]  # fmt: skip

@@ -7,9 +7,11 @@ from typing import Any
 from novalite.api.compute import quota_use
 from novalite.api.compute.quota_use import UNLIMITED_ELSEWHERE
 from novalite.api.compute.shapes import ANY_QUERY, BOOLEAN, ROOT, RULE, truth
-from novalite.api.kit.body import Body, Item, Query
+from novalite.api.kit.answers import TEXT, WHOLE, Told, record
+from novalite.api.kit.body import Body, Item, JsonSchema, Query
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
+from novalite.api.kit.versions import Version
 from novalite.cloud.identity import policy, quotas
 from novalite.errors import Invalid
 
@@ -24,6 +26,20 @@ _UPDATE = Body(
     Item("force", BOOLEAN),
 )  # fmt: skip
 _QUERY = Query(Item("user_id", ANY_QUERY), strict_since="2.75")
+
+
+_USE = record({"limit": WHOLE, "in_use": WHOLE, "reserved": WHOLE})
+
+
+def _told(number: JsonSchema, *, with_id: bool = True) -> Told:
+    def schema(version: Version) -> JsonSchema:
+        found = quota_use.schema(version, number)
+        return record({"id": TEXT, **found["properties"]}) if with_id else found
+
+    return Told("quota_set", whole=schema)
+
+
+_SHOWN, _DETAIL, _CHANGED = _told(WHOLE), _told(_USE), _told(WHOLE, with_id=False)
 
 
 def _project(call: Call, rule: str) -> str:
@@ -95,10 +111,12 @@ def reset(call: Call) -> None:
 _ONE = f"{ROOT}/os-quota-sets/{{project_id}}"
 _RULE = RULE + "os-quota-sets:"
 ROUTES = [
-    Route("GET", _ONE, show, rule=_RULE + "show", policy_in_handler=True, query=_QUERY, unit="read"),
-    Route("GET", f"{_ONE}/defaults", show_defaults, rule=_RULE + "defaults", unit="read"),
-    Route("GET", f"{_ONE}/detail", show_detail, rule=_RULE + "detail", policy_in_handler=True, query=_QUERY,
+    Route("GET", _ONE, show, rule=_RULE + "show", policy_in_handler=True, query=_QUERY, view=_SHOWN,
           unit="read"),
-    Route("PUT", _ONE, update, rule=_RULE + "update", body=_UPDATE, query=_QUERY, unit="write"),
+    Route("GET", f"{_ONE}/defaults", show_defaults, rule=_RULE + "defaults", view=_SHOWN, unit="read"),
+    Route("GET", f"{_ONE}/detail", show_detail, rule=_RULE + "detail", policy_in_handler=True, query=_QUERY,
+          view=_DETAIL, unit="read"),
+    Route("PUT", _ONE, update, rule=_RULE + "update", body=_UPDATE, query=_QUERY, view=_CHANGED,
+          unit="write"),
     Route("DELETE", _ONE, reset, rule=_RULE + "delete", query=_QUERY, success=202, unit="write"),
 ]  # fmt: skip

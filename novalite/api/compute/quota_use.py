@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from novalite.api.kit.answers import record
+from novalite.api.kit.body import JsonSchema
 from novalite.api.kit.call import Call
-from novalite.api.kit.versions import Window
+from novalite.api.kit.versions import Version, Window
 from novalite.cloud.compute import group_members, servers
 from novalite.db.work import Work
 
@@ -23,6 +25,11 @@ _NAMES = {
     "injected_file_path_bytes": Window.of(until="2.56"),
     **dict.fromkeys(UNLIMITED_ELSEWHERE, Window.of(until="2.35")),
 }
+
+
+def schema(version: Version, number: JsonSchema) -> JsonSchema:
+    """What ``shown`` gives in this version; each name has a ``number``."""
+    return record({name: number for name, window in _NAMES.items() if window.holds(version)})
 
 
 def shown(call: Call, limits: dict[str, int]) -> dict[str, int]:

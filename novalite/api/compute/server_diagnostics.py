@@ -5,6 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from novalite.api.compute.shapes import ROOT, RULE
+from novalite.api.kit.answers import (
+    FLAG,
+    TEXT,
+    TEXT_OR_NULL,
+    WHOLE,
+    WHOLE_OR_NULL,
+    Told,
+    array,
+    mapping,
+    record,
+)
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
 from novalite.cloud.compute import servers, states
@@ -87,9 +98,18 @@ def show(call: Call) -> dict[str, Any]:
 
 _DRIVER = "libvirt"
 """The API has no word for simulated guests; Nova's own simulation says the same."""
+_FIGURES = dict.fromkeys(_DISK, WHOLE_OR_NULL)
+_NIC = {f"{way}_{name}": WHOLE_OR_NULL for way in ("rx", "tx") for name in (*_CARD, "rate")}
+_TOLD = Told(whole=record({
+    "state": TEXT, "driver": TEXT, "hypervisor": TEXT_OR_NULL, "hypervisor_os": TEXT_OR_NULL,
+    "uptime": WHOLE_OR_NULL, "config_drive": FLAG, "num_cpus": WHOLE, "num_nics": WHOLE, "num_disks": WHOLE,
+    "memory_details": record({"maximum": WHOLE_OR_NULL, "used": WHOLE_OR_NULL}),
+    "cpu_details": array(record({"id": WHOLE_OR_NULL, "time": WHOLE_OR_NULL, "utilisation": WHOLE_OR_NULL})),
+    "disk_details": array(record(_FIGURES)), "nic_details": array(record({"mac_address": TEXT, **_NIC})),
+}))  # fmt: skip
 _PATH = f"{ROOT}/servers/{{server_id}}/diagnostics"
 _RULE = RULE + "os-server-diagnostics"
 ROUTES = [
-    Route("GET", _PATH, show_old, rule=_RULE, until="2.47"),
-    Route("GET", _PATH, show, rule=_RULE, since="2.48"),
+    Route("GET", _PATH, show_old, rule=_RULE, view=Told(whole=mapping(WHOLE_OR_NULL)), until="2.47"),
+    Route("GET", _PATH, show, rule=_RULE, view=_TOLD, since="2.48"),
 ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from novalite.api.compute.shapes import ANY_QUERY, NAME, NUMBER_QUERY, POSITIVE, ROOT, RULE, flag
+from novalite.api.kit.answers import TEXT, TEXTS, UUID, WHOLE, array, mapping, record
 from novalite.api.kit.body import Body, Item, Query
 from novalite.api.kit.call import Call
 from novalite.api.kit.paging import limit, whole_number
@@ -25,15 +26,15 @@ class Shown:
 
 
 GROUP = View(
-    Field("id", "group.id"),
-    Field("name", "group.name"),
-    Field("policies", lambda one, call: [one.group.policy], until="2.63"),
-    Field("metadata", lambda one, call: {}, until="2.63"),
-    Field("policy", "group.policy", since="2.64"),
-    Field("rules", "group.rules", since="2.64"),
-    Field("members", "members"),
-    Field("project_id", "group.project_id", since="2.13"),
-    Field("user_id", "group.user_id", since="2.13"),
+    Field("id", "group.id", schema=UUID),
+    Field("name", "group.name", schema=TEXT),
+    Field("policies", lambda one, call: [one.group.policy], until="2.63", schema=TEXTS),
+    Field("metadata", lambda one, call: {}, until="2.63", schema=record({})),
+    Field("policy", "group.policy", since="2.64", schema=TEXT),
+    Field("rules", "group.rules", since="2.64", schema=mapping(WHOLE)),
+    Field("members", "members", schema=array(UUID)),
+    Field("project_id", "group.project_id", since="2.13", schema=TEXT),
+    Field("user_id", "group.user_id", since="2.13", schema=TEXT),
 )
 _HARD = ["anti-affinity", "affinity"]
 _ALL_POLICIES = [*_HARD, "soft-anti-affinity", "soft-affinity"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from novalite.api.compute.shapes import METADATA, ROOT, RULE
+from novalite.api.kit.answers import TEXT_BY_NAME, Told
 from novalite.api.kit.body import Body
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
@@ -14,6 +15,7 @@ from novalite.errors import Conflict, Invalid, NotFound
 
 _ALL = Body("metadata", whole=METADATA)
 _ONE_ITEM = Body("meta", whole={**METADATA, "minProperties": 1, "maxProperties": 1})
+_ALL_TOLD, _ONE_TOLD = Told("metadata", whole=TEXT_BY_NAME), Told("meta", whole=TEXT_BY_NAME)
 _WRITABLE = (states.ACTIVE, states.PAUSED, states.SUSPENDED, states.STOPPED)
 
 
@@ -75,10 +77,10 @@ _PATH = f"{ROOT}/servers/{{server_id}}/metadata"
 _KEY = _PATH + "/{key}"
 _RULE = RULE + "server-metadata:"
 ROUTES = [
-    Route("GET", _PATH, show_all, rule=_RULE + "index", unit="read"),
-    Route("POST", _PATH, merge, rule=_RULE + "create", body=_ALL, unit="write"),
-    Route("PUT", _PATH, replace, rule=_RULE + "update_all", body=_ALL, unit="write"),
-    Route("GET", _KEY, show, rule=_RULE + "show", unit="read"),
-    Route("PUT", _KEY, put, rule=_RULE + "update", body=_ONE_ITEM, unit="write"),
+    Route("GET", _PATH, show_all, rule=_RULE + "index", view=_ALL_TOLD, unit="read"),
+    Route("POST", _PATH, merge, rule=_RULE + "create", body=_ALL, view=_ALL_TOLD, unit="write"),
+    Route("PUT", _PATH, replace, rule=_RULE + "update_all", body=_ALL, view=_ALL_TOLD, unit="write"),
+    Route("GET", _KEY, show, rule=_RULE + "show", view=_ONE_TOLD, unit="read"),
+    Route("PUT", _KEY, put, rule=_RULE + "update", body=_ONE_ITEM, view=_ONE_TOLD, unit="write"),
     Route("DELETE", _KEY, remove, rule=_RULE + "delete", success=204, unit="write"),
 ]

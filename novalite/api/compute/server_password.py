@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from novalite.api.compute.shapes import ROOT, RULE
+from novalite.api.kit.answers import TEXT, Told
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
 from novalite.cloud.compute import servers
@@ -19,6 +20,6 @@ def clear(call: Call) -> None:
 
 _PATH = f"{ROOT}/servers/{{server_id}}/os-server-password"
 ROUTES = [
-    Route("GET", _PATH, show, rule=RULE + "os-server-password:show", unit="read"),
+    Route("GET", _PATH, show, rule=RULE + "os-server-password:show", unit="read", view=Told("password", whole=TEXT)),
     Route("DELETE", _PATH, clear, rule=RULE + "os-server-password:clear", success=204, unit="write"),
 ]

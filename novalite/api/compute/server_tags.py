@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from novalite.api.compute.shapes import ROOT, RULE, TAG
+from novalite.api.kit.answers import TEXTS, Told
 from novalite.api.kit.body import Body
 from novalite.api.kit.call import Answer, Call
 from novalite.api.kit.routes import Route
@@ -15,6 +16,7 @@ from novalite.errors import Conflict, Invalid, NotFound
 
 MOST = 50
 _ALL = Body("tags", whole={"type": "array", "items": TAG, "maxItems": MOST})
+_TOLD = Told("tags", whole=TEXTS)
 _ONE_TAG = Schema({"type": "object", "properties": {"tag": TAG}})
 _WRITABLE = (states.ACTIVE, states.PAUSED, states.SUSPENDED, states.STOPPED)
 
@@ -75,10 +77,10 @@ _PATH = f"{ROOT}/servers/{{server_id}}/tags"
 _TAG = _PATH + "/{tag}"
 _RULE = RULE + "os-server-tags:"
 ROUTES = [
-    Route("GET", _PATH, list_all, rule=_RULE + "index", unit="read", since="2.26"),
-    Route("PUT", _PATH, replace, rule=_RULE + "update_all", body=_ALL, unit="write", since="2.26"),
+    Route("GET", _PATH, list_all, rule=_RULE + "index", view=_TOLD, unit="read", since="2.26"),
+    Route("PUT", _PATH, replace, rule=_RULE + "update_all", body=_ALL, view=_TOLD, unit="write", since="2.26"),
     Route("DELETE", _PATH, remove_all, rule=_RULE + "delete_all", success=204, unit="write", since="2.26"),
     Route("GET", _TAG, check, rule=_RULE + "show", success=204, unit="read", since="2.26"),
-    Route("PUT", _TAG, add, rule=_RULE + "update", success=201, unit="write", since="2.26"),
+    Route("PUT", _TAG, add, rule=_RULE + "update", success=201, also=(204,), unit="write", since="2.26"),
     Route("DELETE", _TAG, remove, rule=_RULE + "delete", success=204, unit="write", since="2.26"),
 ]

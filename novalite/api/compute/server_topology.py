@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from novalite.api.compute.shapes import ROOT
+from novalite.api.kit.answers import WHOLE, WHOLE_OR_NULL, Told, array, record
 from novalite.api.kit.body import Query
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
@@ -33,7 +34,9 @@ def show(call: Call) -> dict[str, Any]:
     return {"nodes": nodes, "pagesize_kb": int(memory.page_size) if memory.page_size.isdecimal() else None}
 
 
+_NODE = {"vcpu_set": array(WHOLE), "siblings": array(array(WHOLE)), "memory_mb": WHOLE}
+_TOLD = Told(whole=record({"nodes": array(record(_NODE)), "pagesize_kb": WHOLE_OR_NULL}))
 ROUTES = [
     Route("GET", f"{ROOT}/servers/{{server_id}}/topology", show, rule="compute:server:topology:index", unit="read",
-          query=Query(strict=True), since="2.78"),
+          query=Query(strict=True), view=_TOLD, since="2.78"),
 ]  # fmt: skip

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from novalite.api.compute.shapes import ANY_QUERY, BOOLEAN, ROOT, RULE, UUID, truth
+from novalite.api.kit.answers import FLAG, MOMENT_OR_NULL, TEXT, TEXT_OR_NULL, WHOLE, Told, record
 from novalite.api.kit.body import Body, Item, Query
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
@@ -40,17 +41,18 @@ class Shown:
     forced_down: bool = False
 
 
+_STATUS = {"enum": ["enabled", "disabled"]}
 SERVICE = View(
-    Field("id", "number", until="2.52"),
-    Field("id", "service_id", since="2.53"),
-    Field("binary"),
-    Field("host"),
-    Field("zone"),
-    Field("status", lambda one, call: "enabled" if one.enabled else "disabled"),
-    Field("state", lambda one, call: "up" if one.up else "down"),
-    Field("updated_at", lambda one, call: utc_micros(one.seen_at)),
-    Field("disabled_reason"),
-    Field("forced_down", since="2.11"),
+    Field("id", "number", until="2.52", schema=WHOLE),
+    Field("id", "service_id", since="2.53", schema=UUID),
+    Field("binary", schema=TEXT),
+    Field("host", schema=TEXT),
+    Field("zone", schema=TEXT),
+    Field("status", lambda one, call: "enabled" if one.enabled else "disabled", schema=_STATUS),
+    Field("state", lambda one, call: "up" if one.up else "down", schema={"enum": ["up", "down"]}),
+    Field("updated_at", lambda one, call: utc_micros(one.seen_at), schema=MOMENT_OR_NULL),
+    Field("disabled_reason", schema=TEXT_OR_NULL),
+    Field("forced_down", since="2.11", schema=FLAG),
 )
 
 
@@ -163,6 +165,10 @@ def remove(call: Call) -> None:
     hosts.remove(call.w, _by_service_id(call).name)
 
 
+_SWITCHED = Told("service", whole=record(
+    {"host": TEXT, "binary": TEXT, "status": _STATUS, "disabled_reason": TEXT, "forced_down": FLAG},
+    optional=["status", "disabled_reason", "forced_down"],
+))  # fmt: skip
 _ALL, _ONE = f"{ROOT}/os-services", f"{ROOT}/os-services/{{service_id}}"
 _RULE = RULE + "os-services:"
 _QUERY = Query(Item("host", ANY_QUERY), Item("binary", ANY_QUERY), strict_since="2.75")
@@ -170,7 +176,7 @@ _QUERY = Query(Item("host", ANY_QUERY), Item("binary", ANY_QUERY), strict_since=
 
 def _old(name: str, handler: Any, *items: Item, since: str = "") -> Route:
     return Route("PUT", f"{_ALL}/{name}", handler, rule=_RULE + "update", body=Body("", *_WHICH, *items),
-                 unit="write", since=since, until="2.52")  # fmt: skip
+                 view=_SWITCHED, unit="write", since=since, until="2.52")  # fmt: skip
 
 
 ROUTES = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 from typing import Any
 
+from novalite.api.kit.answers import LINKS
 from novalite.api.kit.body import Item
 from novalite.api.kit.call import Call
 from novalite.api.kit.paging import limit
@@ -58,7 +59,7 @@ def bookmark(call: Call, collection: str, item_id: str) -> list[dict[str, str]]:
 
 
 def links(collection: str, attribute: str = "id") -> Field:
-    return Field("links", lambda item, call: item_links(call, collection, getattr(item, attribute)))
+    return Field("links", lambda item, call: item_links(call, collection, getattr(item, attribute)), schema=LINKS)
 
 
 def window(call: Call, *, sortable: bool = True, most: int = 1000) -> Window:

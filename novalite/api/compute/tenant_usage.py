@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from novalite.api.compute.shapes import ANY_QUERY, PAGING, ROOT, RULE
+from novalite.api.kit.answers import LINKS, MOMENT, MOMENT_OR_NULL, NUMBER, TEXT, UUID, WHOLE, Told, array, record
 from novalite.api.kit.body import Item, Query
 from novalite.api.kit.call import Call
 from novalite.api.kit.paging import limit
@@ -95,6 +96,21 @@ def list_all(call: Call) -> dict[str, Any]:
     return {"tenant_usages": rows, "tenant_usages_links": [link]} if link else {"tenant_usages": rows}
 
 
+_USE = record({
+    "instance_id": UUID, "name": TEXT, "hours": NUMBER, "tenant_id": TEXT, "flavor": TEXT, "vcpus": WHOLE,
+    "memory_mb": WHOLE, "local_gb": WHOLE, "started_at": MOMENT, "ended_at": MOMENT_OR_NULL, "state": TEXT,
+    "uptime": WHOLE,
+})  # fmt: skip
+_TOTALS = {
+    "tenant_id": TEXT, "start": MOMENT, "stop": MOMENT, "total_hours": NUMBER, "total_vcpus_usage": NUMBER,
+    "total_memory_mb_usage": NUMBER, "total_local_gb_usage": NUMBER,
+}  # fmt: skip
+_DETAILED = record({**_TOTALS, "server_usages": array(_USE)})
+_ROW = record({**_TOTALS, "server_usages": array(_USE)}, optional=["server_usages"])
+_USAGE = Told(whole=record({"tenant_usage": {"anyOf": [_DETAILED, record({})]}, "tenant_usage_links": LINKS},
+                           optional=["tenant_usage_links"]))  # fmt: skip
+_USAGES = Told(whole=record({"tenant_usages": array(_ROW), "tenant_usages_links": LINKS},
+                            optional=["tenant_usages_links"]))  # fmt: skip
 _ALL = f"{ROOT}/os-simple-tenant-usage"
 _PERIOD = (
     Item("start", ANY_QUERY),
@@ -105,7 +121,7 @@ _LIST = Query(*_PERIOD, Item("detailed", ANY_QUERY), strict_since="2.75")
 _SHOW = Query(*_PERIOD, strict_since="2.75")
 _RULE = RULE + "os-simple-tenant-usage:"
 ROUTES = [
-    Route("GET", _ALL, list_all, rule=_RULE + "list", query=_LIST, unit="read"),
-    Route("GET", f"{_ALL}/{{project_id}}", show, rule=_RULE + "show", policy_in_handler=True, query=_SHOW,
+    Route("GET", _ALL, list_all, rule=_RULE + "list", query=_LIST, view=_USAGES, unit="read"),
+    Route("GET", f"{_ALL}/{{project_id}}", show, rule=_RULE + "show", policy_in_handler=True, query=_SHOW, view=_USAGE,
           unit="read"),
 ]  # fmt: skip

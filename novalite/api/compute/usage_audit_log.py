@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from novalite.api.compute.shapes import ROOT, RULE
+from novalite.api.kit.answers import TEXT, TEXTS, WHOLE, Told, record
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
 from novalite.cloud.hosts import hosts
@@ -48,9 +49,24 @@ def show_before(call: Call) -> dict[str, Any]:
         raise Invalid(f"Invalid timestamp for date {text[:100]}", field="before") from error
 
 
+_LOG = record({
+    **dict.fromkeys(("period_beginning", "period_ending", "overall_status"), TEXT),
+    **dict.fromkeys(("num_hosts", "num_hosts_done", "num_hosts_running", "num_hosts_not_run", "total_instances",
+                     "total_errors"), WHOLE),
+    "hosts_not_run": TEXTS, "log": {"type": "object"},
+})  # fmt: skip
 _ALL = f"{ROOT}/os-instance_usage_audit_log"
 _RULE = RULE + "os-instance-usage-audit-log:"
 ROUTES = [
-    Route("GET", _ALL, show_latest, rule=_RULE + "list", unit="read"),
-    Route("GET", f"{_ALL}/{{before}}", show_before, rule=_RULE + "show", unit="read"),
+    Route(
+        "GET", _ALL, show_latest, rule=_RULE + "list", unit="read", view=Told("instance_usage_audit_logs", whole=_LOG)
+    ),
+    Route(
+        "GET",
+        f"{_ALL}/{{before}}",
+        show_before,
+        rule=_RULE + "show",
+        unit="read",
+        view=Told("instance_usage_audit_log", whole=_LOG),
+    ),
 ]

@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 
 from novalite.api.kit.answers import (
     FLAG,
+    MOMENT,
     TEXT,
     TEXT_OR_NULL,
     TEXTS,
-    UTC,
     UUID,
     WHOLE,
     WHOLE_OR_NULL,
@@ -71,7 +71,7 @@ _SCHEMA = {
         "protected": FLAG, "os_hidden": FLAG, "checksum": TEXT_OR_NULL, "os_hash_algo": TEXT_OR_NULL,
         "os_hash_value": TEXT_OR_NULL, "size": WHOLE_OR_NULL, "virtual_size": WHOLE_OR_NULL,
         "container_format": TEXT_OR_NULL, "disk_format": TEXT_OR_NULL, "min_disk": WHOLE, "min_ram": WHOLE,
-        "tags": TEXTS, "created_at": UTC, "updated_at": UTC, "self": TEXT, "file": TEXT, "schema": TEXT,
+        "tags": TEXTS, "created_at": MOMENT, "updated_at": MOMENT, "self": TEXT, "file": TEXT, "schema": TEXT,
     }),
     "additionalProperties": TEXT_OR_NULL,
 }  # fmt: skip

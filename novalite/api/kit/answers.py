@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from novalite.api.kit.body import Body, Item, JsonSchema
@@ -15,7 +15,7 @@ JSON = "application/json"
 class Told:
     """A view that passes the handler's value on as it is. What the value may hold is declared as for a ``Body``:
     ``Told("limits", Item("rate", {...}), Item("tags", {...}, since="2.26"))``; ``whole`` is one schema for what
-    stands below the key (or, without a key, for all of it)."""
+    stands below the key (or, without a key, for all of it), or a function of the version that gives it."""
 
     content_type = JSON
 
@@ -25,16 +25,21 @@ class Told:
         *items: Item,
         beside: Iterable[Item] = (),
         extra: bool = False,
-        whole: JsonSchema | None = None,
+        whole: JsonSchema | Callable[[Version], JsonSchema] | None = None,
     ) -> None:
-        self._body = Body(key, *items, beside=beside, extra=extra, whole=whole)
+        self._key, self._whole = key, whole
+        told = None if callable(whole) else whole
+        self._body = Body(key, *items, beside=beside, extra=extra, whole=told)
 
     def render(self, result: Any, call: Call) -> Any:
         return result
 
     def schema(self, version: Version) -> JsonSchema:
         """What an answer in this version looks like; nothing else is in it."""
-        return self._body.schema(version).document
+        if not callable(self._whole):
+            return self._body.schema(version).document
+        told = self._whole(version)
+        return record({self._key: told}) if self._key else told
 
 
 class Bytes:
@@ -83,11 +88,11 @@ TEXT_OR_NULL = nullable(TEXT)
 WHOLE_OR_NULL = nullable(WHOLE)
 TEXTS = array(TEXT)
 TEXT_BY_NAME = mapping(TEXT)
-UTC: JsonSchema = {
+MOMENT: JsonSchema = {
     "type": "string",
     "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{6})?(Z|\+00:00)?$",
 }
-UTC_OR_NULL = nullable(UTC)
+MOMENT_OR_NULL = nullable(MOMENT)
 UUID: JsonSchema = {"type": "string", "format": "uuid"}
 LINKS = array(record({"rel": TEXT, "href": TEXT, "type": TEXT}, optional=["type"]))
 ANY: JsonSchema = {}

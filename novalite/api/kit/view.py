@@ -24,7 +24,8 @@ Render = Callable[[Any, Call], Any]
 class Field:
     """``get`` is an attribute (dotted allowed; default: the name itself) or ``f(object, call)``.
     ``only(call)`` decides once per request whether the field is shown at all. ``loads`` names what the query
-    behind it must have loaded; handlers may ask ``view.loads(call)``. ``schema`` is what its value looks like."""
+    behind it must have loaded; handlers may ask ``view.loads(call)``. ``schema`` is what its value looks like, or a
+    function of the version that tells it."""
 
     __slots__ = ("get", "loads", "name", "only", "schema", "window")
 
@@ -37,11 +38,15 @@ class Field:
         until: str = "",
         only: Callable[[Call], bool] | None = None,
         loads: str = "",
-        schema: JsonSchema | None = None,
+        schema: JsonSchema | Callable[[Version], JsonSchema] | None = None,
     ) -> None:
         self.name, self.get, self.only, self.loads = name, get or name, only, loads
         self.schema = schema
         self.window = Window.of(since, until)
+
+    def told(self, version: Version) -> JsonSchema:
+        """The schema of its value in this version; anything when none is declared."""
+        return self.schema(version) if callable(self.schema) else (self.schema or {})
 
 
 class View:
@@ -82,7 +87,7 @@ class View:
         shown = self.shown(version)
         properties: JsonSchema = {}
         for one in shown:
-            told = one.schema if one.schema is not None else {}
+            told = one.told(version)
             other = properties.get(one.name)
             properties[one.name] = told if other is None or other == told else {"anyOf": [other, told]}
         found: JsonSchema = {"type": "object", "properties": properties, "additionalProperties": False}
