@@ -268,7 +268,7 @@ def test_members_do_not_administer(member: Cloud, method: str, path: str, body: 
 
 
 def test_a_certificate_is_made_when_none_is_given(member: Cloud) -> None:
-    made = member.post("/os-keypairs", {"keypair": {"name": "windows", "type": "x509"}}, "2.2")
+    made = member.call("POST", "/os-keypairs", {"keypair": {"name": "windows", "type": "x509"}}, version="2.2")
     assert made.status_code == 201, made.text
     pair = made.json["keypair"]
     certificate = x509.load_pem_x509_certificate(pair["public_key"].encode())
