@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
+from novalite.api.compute.block_device_forms import block_device_items, devices_of
 from novalite.api.compute.shapes import (
     BOOLEAN,
     METADATA,
@@ -62,7 +63,6 @@ _GROUPS = {
         "additionalProperties": False,
     },
 }
-_DEVICES = {"type": "array", "maxItems": 255, "items": {"type": "object"}}
 _IMAGE = {"anyOf": [UUID, {"type": "string", "maxLength": 0}]}
 _HOST_NAME = {"type": "string", "minLength": 1, "maxLength": 63, "format": "hostname", "pattern": "^[^.]*$"}
 _FQDN = {"type": "string", "minLength": 1, "maxLength": 255, "format": "hostname"}
@@ -93,8 +93,7 @@ NEW_SERVER = Body(
     Item("accessIPv6", {"type": "string", "format": "ipv6"}),
     Item("personality", _FILES, until="2.56"),
     Item("availability_zone", NAME),
-    Item("block_device_mapping", _DEVICES),
-    Item("block_device_mapping_v2", _DEVICES),
+    *block_device_items(),
     Item("config_drive", BOOLEAN),
     Item("key_name", {"type": "string", "minLength": 1, "maxLength": 255}),
     Item("min_count", POSITIVE),
@@ -139,7 +138,8 @@ def _request(call: Call) -> NewServer:
     name, version_has_description = body["name"].strip(), call.since("2.19")
     groups = tuple(dict.fromkeys(group["name"] for group in body.get("security_groups", []) if "name" in group))
     return NewServer(
-        name=name, flavor_id=str(body["flavorRef"]), image_id=_image(body), networks=_networks(body, most),
+        name=name, flavor_id=str(body["flavorRef"]), image_id=str(body.get("imageRef") or ""),
+        devices=devices_of(call), networks=_networks(body, most),
         security_groups=groups, key_name=body.get("key_name"), user_data=body.get("user_data"),
         metadata=body.get("metadata", {}), tags=tuple(body.get("tags", ())),
         description=body.get("description") if version_has_description else name,
@@ -149,23 +149,6 @@ def _request(call: Call) -> NewServer:
         personality=_files(call), disk_config=body.get("OS-DCF:diskConfig", "MANUAL"),
         access_ip_v4=plain_address(body.get("accessIPv4")), access_ip_v6=plain_address(body.get("accessIPv6")),
     )  # fmt: skip
-
-
-def _image(body: dict[str, Any]) -> str:
-    """The image to boot from; a block device mapping may only say the same again."""
-    image_id = str(body.get("imageRef", ""))
-    if body.get("block_device_mapping") and body.get("block_device_mapping_v2"):
-        raise Invalid("Using different block_device_mapping syntaxes is not allowed in the same request.",
-                      field="block_device_mapping")  # fmt: skip
-    if body.get("block_device_mapping"):
-        raise Invalid("Servers that boot from volumes are not offered.", field="block_device_mapping")
-    for device in body.get("block_device_mapping_v2", []):
-        is_root = device.get("source_type") == "image" and device.get("destination_type", "local") == "local"
-        if not is_root or str(device.get("boot_index")) != "0" or (image_id and device.get("uuid") != image_id):
-            raise Invalid("Of block devices only the image on a local disk is offered (boot_index 0).",
-                          field="block_device_mapping_v2")  # fmt: skip
-        image_id = image_id or str(device.get("uuid", ""))
-    return image_id
 
 
 def _networks(body: dict[str, Any], count: int) -> Any:

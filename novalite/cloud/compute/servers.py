@@ -11,10 +11,19 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from novalite.cloud.compute import boot_image, flavors, keypairs, migrations, personality, server_groups, states, tasks
+from novalite.cloud.compute import (
+    boot_devices,
+    flavors,
+    keypairs,
+    migrations,
+    personality,
+    server_groups,
+    states,
+    tasks,
+)
+from novalite.cloud.compute.boot_devices import Asked
 from novalite.cloud.hosts import hosts
 from novalite.cloud.identity import quotas
-from novalite.cloud.image import images
 from novalite.cloud.network import networks, ports
 from novalite.cloud.tasks import tasks as durable
 from novalite.db.records import Base, Id, new_id
@@ -114,6 +123,7 @@ class NewServer:
     name: str
     flavor_id: str
     image_id: str
+    devices: Asked = field(default_factory=Asked)
     networks: Any = None
     security_groups: tuple[str, ...] = ()
     key_name: str | None = None
@@ -179,7 +189,7 @@ def create(w: Work, new: NewServer, *, boot_seconds: float = 900.0) -> list[Serv
     in a body), ``Conflict`` for networks, ``OverQuota``.
     """
     flavor = _referenced(lambda: flavors.get(w, new.flavor_id), "flavorRef")
-    image = _image_for(w, new, flavor)
+    layout = boot_devices.resolve(w, new.image_id, new.devices, flavor, count=new.max_count)
     key = _referenced(lambda: keypairs.get(w, new.key_name), "key_name") if new.key_name else None
     zone, forced_host = _zone(w, new.zone)
     group = _group(w, new)
@@ -196,7 +206,8 @@ def create(w: Work, new: NewServer, *, boot_seconds: float = 900.0) -> list[Serv
             project_id=w.ctx.project_id, user_id=w.ctx.user_id, vm_state=states.BUILDING,
             task_state=states.SCHEDULING, availability_zone=zone, pinned_zone=zone, forced_host=forced_host,
             flavor=flavor_copy(flavor), vcpus=flavor.vcpus, memory_mib=flavor.ram_mib,
-            disk_gib=flavor.disk_gib + flavor.ephemeral_gib, image_id=image.id, image=boot_image.copy(image),
+            disk_gib=(flavor.disk_gib if layout.image_id else 0) + flavor.ephemeral_gib, image_id=layout.image_id,
+            image=layout.image, root_device_name=boot_devices.root_name(layout),
             key_name=new.key_name, key=key_copy(key), user_data=new.user_data, config_drive=new.config_drive,
             metadata_items=dict(new.metadata), tags=sorted(set(new.tags)), scheduler_hints=dict(new.scheduler_hints),
             personality=list(new.personality), group_id=group.id if group else None, disk_config=new.disk_config,
@@ -206,6 +217,7 @@ def create(w: Work, new: NewServer, *, boot_seconds: float = 900.0) -> list[Serv
         w.session.add(server)
         w.session.flush()
         _make_ports(w, server, wanted, new.security_groups)
+        boot_devices.record(w, server, layout)
         durable.start(
             w, tasks.Boot(server.id, new.admin_pass), key=tasks.key(server.id), resource_id=server.id,
             project_id=server.project_id, deadline_seconds=boot_seconds,
@@ -220,18 +232,6 @@ def _referenced(find: Any, field_name: str) -> Any:
         return find()
     except NotFound as error:
         raise Invalid(error.message, field=field_name) from error
-
-
-def _image_for(w: Work, new: NewServer, flavor: flavors.Flavor) -> Any:
-    if not new.image_id:
-        raise Invalid(
-            "Invalid input: an image is needed to boot from (imageRef).",
-            field="imageRef",
-            hint="Servers that boot from a volume are not offered yet.",
-        )
-    image = _referenced(lambda: images.get(w, new.image_id), "imageRef")
-    boot_image.refuse_unbootable(image, ram_mib=flavor.ram_mib, disk_gib=flavor.disk_gib)
-    return image
 
 
 def _zone(w: Work, text: str) -> tuple[str, str]:

@@ -1,11 +1,11 @@
-"""The flow that boots a server: place, wire, image, spawn, finish."""
+"""The flow that boots a server: place, wire, volumes, image, spawn, finish."""
 
 from __future__ import annotations
 
-from novalite.cloud.compute import progress, states
+from novalite.cloud.compute import block_devices, progress, states
 from novalite.cloud.compute.tasks import Boot
 from novalite.db.work import Work
-from novalite.engine.conductor import guests, placement
+from novalite.engine.conductor import boot_volumes, guests, placement
 from novalite.engine.flow import Flow, Run, Step
 from novalite.errors import NovaLiteError
 
@@ -35,11 +35,17 @@ def _unspawn(run: Run) -> None:
     guests.remove(run, patient=True)
 
 
+def _finish(run: Run) -> None:
+    boot_volumes.attached(run)
+    guests.launched(run)
+
+
 def _failed(run: Run, error: Exception) -> None:
     with run.parts.database.write(run.ctx) as w:
         message = error.message if isinstance(error, NovaLiteError) else str(error)
         hint = error.hint if isinstance(error, NovaLiteError) else ""
         progress.failed(w, run.server_id, progress.fault(500, f"{message} {hint}".strip(), w.now))
+        block_devices.end(w, run.server_id)
 
 
 def another_host(run: Run, error: Exception) -> str | None:
@@ -61,9 +67,10 @@ _BOOT = Flow(
     steps=(
         Step("place", place, placement.unplace),
         Step("wire", _wire, guests.unwire),
-        Step("image", image, shows=states.BLOCK_DEVICE_MAPPING),
+        Step("volumes", boot_volumes.ensure, shows=states.BLOCK_DEVICE_MAPPING),
+        Step("image", image),
         Step("spawn", spawn, _unspawn, shows=states.SPAWNING),
-        Step("finish", guests.launched),
+        Step("finish", _finish),
     ),
     failed=_failed,
     reroute=another_host,

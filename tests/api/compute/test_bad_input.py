@@ -50,7 +50,7 @@ SERVER = [
     ({"accessIPv6": "1.2.3.4"}, "accessIPv6"),
     ({"security_groups": [{"name": ""}]}, "name"),
     ({"security_groups": [{"name": "no-such-group"}]}, "no-such-group"),
-    ({"block_device_mapping_v2": [{"source_type": "volume", "uuid": UNKNOWN}]}, "block devices"),
+    ({"block_device_mapping_v2": [{"source_type": "volume", "uuid": UNKNOWN}]}, "Boot sequence"),
     ({"personality": []}, "personality"),
     ({"unknown": 1}, "unknown"),
     ({"trusted_image_certificates": ["x"]}, "trusted_image_certificates"),
