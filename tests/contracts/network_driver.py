@@ -7,13 +7,28 @@ from dataclasses import replace
 
 import pytest
 
-from novalite.drivers.network.base import NetworkDriver, NetworkSpec, PortSpec, bridge_name
+from novalite.drivers.network.base import (
+    FloatingSpec,
+    GroupSpec,
+    NetworkDriver,
+    NetworkSpec,
+    PortSpec,
+    RouterSpec,
+    RoutingSpec,
+    RuleSpec,
+    bridge_name,
+)
 from novalite.errors import DriverError
 
 NETWORK = NetworkSpec("6f1c1a52-5a57-4c43-8f7a-0c2b5d3a1e10", "first", "10.97.0.0/24", "10.97.0.1")
 OTHER = NetworkSpec("7e2d2b63-6b68-4d54-9f8b-1d3c6e4b2f21", "other", "10.98.0.0/24", "10.98.0.1")
 PORT = PortSpec("1d6f6a2e-1111-4222-8333-444455556666", NETWORK.id, "fa:16:3e:01:02:03", "10.97.0.5", "web")
 SECOND = PortSpec("2d6f6a2e-1111-4222-8333-444455556666", NETWORK.id, "fa:16:3e:01:02:04", "10.97.0.6")
+GROUP = GroupSpec("3d6f6a2e-1111-4222-8333-444455556666", (RuleSpec(True, 6, 22, 22), RuleSpec(False)))
+ROUTING = RoutingSpec(
+    (RouterSpec("4d6f6a2e-1111-4222-8333-444455556666", (NETWORK.id,), OTHER.id, "10.98.0.2"),),
+    (FloatingSpec("10.98.0.3", OTHER.id, PORT.ip_address),),
+)
 
 
 class NetworkDriverContract:
@@ -86,3 +101,29 @@ class NetworkDriverContract:
     def test_a_healthy_network_gives_no_alarm(self, driver: NetworkDriver) -> None:
         driver.ensure_network(NETWORK, (PORT,))
         assert driver.watch(0.05) == ()
+
+    def test_groups_and_routing_may_come_at_any_time_and_again(self, driver: NetworkDriver) -> None:
+        for _ in range(2):
+            driver.ensure_groups((GROUP,))
+            driver.ensure_routing(ROUTING)
+        driver.ensure_network(NETWORK, (replace(PORT, groups=(GROUP.id,)),))
+        driver.ensure_network(OTHER, ())
+        for _ in range(2):
+            driver.ensure_groups((GROUP,), only=True)
+            driver.ensure_routing(ROUTING)
+        driver.remove_group(GROUP.id)
+        driver.remove_group(GROUP.id)
+        driver.ensure_routing(RoutingSpec())
+        driver.ensure_port(PORT)
+        report = driver.check()
+        assert (report.ports, report.problems) == (((NETWORK.id, PORT.id),), ())
+
+    @pytest.mark.parametrize(
+        "rule",
+        [RuleSpec(True, 300), RuleSpec(True, 6, -1), RuleSpec(True, remote="0/0 }"), RuleSpec(True, remote_group="x")],
+    )
+    def test_rules_that_could_break_out_are_refused(self, driver: NetworkDriver, rule: RuleSpec) -> None:
+        with pytest.raises(DriverError):
+            driver.ensure_groups((replace(GROUP, rules=(rule,)),))
+        with pytest.raises(DriverError):
+            driver.ensure_routing(RoutingSpec(floating=(FloatingSpec("10.0.0.1 }", NETWORK.id, "10.0.0.2"),)))

@@ -29,7 +29,8 @@ def tap_name(port_id: str) -> str:
 class NetworkSpec:
     """One network with one IPv4 subnet. ``cidr`` like 10.0.0.0/24; ``mtu`` in bytes. ``nat`` masquerades what
     leaves towards the outside. ``metadata`` leads requests to ``METADATA_ADDRESS`` to ``METADATA_PORT`` of the
-    gateway address."""
+    gateway address. An ``isolated`` network reaches nothing but its gateway address until a router joins it to
+    others, and nothing from outside reaches it."""
 
     id: str
     name: str
@@ -41,17 +42,74 @@ class NetworkSpec:
     metadata: bool = True
     dns_servers: tuple[str, ...] = ()
     dns_domain: str = ""
+    isolated: bool = False
+    host_routes: tuple[tuple[str, str], ...] = ()  # (range, next hop), told to guests
 
 
 @dataclass(frozen=True)
 class PortSpec:
-    """One port: the address a MAC gets by DHCP and the only one it may speak from."""
+    """One port: the address a MAC gets by DHCP and the only one it may speak from. ``groups`` are ids of the
+    security groups whose rules let packets through; None lets everything through. A port that is not ``secured``
+    may also speak from any address."""
 
     id: str
     network_id: str
     mac_address: str
     ip_address: str
     hostname: str = ""
+    groups: tuple[str, ...] | None = None
+    secured: bool = True
+
+
+@dataclass(frozen=True)
+class RuleSpec:
+    """What a security group lets through. ``protocol`` is a number, None: all; ``low`` and ``high`` are ports, or
+    for ICMP type and code, None: all. Towards guests ``remote`` (a range) and ``remote_group`` (the addresses of
+    its ports) tell where from, else where to; without both: anywhere."""
+
+    inbound: bool
+    protocol: int | None = None
+    low: int | None = None
+    high: int | None = None
+    remote: str = ""
+    remote_group: str = ""
+
+
+@dataclass(frozen=True)
+class GroupSpec:
+    """A security group: nothing passes but what its rules allow."""
+
+    id: str
+    rules: tuple[RuleSpec, ...] = ()
+
+
+@dataclass(frozen=True)
+class RouterSpec:
+    """Joins networks (ids) to one another and, with ``external`` (a network's id), to the outside: from ``address``
+    of it when ``snat`` is set."""
+
+    id: str
+    networks: tuple[str, ...] = ()
+    external: str = ""
+    address: str = ""
+    snat: bool = True
+
+
+@dataclass(frozen=True)
+class FloatingSpec:
+    """``address`` of the network ``external`` leads to a guest's ``fixed_address`` and is what it is seen as."""
+
+    address: str
+    external: str
+    fixed_address: str
+
+
+@dataclass(frozen=True)
+class RoutingSpec:
+    """All routers and floating addresses there are."""
+
+    routers: tuple[RouterSpec, ...] = ()
+    floating: tuple[FloatingSpec, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,6 +141,16 @@ class NetworkDriver(Protocol):
 
     def remove_port(self, network_id: str, port_id: str) -> None:
         """Forget the reservation, its lease and its rules; an absent port is a success."""
+
+    def ensure_groups(self, groups: tuple[GroupSpec, ...], *, only: bool = False) -> None:
+        """These security groups have these rules from now on, also for guests that run; with ``only`` there are
+        no others. A port's group that is not known lets nothing through."""
+
+    def remove_group(self, group_id: str) -> None:
+        """Forget a security group; an absent one is a success."""
+
+    def ensure_routing(self, routing: RoutingSpec) -> None:
+        """Exactly these routers and floating addresses. Networks that are not known are left out until they are."""
 
     def check(self) -> NetworkReport:
         """What exists, and which DHCP servers have died."""

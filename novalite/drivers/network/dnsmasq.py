@@ -36,21 +36,6 @@ def hosts_text(ports: Iterable[PortSpec]) -> str:
     return "".join(lines)
 
 
-def ports_from(text: str, network_id: str) -> dict[str, PortSpec]:
-    """The ports that ``hosts_text`` was made from; lines that are not of its making are left out."""
-    found = {}
-    lines = text.splitlines()
-    for comment, line in zip(lines[::2], lines[1::2], strict=False):
-        mac, _, rest = line.partition(",")
-        ip_address, _, hostname = rest.partition(",")
-        port_id = comment.removeprefix("# ")
-        try:
-            found[port_id] = checks.port(PortSpec(port_id, network_id, mac, ip_address, hostname))
-        except DriverError:
-            continue
-    return found
-
-
 def write_file(path: Path, text: str) -> None:
     """Whole or not at all, readable for the user dnsmasq runs as."""
     temporary = path.with_name(path.name + ".new")
@@ -72,7 +57,7 @@ class DhcpServer:
         """The command line. The bridge's index is in it as a tag nothing uses: a server that is bound to a
         bridge which was made anew is thereby known as stale."""
         cidr, bridge = IPv4Network(spec.cidr), bridge_name(spec.id)
-        routes = f"0.0.0.0/0,{spec.gateway_ip}"
+        routes = ",".join(f"{range_},{hop}" for range_, hop in (*spec.host_routes, ("0.0.0.0/0", spec.gateway_ip)))
         if spec.metadata:
             routes = f"{METADATA_ADDRESS}/32,{spec.gateway_ip},{routes}"
         options = [

@@ -7,7 +7,7 @@ import time
 
 from novalite.clock import Deadline
 from novalite.drivers.network import checks
-from novalite.drivers.network.base import NetworkReport, NetworkSpec, PortSpec, bridge_name
+from novalite.drivers.network.base import GroupSpec, NetworkReport, NetworkSpec, PortSpec, RoutingSpec, bridge_name
 from novalite.errors import DriverError
 
 
@@ -17,6 +17,8 @@ class FakeNetworkDriver:
     def __init__(self, used_ranges: tuple[str, ...] = ()) -> None:
         self.networks: dict[str, NetworkSpec] = {}
         self.ports: dict[tuple[str, str], PortSpec] = {}
+        self.groups: dict[str, GroupSpec] = {}
+        self.routing = RoutingSpec()
         self.delay = 0.0
         self._used = used_ranges
         self._dead: set[str] = set()
@@ -75,6 +77,24 @@ class FakeNetworkDriver:
         self._enter("remove_port")
         with self._changed:
             self.ports.pop((network_id, port_id), None)
+
+    def ensure_groups(self, groups: tuple[GroupSpec, ...], *, only: bool = False) -> None:
+        self._enter("ensure_groups")
+        for group in groups:
+            checks.group(group)
+        with self._changed:
+            self.groups = ({} if only else self.groups) | {group.id: group for group in groups}
+
+    def remove_group(self, group_id: str) -> None:
+        self._enter("remove_group")
+        with self._changed:
+            self.groups.pop(group_id, None)
+
+    def ensure_routing(self, routing: RoutingSpec) -> None:
+        self._enter("ensure_routing")
+        checks.routing(routing)
+        with self._changed:
+            self.routing = routing
 
     def check(self) -> NetworkReport:
         self._enter("check")

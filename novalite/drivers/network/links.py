@@ -58,6 +58,7 @@ def ensure_bridge(appliance_id: str, spec: NetworkSpec) -> int:
     """The bridge up, with exactly its gateway address; its kernel index. Raises ``DriverError`` when a link of
     that name is not ours, or the machine already routes the range elsewhere."""
     name, cidr = bridge_name(spec.id), IPv4Network(spec.cidr)
+    _filter_bridged()
     links = _links()
     link = links.get(name)
     mark = alias(appliance_id, spec.id)
@@ -78,6 +79,7 @@ def ensure_bridge(appliance_id: str, spec: NetworkSpec) -> int:
         lines.append(f'link set dev {name} alias "{mark}"')
     else:
         lines += _stale_addresses(link, spec, cidr)
+    lines.append(f"link set dev {name} type bridge nf_call_iptables 1")
     lines.append(f"link set dev {name} address {bridge_mac(spec.id)} mtu {spec.mtu} up")
     run("ensure_network", ["ip", "-batch", "-"], text="".join(line + "\n" for line in lines))
     _set(f"ipv6/conf/{name}/disable_ipv6", "1")
@@ -89,6 +91,16 @@ def ensure_bridge(appliance_id: str, spec: NetworkSpec) -> int:
     return int(link["ifindex"]) if link else _index(name)
 
 
+def _filter_bridged() -> None:
+    """Bridged packets can be seen by connection tracking. Where this loads the kernel's part for it, it stays off
+    for bridges of others; ours ask for it one by one."""
+    switch = "bridge/bridge-nf-call-iptables"
+    if not (_SWITCHES / switch).exists():
+        run("ensure_network", ["modprobe", "br_netfilter"])
+        for family in ("iptables", "ip6tables", "arptables"):
+            _set(f"bridge/bridge-nf-call-{family}", "0")
+
+
 def _index(name: str) -> int:
     return int(run_json("ensure_network", ["ip", "-j", "link", "show", "dev", name])[0]["ifindex"])
 
@@ -98,8 +110,20 @@ def _stale_addresses(link: dict[str, Any], spec: NetworkSpec, cidr: IPv4Network)
     return [
         f"addr del {entry['local']}/{entry['prefixlen']} dev {link['ifname']}"
         for entry in link.get("addr_info", ())
-        if entry.get("family") == "inet" and (entry["local"], entry["prefixlen"]) != wanted
+        if entry.get("family") == "inet" and (entry["local"], entry["prefixlen"]) != wanted and entry["prefixlen"] < 32
     ]
+
+
+def own_addresses(name: str, wanted: set[str]) -> None:
+    """Beside its gateway address, the bridge has exactly these, each alone."""
+    (link,) = run_json("ensure_routing", ["ip", "-j", "-4", "addr", "show", "dev", name])
+    present = {
+        entry["local"] for entry in link.get("addr_info", ()) if entry["family"] == "inet" and entry["prefixlen"] == 32
+    }
+    lines = [f"addr del {address}/32 dev {name}\n" for address in sorted(present - wanted)]
+    lines += [f"addr add {address}/32 dev {name}\n" for address in sorted(wanted - present)]
+    if lines:
+        run("ensure_routing", ["ip", "-batch", "-"], text="".join(lines))
 
 
 def _refuse_overlap(cidr: IPv4Network, own: str) -> None:

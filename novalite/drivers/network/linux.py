@@ -12,14 +12,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
-
 from novalite import logs
 from novalite.clock import Deadline
 from novalite.drivers.network import checks, docker, links, nftables
-from novalite.drivers.network.base import NetworkReport, NetworkSpec, PortSpec, bridge_name
+from novalite.drivers.network.base import (
+    GroupSpec,
+    NetworkReport,
+    NetworkSpec,
+    PortSpec,
+    RoutingSpec,
+    bridge_name,
+)
 from novalite.drivers.network.commands import files
-from novalite.drivers.network.dnsmasq import DhcpServer, hosts_text, ports_from, write_file
+from novalite.drivers.network.dnsmasq import DhcpServer, hosts_text, write_file
+from novalite.drivers.network.forwarding import Uplinks
+from novalite.drivers.network.memory import Memory
+from novalite.drivers.network.packet_rules import PacketRules
+from novalite.drivers.network.parts import addresses
 from novalite.errors import DriverError
 
 RUN_DIR = Path("/run/novalite")
@@ -48,7 +57,9 @@ class LinuxNetworkDriver:
         self._directory = run_dir / appliance_id
         self._networks: dict[str, _Known] = {}
         self._lock = threading.RLock()
-        self._rules_are_sure = False
+        self._rules = PacketRules(self._appliance_id)
+        self._memory = Memory(self._directory)
+        self._uplinks = Uplinks(self._directory / "forwarding")
         self._look_seconds, self._look = look_seconds, Deadline(look_seconds)
         self._whole = Deadline(0)  # until then a look at everything that was made is spared
         self._woken_read, self._woken_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -56,17 +67,10 @@ class LinuxNetworkDriver:
         self._load()
 
     def _load(self) -> None:
-        for file in self._directory.glob("*/network.json"):
-            try:
-                spec = msgspec.json.decode(file.read_bytes(), type=NetworkSpec)
-                checks.network(spec)
-                hosts = (file.parent / "hosts").read_text()
-            except (OSError, msgspec.MsgspecError, DriverError) as error:
-                _log.warning(
-                    "a network's files are unreadable and will be made again", file=str(file), error=str(error)
-                )
-                continue
-            self._networks[spec.id] = _Known(spec, DhcpServer(file.parent), ports_from(hosts, spec.id))
+        for spec, ports in self._memory.networks():
+            self._networks[spec.id] = _Known(spec, DhcpServer(self._directory / spec.id), ports)
+        self._rules.groups = self._memory.groups()
+        self._rules.routing = self._memory.routing()
 
     def used_ranges(self) -> tuple[str, ...]:
         return links.used_ranges()
@@ -82,7 +86,9 @@ class LinuxNetworkDriver:
                 known.server.forget_leases()
             known.spec, known.ports = spec, known.ports if wanted is None else wanted
             index = links.ensure_bridge(self._appliance_id, spec)
-            self._forward_uplinks(spec)
+            links.own_addresses(bridge_name(spec.id), addresses(self._rules.routing).get(spec.id, set()))
+            with self._lock:
+                self._uplinks.forward()
             self._ensure_rules(anew=changed or ports is not None)
             docker.let_through(bridge_name(spec.id))
             self._serve_dhcp(known, index, reload=changed or ports is not None)
@@ -92,7 +98,7 @@ class LinuxNetworkDriver:
         """Whether the network is as it should be, by what costs nothing to see: its bridge and its DHCP server.
         Its rules were looked at within the time between two looks of ``watch``."""
         known = self._networks.get(spec.id)
-        if known is None or known.spec != spec or self._whole.passed or not self._rules_are_sure:
+        if known is None or known.spec != spec or self._whole.passed or not self._rules.sure:
             return False
         try:
             socket.if_nametoindex(bridge_name(spec.id))
@@ -111,7 +117,7 @@ class LinuxNetworkDriver:
             is_new = spec.id not in self._networks
             if is_new:
                 self._networks[spec.id] = _Known(spec, DhcpServer(directory), {})
-                self._rules_are_sure = False
+                self._rules.sure = False
             known = self._networks[spec.id]
         with known.lock:
             try:
@@ -120,36 +126,26 @@ class LinuxNetworkDriver:
                 if is_new:
                     with self._lock:
                         self._networks.pop(spec.id, None)
-                        self._rules_are_sure = False
+                        self._rules.sure = False
                 raise
-
-    def _forward_uplinks(self, spec: NetworkSpec) -> None:
-        if not spec.nat:
-            return
-        record = self._directory / "forwarding"
-        for link in links.uplinks():
-            if links.forward(link):
-                with self._lock:
-                    before = record.read_text().split() if record.exists() else []
-                    write_file(record, "".join(f"{name}\n" for name in dict.fromkeys([*before, link])))
-                _log.info("the machine now routes what comes in on a link", link=link)
 
     def _ensure_rules(self, *, anew: bool) -> None:
         with self._lock:
-            if not anew and self._rules_are_sure and nftables.is_loaded(self._appliance_id):
+            if not anew and self._rules.sure and nftables.is_loaded(self._appliance_id):
                 return
             self._load_all_rules()
 
+    def _specs(self) -> dict[str, NetworkSpec]:
+        return {known.spec.id: known.spec for known in self._networks.values()}
+
     def _load_all_rules(self) -> None:
-        specs = {known.spec.id: known.spec for known in self._networks.values()}
         ports = [port for known in self._networks.values() for port in list(known.ports.values())]
-        nftables.load("ensure_network", nftables.ruleset(self._appliance_id, specs, ports))
-        self._rules_are_sure = True
+        self._rules.load(self._specs(), ports)
 
     def _serve_dhcp(self, known: _Known, index: int, *, reload: bool) -> None:
-        write_file(known.server.hosts_file.parent / "network.json", msgspec.json.encode(known.spec).decode())
+        self._memory.keep_network(known.spec)
         if not known.server.hosts_file.exists() or reload:
-            write_file(known.server.hosts_file, hosts_text(known.ports.values()))
+            self._keep_ports(known)
         if not known.spec.dhcp:
             known.server.stop()
             return
@@ -160,6 +156,10 @@ class LinuxNetworkDriver:
             self._wake()
         elif reload:
             known.server.reload()
+
+    def _keep_ports(self, known: _Known) -> None:
+        self._memory.keep_ports(known.spec.id, known.ports.values())
+        write_file(known.server.hosts_file, hosts_text(known.ports.values()))
 
     def remove_network(self, network_id: str) -> None:
         checks.uuid_text(network_id, "network id")
@@ -181,13 +181,8 @@ class LinuxNetworkDriver:
     def _remove_rest(self) -> None:
         """After the last network: the tables, and forwarding on uplinks unless another appliance needs it."""
         nftables.load("remove_network", nftables.removal(self._appliance_id))
-        self._rules_are_sure = False
-        record = self._directory / "forwarding"
-        if record.exists() and not links.any_bridge_left():
-            present = set(links.uplinks())
-            for link in record.read_text().split():
-                if link in present:
-                    links.forward(link, on=False)
+        self._rules.sure = False
+        self._uplinks.restore()
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def ensure_port(self, port: PortSpec) -> None:
@@ -195,7 +190,7 @@ class LinuxNetworkDriver:
         known = self._known(port.network_id)
         with known.lock:
             before = known.ports.get(port.id)
-            if before == port and self._rules_are_sure:
+            if before == port and self._rules.sure:
                 return
             if before is not None and _moved(before, port):
                 known.server.forget_leases()
@@ -231,17 +226,44 @@ class LinuxNetworkDriver:
 
     def _change_rules(self, before: PortSpec | None, after: PortSpec | None) -> None:
         with self._lock:
-            if self._rules_are_sure:
-                try:
-                    nftables.load("ensure_port", nftables.port_change(self._appliance_id, before, after))
-                    return
-                except DriverError as error:
-                    _log.warning("packet filter rules were changed by others; loading all again", error=error.detail)
+            if self._rules.sure:
+                self._rules.change_port(before, after)
+            if not self._rules.sure:
+                self._load_all_rules()
+
+    def ensure_groups(self, groups: tuple[GroupSpec, ...], *, only: bool = False) -> None:
+        for group in groups:
+            checks.group(group)
+        with files("ensure_groups"), self._lock:
+            kept = {group.id for group in groups}
+            gone = [id_ for id_ in self._rules.groups if only and id_ not in kept]
+            self._rules.change_groups(groups, gone)
+            self._memory.keep_groups(self._rules.groups)
+            self._mend()
+
+    def remove_group(self, group_id: str) -> None:
+        with files("remove_group"), self._lock:
+            self._rules.change_groups((), [group_id])
+            self._memory.keep_groups(self._rules.groups)
+            self._mend()
+
+    def ensure_routing(self, routing: RoutingSpec) -> None:
+        checks.routing(routing)
+        with files("ensure_routing"), self._lock:
+            self._rules.change_routing(routing, self._specs())
+            self._memory.keep_routing(routing)
+            self._mend()
+            for bridge in links.bridges(self._appliance_id):
+                links.own_addresses(bridge.name, addresses(routing).get(bridge.network_id, set()))
+
+    def _mend(self) -> None:
+        """A change that was refused means that somebody else has changed the tables."""
+        if self._networks and not self._rules.sure:
             self._load_all_rules()
 
     def _tell_dhcp(self, known: _Known) -> None:
         with files("ensure_port"):
-            write_file(known.server.hosts_file, hosts_text(known.ports.values()))
+            self._keep_ports(known)
             known.server.reload()
         self._wake()
 
@@ -285,7 +307,7 @@ class LinuxNetworkDriver:
         self._look = Deadline(self._look_seconds)
         with self._lock:
             wanted = tuple(self._networks)
-            if not wanted or not self._rules_are_sure:
+            if not wanted or not self._rules.sure:
                 return ()
             if not nftables.is_loaded(self._appliance_id):
                 return wanted

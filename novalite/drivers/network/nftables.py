@@ -1,4 +1,5 @@
-"""Packet filter rules of one appliance: text from typed data, loaded in one transaction by ``nft -f -``.
+"""The packet filter tables of one appliance: what they hold as data, and text that brings it to the kernel in one
+transaction by ``nft -f -``.
 
 Two tables carry the appliance's id in their names; nothing outside them is changed, except for accept rules in
 Docker's own chain for users (see ``docker.py``).
@@ -8,122 +9,170 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from novalite.drivers.network.base import (
-    METADATA_ADDRESS,
-    METADATA_PORT,
-    NetworkSpec,
-    PortSpec,
-    bridge_name,
-    tap_name,
-)
+from novalite.drivers.network.base import METADATA_ADDRESS, METADATA_PORT
 from novalite.drivers.network.commands import run, run_json
 
-_BRIDGE_CHAINS = """
-  chain prerouting { type filter hook prerouting priority -300; policy accept;
+Part = Mapping[tuple[str, str], frozenset[str]]
+"""(family, set or map) -> its elements: what one port, one network … brings into the tables."""
+
+FORBIDDEN, ANSWER = "0x10000000", "0x20000000"
+"""Bits of a packet's mark: no rule lets its sender send this; it answers something that was let through."""
+
+_FRAME_SETS = {
+    "taps": "ifname",
+    "macs": "ifname . ether_addr",
+    "sources": "ifname . ether_addr . ipv4_addr",
+}
+_FRAME_CHAINS = f"""
+  map leaving {{ type ifname : verdict; }}
+  map arriving {{ type ifname : verdict; }}
+  chain prerouting {{ type filter hook prerouting priority -300; policy accept;
     iifname @taps goto guest
-  }
-  chain guest {
+  }}
+  chain guest {{
     iifname . ether saddr != @macs drop
     ether type arp goto guest_arp
     ether type ip goto guest_ip
     drop
-  }
-  chain guest_arp {
+  }}
+  chain guest_arp {{
     iifname . arp saddr ether . arp saddr ip @sources accept
     arp saddr ip 0.0.0.0 iifname . arp saddr ether @macs accept
     drop
-  }
-  chain guest_ip {
+  }}
+  chain guest_ip {{
     udp sport 67 drop
     ip saddr 0.0.0.0 ip daddr 255.255.255.255 udp sport 68 udp dport 67 accept
     iifname . ether saddr . ip saddr @sources accept
     drop
-  }
+  }}
+  chain groups_out {{ type filter hook prerouting priority -250; policy accept;
+    ether type ip udp sport 68 udp dport 67 accept
+    ether type ip iifname vmap @leaving
+  }}
+  chain groups_in {{ type filter hook postrouting priority 0; policy accept;
+    ether type ip meta mark & {ANSWER} == {ANSWER} accept
+    ether type ip ip frag-off & 0x1fff != 0 accept
+    ether type ip oifname vmap @arriving
+  }}
 """
 
+_ROUTED_SETS = {
+    "bridges": "ifname",
+    "joined": "ifname . ifname",
+    "closed": "ifname",
+    "open_out": "ifname",
+    "external": "ifname",
+    "metadata": "ifname",
+    "nat_ranges": "ipv4_addr; flags interval",
+}
+_ROUTED_MAPS = {
+    "floating": "ipv4_addr : ipv4_addr",
+    "seen_as": "ipv4_addr : ipv4_addr",
+    "gateways": "ipv4_addr : ipv4_addr; flags interval",
+}
 _ROUTED_CHAINS = f"""
+  chain answers {{
+    ct direction reply meta mark set meta mark | {ANSWER}
+    ct state related meta mark set meta mark | {ANSWER}
+  }}
+  chain forbidden {{
+    ct direction reply return
+    ct state related return
+    drop
+  }}
+  chain groups_out {{ type filter hook prerouting priority mangle; policy accept;
+    iifname @bridges meta mark & {FORBIDDEN} == {FORBIDDEN} jump forbidden
+  }}
+  chain groups_forward {{ type filter hook forward priority mangle; policy accept;
+    oifname @bridges jump answers
+  }}
+  chain groups_output {{ type filter hook output priority mangle; policy accept;
+    oifname @bridges udp sport 67 udp dport 68 meta mark set meta mark | {ANSWER}
+    oifname @bridges jump answers
+  }}
   chain prerouting {{ type nat hook prerouting priority dstnat; policy accept;
     iifname @metadata ip daddr {METADATA_ADDRESS} tcp dport 80 redirect to :{METADATA_PORT}
+    dnat to ip daddr map @floating
+  }}
+  chain output {{ type nat hook output priority -100; policy accept;
+    dnat to ip daddr map @floating
+  }}
+  chain input {{ type filter hook input priority filter - 5; policy accept;
+    iifname @bridges iifname != @open_out goto to_machine
+  }}
+  chain to_machine {{
+    udp dport 67 accept
+    tcp dport {METADATA_PORT} accept
+    ip protocol icmp accept
+    ct direction reply accept
+    ct state related accept
+    drop
   }}
   chain forward {{ type filter hook forward priority filter - 5; policy accept;
-    iifname . oifname @same accept
-    iifname @bridges oifname "nlb*" drop
+    iifname . oifname @joined accept
     iifname @bridges ip daddr 169.254.0.0/16 th dport != 53 drop
-    oifname @closed ct state established,related accept
+    ct direction reply ct state established accept
+    ct state related accept
+    iifname @bridges iifname != @open_out drop
+    oifname @bridges ct status dnat accept
+    iifname @bridges oifname "nlb*" drop
     oifname @closed drop
   }}
   chain postrouting {{ type nat hook postrouting priority srcnat; policy accept;
+    iifname @bridges ct status dnat snat to ip saddr map @seen_as
+    oifname @external snat to ip saddr map @seen_as
+    oifname @external snat to ip saddr map @gateways
+    ip saddr @nat_ranges oifname @bridges ct status dnat masquerade
     ip saddr @nat_ranges oifname != "nlb*" masquerade
   }}
 """
+_DECLARED = {("bridge", name): f"set {name} {{ type {type_}; }}" for name, type_ in _FRAME_SETS.items()} | {
+    ("ip", name): f"{kind} {name} {{ type {type_}; }}"
+    for kind, types in (("set", _ROUTED_SETS), ("map", _ROUTED_MAPS))
+    for name, type_ in types.items()
+}
 
 
 def table_name(appliance_id: str) -> str:
     return "novalite_" + appliance_id.replace("-", "")
 
 
-def _set(name: str, type_: str, elements: Iterable[str], *, flags: str = "") -> str:
-    listed = ", ".join(elements)
-    flag_text = f" flags {flags};" if flags else ""
-    element_text = f" elements = {{ {listed} }};" if listed else ""
-    return f"  set {name} {{ type {type_};{flag_text}{element_text} }}\n"
-
-
-def _tap_element(port: PortSpec) -> str:
-    return f'"{tap_name(port.id)}"'
-
-
-def _mac_element(port: PortSpec) -> str:
-    return f'"{tap_name(port.id)}" . {port.mac_address}'
-
-
-def _source_element(port: PortSpec) -> str:
-    return f'"{tap_name(port.id)}" . {port.mac_address} . {port.ip_address}'
-
-
-def _quoted_bridges(networks: Iterable[NetworkSpec]) -> list[str]:
-    return [f'"{bridge_name(spec.id)}"' for spec in networks]
-
-
-def ruleset(appliance_id: str, networks: Mapping[str, NetworkSpec], ports: Iterable[PortSpec]) -> str:
-    """Both tables whole, replacing what they held."""
-    specs, known = list(networks.values()), list(ports)
-    bridges = _quoted_bridges(specs)
+def skeleton(appliance_id: str) -> str:
+    """Both tables with their chains and empty sets, in place of what was there."""
     name = table_name(appliance_id)
-    frames = (
-        _set("taps", "ifname", map(_tap_element, known))
-        + _set("macs", "ifname . ether_addr", map(_mac_element, known))
-        + _set("sources", "ifname . ether_addr . ipv4_addr", map(_source_element, known))
-    )
-    routed = (
-        _set("bridges", "ifname", bridges)
-        + _set("same", "ifname . ifname", (f"{bridge} . {bridge}" for bridge in bridges))
-        + _set("closed", "ifname", _quoted_bridges(s for s in specs if s.nat))
-        + _set("metadata", "ifname", _quoted_bridges(s for s in specs if s.metadata))
-        + _set("nat_ranges", "ipv4_addr", (s.cidr for s in specs if s.nat), flags="interval")
-    )
-    return _replace("bridge", name, frames + _BRIDGE_CHAINS) + _replace("ip", name, routed + _ROUTED_CHAINS)
+    text = ""
+    for family, chains in (("bridge", _FRAME_CHAINS), ("ip", _ROUTED_CHAINS)):
+        sets = "".join(f"  {line}\n" for (where, _), line in _DECLARED.items() if where == family)
+        text += f"table {family} {name}\ndelete table {family} {name}\ntable {family} {name} {{\n{sets}{chains}}}\n"
+    return text
 
 
-def _replace(family: str, name: str, body: str) -> str:
-    return f"table {family} {name}\ndelete table {family} {name}\ntable {family} {name} {{\n{body}}}\n"
+def change(appliance_id: str, before: Iterable[Part], after: Iterable[Part]) -> str:
+    """The elements to take out and to put in; empty when nothing changes."""
+    name, old, new = table_name(appliance_id), _gathered(before), _gathered(after)
+    gone, come = [], []
+    for key in sorted({*old, *new}):
+        where = f"{key[0]} {name} {key[1]}"
+        out, put = old.get(key, frozenset()), new.get(key, frozenset())
+        if out - put:
+            gone.append(f"delete element {where} {{ {', '.join(_key(item) for item in sorted(out - put))} }}\n")
+        if put - out:
+            come.append(f"add element {where} {{ {', '.join(sorted(put - out))} }}\n")
+    return "".join(gone + come)
 
 
-def port_change(appliance_id: str, before: PortSpec | None, after: PortSpec | None) -> str:
-    """The elements to take out and to put in, as one transaction; empty when nothing changes."""
-    if before and after and _elements(before) == _elements(after):
-        return ""
-    name = table_name(appliance_id)
-    return "".join(
-        f"{verb} element bridge {name} {set_} {{ {element} }}\n"
-        for verb, port in (("delete", before), ("add", after))
-        if port is not None
-        for set_, element in _elements(port)
-    )
+def _gathered(parts: Iterable[Part]) -> dict[tuple[str, str], frozenset[str]]:
+    found: dict[tuple[str, str], frozenset[str]] = {}
+    for part in parts:
+        for key, items in part.items():
+            found[key] = found.get(key, frozenset()) | items
+    return found
 
 
-def _elements(port: PortSpec) -> list[tuple[str, str]]:
-    return [("taps", _tap_element(port)), ("macs", _mac_element(port)), ("sources", _source_element(port))]
+def _key(element: str) -> str:
+    """An element of a map without its value."""
+    return element.partition(" : ")[0]
 
 
 def removal(appliance_id: str) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
-from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from novalite.drivers.network import checks
 from novalite.drivers.network.base import NetworkSpec, PortSpec
-from novalite.drivers.network.dnsmasq import DhcpServer, hosts_text, ports_from
+from novalite.drivers.network.dnsmasq import DhcpServer, hosts_text
 from novalite.errors import DriverError
 
 NETWORK = NetworkSpec("6f1c1a52-5a57-4c43-8f7a-0c2b5d3a1e10", "n", "10.0.0.0/24", "10.0.0.1", mtu=1450)
@@ -40,32 +40,11 @@ def test_other_values_are_taken_exactly_or_refused(field: str, value: str) -> No
     values = {"id": PORT.id, "network_id": PORT.network_id, "mac_address": PORT.mac_address,
               "ip_address": PORT.ip_address} | {field: value}  # fmt: skip
     try:
-        told = checks.port(PortSpec(**values))
+        told = checks.port(replace(PORT, **values))  # type: ignore[arg-type]
     except DriverError:
         return
     assert getattr(told, field) == value
     assert not set(value) & set(" ,#\n\r\t\x00")
-
-
-@given(
-    st.dictionaries(
-        st.uuids(version=4),
-        st.tuples(st.integers(2, 254), st.from_regex(r"[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?", fullmatch=True)),
-        max_size=8,
-    )
-)
-def test_what_is_written_is_read_again(entries: dict[UUID, tuple[int, str]]) -> None:
-    ports = {
-        str(id_): PortSpec(str(id_), NETWORK.id, f"fa:16:3e:00:00:{last:02x}", f"10.0.0.{last}", name)
-        for id_, (last, name) in entries.items()
-    }
-    assert ports_from(hosts_text(ports.values()), NETWORK.id) == ports
-
-
-@given(st.text())
-def test_any_file_can_be_read(text: str) -> None:
-    for port in ports_from(text, NETWORK.id).values():
-        assert checks.port(port) == port
 
 
 @pytest.mark.parametrize(
