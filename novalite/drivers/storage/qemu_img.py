@@ -49,6 +49,13 @@ def virtual_size(op: str, path: Path, image_format: str) -> int:
     return int(json.loads(text)["virtual-size"])
 
 
+def require_alone(op: str, path: Path) -> None:
+    """Raises ``DriverError`` with code ``volume.refused`` for a qcow2 that refers to another file."""
+    facts = json.loads(_run(op, ["info", "--output=json", "-f", "qcow2", str(path)], _SECONDS))
+    if facts.get("backing-filename") or facts.get("format-specific", {}).get("data", {}).get("data-file"):
+        raise DriverError(op, "the copy refers to another file", code="volume.refused")
+
+
 def resize(op: str, path: Path, size: int) -> None:
     """A qcow2 that nobody has open becomes ``size`` bytes large."""
     _run(op, ["resize", "-q", "-f", "qcow2", str(path), str(size)], _SECONDS)

@@ -48,6 +48,7 @@ class FileVolumes:
     def _copy(self, op: str, source: VolumeSource, part: Path) -> None:
         if isinstance(source, OfStream):
             _write(part, source)
+            qemu_img.require_alone(op, part)
             return
         path, image_format = self._open(op, source)
         qemu_img.convert(op, path, image_format, part, "qcow2")
@@ -140,10 +141,10 @@ class FileVolumes:
 def _checked(text: str) -> str:
     """Ids become names of files: nothing but a UUID may."""
     try:
-        known = str(UUID(text))
+        known: str | None = str(UUID(text))
     except ValueError:
-        known = ""
-    if known != text:
+        known = None
+    if known is None or known != text:
         raise DriverError("volume", f"{text[:64]!r} is not an id", code="volume.not_found")
     return known
 

@@ -1,0 +1,90 @@
+"""What every keeper of volumes must do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from novalite.drivers.compute.qcow2 import empty_qcow2
+from novalite.drivers.storage.base import OfImage, OfSnapshot, OfStream, OfVolume, VolumeDriver
+from novalite.errors import DriverError
+
+
+def new_id() -> str:
+    return str(uuid4())
+
+
+class VolumeDriverContract:
+    """Subclasses give the fixture ``driver``."""
+
+    def test_a_volume_is_made_once(self, driver: VolumeDriver) -> None:
+        volume_id = new_id()
+        assert driver.place(volume_id) is None
+        place = driver.ensure_volume(volume_id, 1)
+        assert driver.ensure_volume(volume_id, 1) == place
+        assert driver.place(volume_id) == place
+        assert driver.volume_ids() == (volume_id,)
+
+    def test_what_is_deleted_is_gone_and_may_be_deleted_again(self, driver: VolumeDriver) -> None:
+        volume_id, snapshot_id = new_id(), new_id()
+        driver.ensure_volume(volume_id, 1)
+        driver.ensure_snapshot(snapshot_id, OfVolume(volume_id))
+        for _ in range(2):
+            driver.delete_volume(volume_id)
+            driver.delete_snapshot(snapshot_id)
+        assert (driver.volume_ids(), driver.snapshot_ids()) == ((), ())
+
+    def test_a_snapshot_outlives_its_volume(self, driver: VolumeDriver) -> None:
+        first, second, snapshot_id = new_id(), new_id(), new_id()
+        driver.ensure_volume(first, 1)
+        for _ in range(2):
+            driver.ensure_snapshot(snapshot_id, OfVolume(first))
+        driver.delete_volume(first)
+        driver.ensure_volume(second, 2, OfSnapshot(snapshot_id))
+        assert driver.snapshot_ids() == (snapshot_id,)
+        assert driver.volume_ids() == (second,)
+
+    def test_volumes_come_of_images_volumes_and_streams(self, driver: VolumeDriver, tmp_path: Path) -> None:
+        image = tmp_path / "image"
+        image.write_bytes(bytes(1 << 20))
+        first, second, third = new_id(), new_id(), new_id()
+        driver.ensure_volume(first, 1, OfImage(image, "raw"))
+        driver.ensure_volume(second, 2, OfVolume(first))
+        driver.ensure_volume(third, 1, OfStream([empty_qcow2(1 << 20)]))
+        assert set(driver.volume_ids()) == {first, second, third}
+
+    def test_what_is_missing_is_told(self, driver: VolumeDriver) -> None:
+        for source, code in ((OfVolume(new_id()), "volume.not_found"), (OfSnapshot(new_id()), "snapshot.not_found")):
+            with pytest.raises(DriverError) as refused:
+                driver.ensure_volume(new_id(), 1, source)
+            assert refused.value.code == code
+        with pytest.raises(DriverError) as unknown:
+            driver.extend_volume(new_id(), 2)
+        assert unknown.value.code == "volume.not_found"
+        assert driver.volume_ids() == ()
+
+    def test_growing_may_be_repeated(self, driver: VolumeDriver) -> None:
+        volume_id = new_id()
+        driver.ensure_volume(volume_id, 1)
+        for _ in range(2):
+            driver.extend_volume(volume_id, 2)
+
+    @pytest.mark.parametrize("disk_format", ["raw", "qcow2"])
+    def test_data_are_read_as_an_image(self, driver: VolumeDriver, tmp_path: Path, disk_format: str) -> None:
+        image = tmp_path / "image"
+        image.write_bytes(bytes(1 << 20))
+        volume_id, snapshot_id = new_id(), new_id()
+        driver.ensure_volume(volume_id, 1, OfImage(image, "raw"))
+        driver.ensure_snapshot(snapshot_id, OfVolume(volume_id))
+        for source in (OfVolume(volume_id), OfSnapshot(snapshot_id)):
+            content = b"".join(driver.read(source, disk_format))
+            assert (content[:4] == b"QFI\xfb") is (disk_format == "qcow2")
+            assert len(content) >= 1 << 16
+
+    def test_there_is_room(self, driver: VolumeDriver) -> None:
+        pool = driver.pool()
+        assert 0 < pool.free <= pool.total
+        assert pool.name
+        driver.clean()

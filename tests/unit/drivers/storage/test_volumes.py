@@ -1,0 +1,146 @@
+"""Volumes as files, and the simulated ones: the contract of both, and what only files can get wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from novalite.drivers.storage.base import OfImage, OfSnapshot, OfStream, OfVolume
+from novalite.drivers.storage.fake_volumes import FakeVolumes
+from novalite.drivers.storage.volumes import GIB, FileVolumes
+from novalite.errors import DriverError
+from tests.contracts.volume_driver import VolumeDriverContract, new_id
+
+MIB = 1 << 20
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> FileVolumes:
+    return FileVolumes(tmp_path / "volumes")
+
+
+class TestFiles(VolumeDriverContract):
+    @pytest.fixture
+    def driver(self, files: FileVolumes) -> FileVolumes:
+        return files
+
+
+class TestFake(VolumeDriverContract):
+    @pytest.fixture
+    def driver(self, tmp_path: Path) -> FakeVolumes:
+        return FakeVolumes(tmp_path / "volumes")
+
+
+def info(path: str) -> dict[str, object]:
+    done = subprocess.run(
+        ["qemu-img", "info", "--output=json", "-f", "qcow2", path], capture_output=True, check=True, timeout=60
+    )
+    found: dict[str, object] = json.loads(done.stdout)
+    return found
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> OfImage:
+    path = tmp_path / "image.raw"
+    path.write_bytes(b"begin" + os.urandom(2 * MIB) + b"end")
+    return OfImage(path, "raw")
+
+
+def content(files: FileVolumes, source: OfVolume | OfSnapshot) -> bytes:
+    return b"".join(files.read(source, "raw"))
+
+
+def test_a_volume_stands_on_nothing_and_has_its_size(files: FileVolumes, image: OfImage) -> None:
+    volume_id = new_id()
+    place = files.ensure_volume(volume_id, 3, image)
+    facts = info(place.path)
+    assert (facts["virtual-size"], facts.get("backing-filename")) == (3 * GIB, None)
+    assert Path(place.path).stat().st_mode & 0o777 == 0o600
+    assert Path(place.path).stat().st_size < 8 * MIB
+
+
+def test_what_an_image_held_comes_through_copies_and_growth(files: FileVolumes, image: OfImage) -> None:
+    first, copy, of_snapshot, snapshot_id = (new_id() for _ in range(4))
+    files.ensure_volume(first, 1, image)
+    files.ensure_snapshot(snapshot_id, OfVolume(first))
+    files.ensure_volume(copy, 2, OfVolume(first))
+    files.extend_volume(first, 2)
+    files.ensure_volume(of_snapshot, 1, OfSnapshot(snapshot_id))
+    expected = image.path.read_bytes()
+    for source in (OfVolume(first), OfVolume(copy), OfVolume(of_snapshot), OfSnapshot(snapshot_id)):
+        assert content(files, source).startswith(expected)
+
+
+def test_a_copy_from_elsewhere_is_taken_as_it_is(files: FileVolumes, image: OfImage, tmp_path: Path) -> None:
+    first, second = new_id(), new_id()
+    files.ensure_volume(first, 1, image)
+    chunks = list(files.read(OfVolume(first), "qcow2"))
+    files.ensure_volume(second, 2, OfStream(chunks))
+    assert content(files, OfVolume(second)).startswith(image.path.read_bytes())
+    assert info(str(tmp_path / "volumes" / second))["virtual-size"] == 2 * GIB
+
+
+def test_a_volume_begins_anew_only_when_asked(files: FileVolumes, image: OfImage) -> None:
+    volume_id = new_id()
+    files.ensure_volume(volume_id, 1)
+    files.ensure_volume(volume_id, 1, image)
+    assert content(files, OfVolume(volume_id)).strip(b"\0") == b""
+    files.ensure_volume(volume_id, 1, image, anew=True)
+    assert content(files, OfVolume(volume_id)).startswith(b"begin")
+
+
+def test_nothing_shrinks(files: FileVolumes, image: OfImage) -> None:
+    volume_id = new_id()
+    files.ensure_volume(volume_id, 2, image)
+    for again in (
+        lambda: files.extend_volume(volume_id, 1),
+        lambda: files.ensure_volume(new_id(), 1, OfVolume(volume_id)),
+    ):
+        with pytest.raises(DriverError) as refused:
+            again()
+        assert refused.value.code == "volume.refused"
+    assert files.volume_ids() == (volume_id,)
+
+
+def test_what_fails_leaves_nothing(files: FileVolumes, tmp_path: Path) -> None:
+    def breaks_off() -> Iterator[bytes]:
+        yield b"half"
+        raise DriverError("read_snapshot", "the host is gone")
+
+    broken = tmp_path / "broken"
+    broken.write_bytes(b"no qcow2")
+    for source in (OfStream(breaks_off()), OfStream([b"no qcow2"]), OfImage(broken, "qcow2")):
+        with pytest.raises(DriverError):
+            files.ensure_volume(new_id(), 1, source)
+    assert [path.name for path in (tmp_path / "volumes").rglob("*")] == ["snapshots"]
+
+
+def test_a_copy_that_stands_on_another_file_is_refused(files: FileVolumes, image: OfImage, tmp_path: Path) -> None:
+    overlay = tmp_path / "overlay"
+    options = ["-q", "-f", "qcow2", "-b", str(image.path), "-F", "raw"]
+    subprocess.run(["qemu-img", "create", *options, str(overlay)], check=True, timeout=60)
+    for make in (files.ensure_snapshot, lambda id, source: files.ensure_volume(id, 1, source)):
+        with pytest.raises(DriverError) as refused:
+            make(new_id(), OfStream([overlay.read_bytes()]))
+        assert refused.value.code == "volume.refused"
+    assert (files.volume_ids(), files.snapshot_ids()) == ((), ())
+
+
+def test_copies_that_were_cut_off_are_no_volumes_and_go_at_the_next_start(files: FileVolumes, tmp_path: Path) -> None:
+    volume_id = new_id()
+    part = tmp_path / "volumes" / f"{volume_id}.0.part"
+    part.write_bytes(b"half")
+    assert (files.volume_ids(), files.place(volume_id)) == ((), None)
+    files.clean()
+    assert not part.exists()
+
+
+@pytest.mark.parametrize("name", ["../x", "x", "", "A" * 36, str(new_id()).upper()])
+def test_only_ids_become_files(files: FileVolumes, name: str) -> None:
+    with pytest.raises(DriverError):
+        files.ensure_volume(name, 1)
