@@ -18,6 +18,7 @@ from novalite.engine import conductor, heartbeat, reconcile, volume_files
 from novalite.engine.console.proxy import ConsoleProxy
 from novalite.engine.console.streams import EventHub
 from novalite.engine.events import HostEvents
+from novalite.engine.network_changes import NetworkChanges
 from novalite.engine.periodic import Periodic, jobs
 from novalite.engine.queue.memory import MemoryQueue
 from novalite.engine.supervisor import ComponentStatus, Supervisor
@@ -48,9 +49,11 @@ class Engine:
         self.started_at = clock.now()
         self.waiting_requests: Callable[[], int] = lambda: 0
         self.metadata = Metadata(built) if built.serves_metadata else None
+        self.network_changes = NetworkChanges(built.database, built.network)
         built.database.listen(self._on_change)
 
     def _on_change(self, topic: str, id: str, project_id: str) -> None:
+        self.network_changes.note(topic, id)
         if topic == tasks.WAKE_TOPIC:
             self.queue.put(id)
         elif topic == consoles.REVOKED_TOPIC:
@@ -100,6 +103,7 @@ class Engine:
         for name in built.hosts:
             add(f"host-{name}", HostEvents(built.database, built.links, name, self._resync).loop)
         add("network", self._watch_network)
+        add("network-changes", self.network_changes.loop)
         if self.metadata is not None:
             add("metadata", self.metadata.loop)
 

@@ -9,7 +9,7 @@ from novalite import logs
 from novalite.cloud.compute import actions, progress, soft_delete, states
 from novalite.cloud.compute import tasks as kinds
 from novalite.cloud.compute.servers import Server
-from novalite.cloud.network import networks, ports
+from novalite.cloud.network import networks, ports, routing, security_groups
 from novalite.cloud.tasks import tasks
 from novalite.context import internal
 from novalite.db.work import Database
@@ -76,6 +76,9 @@ def restore_networks(database: Database, network: NetworkDriver) -> list[str]:
     does not keep the others from it; returns the ids of those."""
     with database.read(internal()) as w:
         wanted = [(spec, ports.specs(w, spec.id)) for spec in networks.specs(w)]
+        groups, routes = security_groups.specs(w), routing.spec(w)
+    network.ensure_groups(groups, only=True)  # before the ports that are in them
+    network.ensure_routing(routes)
     return [spec.id for spec, port_specs in wanted if not _made(network, spec, port_specs)]
 
 

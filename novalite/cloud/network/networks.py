@@ -146,6 +146,8 @@ def _as_spec(network: Network) -> NetworkSpec:
         nat=network.nat,
         metadata=True,
         dns_servers=tuple(subnet.dns_servers),
+        isolated=not network.nat,
+        host_routes=tuple((route["destination"], route["nexthop"]) for route in subnet.host_routes),
     )
 
 

@@ -13,6 +13,9 @@ from novalite.cloud.network.records import FixedIp, Network, Port, PortSecurityG
 from novalite.db.work import Work
 from novalite.drivers.network.base import PortSpec
 
+ROUTED = ("network:router_interface", "network:router_gateway", "network:floatingip")
+"""What a port's ``device_owner`` is when no guest has it but a router or a floating address."""
+
 
 @dataclass(frozen=True)
 class PortView:
@@ -33,6 +36,8 @@ class PortView:
     dns_servers: tuple[str, ...]
     fixed_ips: tuple[str, ...]
     security_groups: tuple[str, ...]
+    group_ids: tuple[str, ...]
+    port_security: bool
     tag: str
     position: int
     host: str
@@ -52,6 +57,7 @@ _PORT_COLUMNS = (
     Port.position,
     Port.host,
     Port.is_compute_made,
+    Port.port_security,
 )
 
 
@@ -77,6 +83,7 @@ def of_devices(w: Work, ids: Iterable[str]) -> dict[str, list[PortView]]:
             Subnet.enable_dhcp,
             Subnet.dns_servers,
             FixedIp.ip_address,
+            SecurityGroup.id.label("group_id"),
             SecurityGroup.name.label("group_name"),
         )
         .join(Network, Network.id == Port.network_id)
@@ -112,7 +119,9 @@ def _view(rows: list[Any]) -> PortView:
         dhcp=bool(first.enable_dhcp),
         dns_servers=tuple(first.dns_servers or ()),
         fixed_ips=ips,
-        security_groups=tuple(dict.fromkeys(row.group_name for row in rows if row.group_name)),
+        security_groups=tuple({row.group_id: row.group_name for row in rows if row.group_id}.values()),
+        group_ids=tuple(sorted({row.group_id for row in rows if row.group_id})),
+        port_security=first.port_security,
         tag=first.tag,
         position=first.position,
         host=first.host,
@@ -122,17 +131,53 @@ def _view(rows: list[Any]) -> PortView:
 
 def specs(w: Work, network_id: str) -> tuple[PortSpec, ...]:
     """What the host is told of the ports of a network."""
+    return _specs(w, Port.network_id == network_id)
+
+
+def plugged(w: Work, ids: Iterable[str]) -> tuple[PortSpec, ...]:
+    """What the host is told of those of the ports that are plugged in."""
+    return _specs(w, sa.and_(Port.id.in_(list(ids)), Port.host != ""))
+
+
+def _specs(w: Work, which: sa.ColumnElement[bool]) -> tuple[PortSpec, ...]:
+    """Ports of guests: what routers and floating addresses have is not plugged into a tap."""
     query = (
-        sa.select(Port.id, Port.mac_address, Port.dns_name, sa.func.min(FixedIp.address))
+        sa.select(
+            Port.id, Port.network_id, Port.mac_address, Port.dns_name, Port.port_security,
+            sa.func.min(FixedIp.address).label("number"),
+        )
         .join(FixedIp, FixedIp.port_id == Port.id)
-        .where(Port.network_id == network_id)
-        .group_by(Port.id, Port.mac_address, Port.dns_name)
+        .where(which, ~Port.device_owner.in_(ROUTED))
+        .group_by(Port.id, Port.network_id, Port.mac_address, Port.dns_name, Port.port_security)
         .order_by(Port.id)
-    )
+    )  # fmt: skip
+    rows = w.session.execute(query).all()
+    groups = _groups(w, which)
     return tuple(
-        PortSpec(id=id_, network_id=network_id, mac_address=mac, ip_address=str(IPv4Address(number)), hostname=name)
-        for id_, mac, name, number in w.session.execute(query)
+        PortSpec(
+            id=row.id,
+            network_id=row.network_id,
+            mac_address=row.mac_address,
+            ip_address=str(IPv4Address(row.number)),
+            hostname=row.dns_name,
+            groups=tuple(groups.get(row.id, ())) if row.port_security else None,
+            secured=row.port_security,
+        )
+        for row in rows
     )
+
+
+def _groups(w: Work, which: sa.ColumnElement[bool]) -> dict[str, list[str]]:
+    query = (
+        sa.select(PortSecurityGroup.port_id, PortSecurityGroup.group_id)
+        .join(Port, Port.id == PortSecurityGroup.port_id)
+        .where(which)
+        .order_by(PortSecurityGroup.group_id)
+    )
+    found: dict[str, list[str]] = {}
+    for row in w.session.execute(query):
+        found.setdefault(row.port_id, []).append(row.group_id)
+    return found
 
 
 def as_spec(view: PortView, hostname: str = "") -> PortSpec:
@@ -143,6 +188,8 @@ def as_spec(view: PortView, hostname: str = "") -> PortSpec:
         mac_address=view.mac_address,
         ip_address=view.ip_address,
         hostname=hostname,
+        groups=view.group_ids if view.port_security else None,
+        secured=view.port_security,
     )
 
 

@@ -122,6 +122,7 @@ def update(
         ids = security_groups.resolve(w, groups, port.project_id) if groups else []
         w.changed(sa.delete(PortSecurityGroup).where(PortSecurityGroup.port_id == port_id))
         w.session.add_all(PortSecurityGroup(port_id=port_id, group_id=group_id) for group_id in ids)
+        w.announce(security_groups.PORT_TOPIC, port_id, port.project_id)
     w.session.flush()
     w.announce("port", port_id, port.project_id)
     return loaded(w, [port_id])[0]

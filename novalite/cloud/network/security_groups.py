@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from ipaddress import ip_network
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import selectinload
 
-from novalite.cloud.network import quota
+from novalite.cloud.network import protocols, quota
 from novalite.cloud.network.records import Port, PortSecurityGroup, SecurityGroup, SecurityGroupRule
 from novalite.db.records import new_id
 from novalite.db.work import Work
+from novalite.drivers.network.base import GroupSpec, RuleSpec
 from novalite.errors import Conflict, Invalid, NotFound
 
 DEFAULT = "default"
@@ -162,6 +164,29 @@ def delete(w: Work, group_id: str) -> None:
 def _refuse_in_use(w: Work, group_id: str) -> None:
     if w.session.scalar(sa.select(sa.exists().where(PortSecurityGroup.group_id == group_id))):
         raise Conflict(f"Security Group {group_id} in use.", code="security_group.in_use")
+
+
+def specs(w: Work, ids: Iterable[str] | None = None) -> tuple[GroupSpec, ...]:
+    """What the machine is told of these groups, or of all; ids that are none are left out."""
+    query = sa.select(SecurityGroup).options(selectinload(SecurityGroup.rules)).order_by(SecurityGroup.id)
+    if ids is not None:
+        query = query.where(SecurityGroup.id.in_(list(ids)))
+    return tuple(
+        GroupSpec(group.id, tuple(_rule_spec(rule) for rule in group.rules if rule.ethertype == "IPv4"))
+        for group in w.session.scalars(query, execution_options={"populate_existing": True})
+    )
+
+
+def _rule_spec(rule: SecurityGroupRule) -> RuleSpec:
+    """Protocol 0 stands for all, as for Neutron."""
+    return RuleSpec(
+        inbound=rule.direction == "ingress",
+        protocol=protocols.number(rule.protocol) or None,
+        low=rule.port_min,
+        high=rule.port_max,
+        remote=str(ip_network(rule.remote_prefix, strict=False)) if rule.remote_prefix else "",
+        remote_group=rule.remote_group_id or "",
+    )
 
 
 def resolve(w: Work, names_or_ids: Iterable[str], project_id: str) -> list[str]:
