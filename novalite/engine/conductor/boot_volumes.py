@@ -11,7 +11,8 @@ from novalite.db.work import Work
 from novalite.engine.flow import Run, Wait
 from novalite.errors import Failed
 
-_LOOK_AGAIN_SECONDS = 10.0
+_LOOK_AGAIN_SECONDS = 2.0
+"""The volume may be made between the look at it and the waiting for it."""
 _UNFINISHED = ("creating", "downloading")
 
 

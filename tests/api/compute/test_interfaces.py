@@ -67,7 +67,9 @@ def test_a_card_on_a_network_is_there_when_the_answer_is(
     answer = _attach(member, server, net_id=network)
     assert answer.status_code == 200, answer.text
     card = answer.json["interfaceAttachment"]
-    assert card["net_id"] == network and card["port_state"] == "ACTIVE" and card["tag"] is None
+    assert card["net_id"] == network
+    assert card["port_state"] == "ACTIVE"
+    assert card["tag"] is None
     assert _macs(appliance, server)[1] == card["mac_addr"]
     [ip] = [one["ip_address"] for one in card["fixed_ips"]]
     shown = member.server(server)["addresses"]["second"]
@@ -167,7 +169,8 @@ def test_states_and_locks_decide(member: Cloud, server: str, network: str) -> No
     assert member.act(server, "suspend").status_code == 202
     member.wait(server, "SUSPENDED")
     answer = _attach(member, server, net_id=network)
-    assert answer.status_code == 409 and "attach_interface" in answer.json["conflictingRequest"]["message"]
+    assert answer.status_code == 409
+    assert "attach_interface" in answer.json["conflictingRequest"]["message"]
     assert member.act(server, "resume").status_code == 202
     member.wait(server, "ACTIVE")
     assert member.act(server, "lock").status_code == 202
@@ -193,7 +196,8 @@ def test_a_host_that_refuses_leaves_nothing_behind(
     for values in ({"net_id": network}, {"port_id": port_id}):
         appliance.driver.fail_next("attach_nic", DriverError("attach_nic", "no slot is free", code="guest.refused"))
         answer = _attach(member, server, **values)
-        assert answer.status_code == 500 and "no slot is free" in answer.text
+        assert answer.status_code == 500
+        assert "no slot is free" in answer.text
         assert len(_cards(member, server)) == 1
     assert member.server(server)["status"] == "ACTIVE"
     assert appliance.get(f"{N}/ports/{port_id}").json["port"]["device_id"] == ""

@@ -7,41 +7,10 @@ from typing import Any
 import pytest
 
 from novalite.cloud.compute import block_devices, servers
-from novalite.cloud.identity import quotas
-from novalite.cloud.volume import new_volumes, volumes
-from novalite.cloud.volume.new_volumes import NewVolume
-from novalite.context import Context
 from novalite.errors import DriverError
 from tests.api.compute.conftest import Cloud
+from tests.api.compute.volumes import Volumes
 from tests.api.conftest import Appliance, wait_for
-
-
-class Volumes:
-    """Volumes of one caller."""
-
-    def __init__(self, cloud: Cloud) -> None:
-        self.cloud = cloud
-        self.database = cloud.appliance.built.database
-        self.ctx = _context(cloud)
-        with self.database.write(self.ctx) as w:
-            quotas.set_limits(w, self.ctx.project_id, {"volumes": -1, "gigabytes": -1})
-
-    def new(self, **values: Any) -> str:
-        with self.database.write(self.ctx) as w:
-            made = new_volumes.create(w, NewVolume(size_gib=1, **values))
-        wait_for(lambda: self.status(made.id) == "available", why="the volume was not made")
-        return made.id
-
-    def status(self, volume_id: str) -> str:
-        with self.database.read(self.ctx) as w:
-            found = volumes.find(w, volume_id)
-            return found.status if found else "gone"
-
-
-def _context(cloud: Cloud) -> Context:
-    path = "/identity/v3/auth/tokens"
-    shown = cloud.appliance.get(path, token=cloud.token, headers={"X-Subject-Token": cloud.token}).json["token"]
-    return Context(user_id=shown["user"]["id"], project_id=shown["project"]["id"], request_id="req-test")
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +108,8 @@ def test_names_are_given_or_chosen(appliance: Appliance, member: Cloud, mine: Vo
     assert _attached(member, mine, server, third, device="/dev/sde")["device"] == "/dev/vde"
     for taken in ("/dev/vda", "/dev/vdc", "/dev/xvdb"):
         answer = _attach(member, server, fourth, device=taken)
-        assert answer.status_code == 409 and taken in answer.text
+        assert answer.status_code == 409
+        assert taken in answer.text
     assert _attach(member, server, fourth, device="vdd").status_code == 400
     assert mine.status(fourth) == "available"
     before = _disks(appliance, server)
@@ -175,14 +145,16 @@ def test_what_is_refused(member: Cloud, stranger: Cloud, mine: Volumes, server: 
     assert _attach(member, second, volume).status_code == 400
     assert _detach(member, second, volume).status_code == 404
     member.gone(second)
-    assert mine.status(volume) == "in-use" and mine.status(other) == "available"
+    assert mine.status(volume) == "in-use"
+    assert mine.status(other) == "available"
 
 
 def test_a_shared_volume_needs_its_version(member: Cloud, mine: Volumes, server: str) -> None:
     volume = mine.new(multiattach=True)
     second = member.boot("second")
     old = _attach(member, server, volume, "2.59")
-    assert old.status_code == 400 and "2.60" in old.text
+    assert old.status_code == 400
+    assert "2.60" in old.text
     for each in (server, second):
         _attached(member, mine, each, volume)
         wait_for(lambda each=each: _shown(member, each, volume))
@@ -204,7 +176,8 @@ def test_whether_it_goes_with_the_server_can_be_changed(appliance: Appliance, me
     assert _shown(member, server, goes)["delete_on_termination"] is True
     for name, value in (("device", "/dev/vdz"), ("tag", "x"), ("id", stays), ("serverId", stays)):
         answer = member.call("PUT", path, {"volumeAttachment": {"volumeId": goes, name: value}}, "2.85")
-        assert answer.status_code == 400 and name in answer.text
+        assert answer.status_code == 400
+        assert name in answer.text
     same = {"volumeId": goes, "device": "/dev/vdb", "serverId": server, "id": goes}
     assert member.call("PUT", path, {"volumeAttachment": same}, "2.85").status_code == 202
     member.gone(server)
