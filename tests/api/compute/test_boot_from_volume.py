@@ -35,8 +35,9 @@ def _boot(cloud: Cloud, devices: list[dict[str, Any]], **values: Any) -> str:
 
 
 def _disks(appliance: Appliance, server: str) -> tuple[DiskSpec, ...]:
-    found: tuple[DiskSpec, ...] = appliance.driver._guests[server].spec.disks
-    return found
+    spec = appliance.driver._guests[server].spec
+    assert spec is not None
+    return spec.disks
 
 
 def _root(**more: Any) -> dict[str, Any]:

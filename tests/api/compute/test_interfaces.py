@@ -51,7 +51,9 @@ def _detach(cloud: Cloud, server: str, port_id: str) -> None:
 
 def _macs(appliance: Appliance, server: str) -> list[str]:
     """What the host has plugged in."""
-    return [nic.mac_address for nic in appliance.driver._guests[server].spec.nics]
+    spec = appliance.driver._guests[server].spec
+    assert spec is not None
+    return [nic.mac_address for nic in spec.nics]
 
 
 def _port(cloud: Cloud, network: str, **values: Any) -> str:
@@ -107,7 +109,7 @@ def test_an_own_port_keeps_its_place_and_is_free_afterwards(
 
 
 def test_an_address_may_be_chosen_once(member: Cloud, server: str, network: str) -> None:
-    wanted = {"net_id": network, "fixed_ips": [{"ip_address": "10.77.0.4"}]}
+    wanted: Any = {"net_id": network, "fixed_ips": [{"ip_address": "10.77.0.4"}]}
     card = _attach(member, server, **wanted).json["interfaceAttachment"]
     assert [one["ip_address"] for one in card["fixed_ips"]] == ["10.77.0.4"]
     again = _attach(member, server, **wanted)

@@ -47,7 +47,9 @@ def _detach(cloud: Cloud, server: str, volume: str, version: str = "2.95") -> An
 
 def _disks(appliance: Appliance, server: str) -> dict[str, str]:
     """Serial -> device of the disks that somebody else makes."""
-    return {disk.serial: disk.device for disk in appliance.driver._guests[server].spec.disks if disk.path}
+    spec = appliance.driver._guests[server].spec
+    assert spec is not None
+    return {disk.serial: disk.device for disk in spec.disks if disk.path}
 
 
 def test_a_volume_comes_and_goes(appliance: Appliance, member: Cloud, mine: Volumes, server: str) -> None:
@@ -157,7 +159,7 @@ def test_a_shared_volume_needs_its_version(member: Cloud, mine: Volumes, server:
     assert "2.60" in old.text
     for each in (server, second):
         _attached(member, mine, each, volume)
-        wait_for(lambda each=each: _shown(member, each, volume))
+        assert _shown(member, each, volume)
     assert _detach(member, second, volume).status_code == 202
     wait_for(lambda: member.get(f"/servers/{second}/os-volume_attachments").json["volumeAttachments"] == [])
     assert mine.status(volume) == "in-use"
