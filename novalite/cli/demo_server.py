@@ -28,6 +28,11 @@ from novalite.settings import Settings
 NAME = "hello"
 IMAGE = "novalite-guest"
 KEY = "demo"
+GROUP = "demo"
+_LET_IN: tuple[dict[str, Any], ...] = (
+    {"protocol": "tcp", "port_range_min": 22, "port_range_max": 22},
+    {"protocol": "icmp"},
+)
 FLAVOR = {"name": "m1.tiny", "vcpus": 1, "ram": 256, "disk": 1}
 _LOGIN = re.compile(r"^\S+ login:", re.MULTILINE)
 _LAST_LINES = 12
@@ -151,6 +156,22 @@ def _key(session: Session) -> Path:
     return private_path
 
 
+def _reachable(session: Session) -> str:
+    """The id of a security group that lets SSH and ping in, which the default group does not."""
+    client = session.client
+    found = client.collection("network", "/security-groups", "security_groups", name=GROUP)
+    asked = {"name": GROUP, "description": "Lets SSH and ping in"}
+    group = (
+        found[0] if found else client.post("network", "/security-groups", {"security_group": asked})["security_group"]
+    )
+    present = {rule["protocol"] for rule in group["security_group_rules"]}
+    for rule in _LET_IN:
+        if rule["protocol"] not in present:
+            wanted = {"security_group_id": group["id"], "direction": "ingress", **rule}
+            client.post("network", "/security-group-rules", {"security_group_rule": wanted})
+    return str(group["id"])
+
+
 def _flavor(session: Session) -> dict[str, Any]:
     try:
         return find.flavor(session.client, str(FLAVOR["name"]))
@@ -180,6 +201,7 @@ def _server(
             "flavorRef": flavor["id"],
             "key_name": KEY,
             "networks": find.networks(client, ()),
+            "security_groups": [{"name": "default"}, {"name": _reachable(session)}],
         }
         server = client.post("compute", "/servers", {"server": body})["server"]
         server = client.get("compute", f"/servers/{server['id']}")["server"]

@@ -181,6 +181,14 @@ def outside() -> Iterator[Outside]:
         sh("ip", "netns", "delete", here.namespace)
 
 
+def let_in(appliance: RealAppliance) -> None:
+    """The default group lets in SSH and ping from anywhere, which it does not by itself."""
+    (group,) = appliance.get("/network/v2.0/security-groups?name=default")["security_groups"]
+    for rule in ({"protocol": "tcp", "port_range_min": 22, "port_range_max": 22}, {"protocol": "icmp"}):
+        asked = {"security_group_id": group["id"], "direction": "ingress", **rule}
+        appliance.post("/network/v2.0/security-group-rules", {"security_group_rule": asked})
+
+
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     directory = tmp_path_factory.mktemp("real-guests")
@@ -195,6 +203,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
             sh("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key))
             public = key.with_suffix(".pub").read_text()
             appliance.post("/compute/v2.1/os-keypairs", {"keypair": {"name": "mine", "public_key": public}})
+            let_in(appliance)
             image_id = appliance.image(bundled_guest_image(), name="guest", disk_format="qcow2")
             yield Cloud(appliance, libvirtd, key, image_id, appliance.flavor("guest", ram=256, disk=1))
     finally:
