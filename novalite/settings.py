@@ -86,6 +86,12 @@ class Compute(Struct, frozen=True, kw_only=True):
     rescue_image: Annotated[
         str, _doc("Id of the image servers are rescued from unless a request names one; empty: their own image.")
     ] = ""
+    resize_on_same_host: Annotated[
+        bool, _doc("Whether a resize may leave a server on its host; with one host nothing else is possible.")
+    ] = True
+    resize_confirm_seconds: Annotated[
+        int, _doc("Seconds after which a resize counts as confirmed; 0: only when somebody confirms it.", ge=0)
+    ] = 0
     start_delay_seconds: Annotated[int, _doc("Pause between servers that start with the machine.", ge=0)] = 0
     shelved_offload_seconds: Annotated[
         int, _doc("Seconds after which a shelved server gives its host's room back; 0: at once, -1: never.", ge=-1)

@@ -45,6 +45,42 @@ def upgrade() -> None:
         batch_op.create_index("ix_migrations_status_updated_at", ["status", "updated_at"], unique=False)
 
     op.create_table(
+        "policy_blobs",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("type", sa.String(length=255), nullable=False),
+        sa.Column("blob", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_policy_blobs")),
+    )
+    op.create_table(
+        "registered_endpoints",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("service_id", sa.String(length=64), nullable=False),
+        sa.Column("interface", sa.String(length=16), nullable=False),
+        sa.Column("region_id", sa.String(length=255), nullable=True),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("enabled", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_registered_endpoints")),
+    )
+    with op.batch_alter_table("registered_endpoints", schema=None) as batch_op:
+        batch_op.create_index("ix_registered_endpoints_service_id", ["service_id"], unique=False)
+
+    op.create_table(
+        "registered_regions",
+        sa.Column("id", sa.String(length=255), nullable=False),
+        sa.Column("description", sa.Text(), nullable=False),
+        sa.Column("parent_region_id", sa.String(length=255), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_registered_regions")),
+    )
+    op.create_table(
+        "registered_services",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("type", sa.String(length=255), nullable=False),
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("description", sa.Text(), nullable=True),
+        sa.Column("enabled", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_registered_services")),
+    )
+    op.create_table(
         "user_quota_limits",
         sa.Column("project_id", sa.String(length=64), nullable=False),
         sa.Column("user_id", sa.String(length=64), nullable=False),
@@ -192,6 +228,22 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_floating_ips_port_id"), ["port_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_floating_ips_project_id"), ["project_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_floating_ips_router_id"), ["router_id"], unique=False)
+
+    op.create_table(
+        "stored_credentials",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("user_id", sa.String(length=64), nullable=False),
+        sa.Column("project_id", sa.String(length=64), nullable=True),
+        sa.Column("type", sa.String(length=255), nullable=False),
+        sa.Column("sealed", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name=op.f("fk_stored_credentials_user_id_users"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_stored_credentials")),
+    )
+    with op.batch_alter_table("stored_credentials", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_stored_credentials_user_id"), ["user_id"], unique=False)
 
     op.create_table(
         "volume_attachments",
@@ -342,6 +394,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_volume_attachments_server_id"))
 
     op.drop_table("volume_attachments")
+    with op.batch_alter_table("stored_credentials", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_stored_credentials_user_id"))
+
+    op.drop_table("stored_credentials")
     with op.batch_alter_table("floating_ips", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_floating_ips_router_id"))
         batch_op.drop_index(batch_op.f("ix_floating_ips_project_id"))
@@ -370,6 +426,13 @@ def downgrade() -> None:
     op.drop_table("block_devices")
     op.drop_table("volume_types")
     op.drop_table("user_quota_limits")
+    op.drop_table("registered_services")
+    op.drop_table("registered_regions")
+    with op.batch_alter_table("registered_endpoints", schema=None) as batch_op:
+        batch_op.drop_index("ix_registered_endpoints_service_id")
+
+    op.drop_table("registered_endpoints")
+    op.drop_table("policy_blobs")
     with op.batch_alter_table("migrations", schema=None) as batch_op:
         batch_op.drop_index("ix_migrations_status_updated_at")
         batch_op.drop_index("ix_migrations_server_id_status")

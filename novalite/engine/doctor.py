@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from novalite.cloud.compute import progress, states
+from novalite.cloud.compute import migrations, progress, states
 from novalite.cloud.compute.servers import Server
 from novalite.cloud.hosts import hosts
 from novalite.cloud.image import images
@@ -48,6 +48,7 @@ def examine(parts: Parts, store: ImageStore) -> Examination:
         all_hosts = hosts.everyone(w)
         servers = {host.name: progress.on_host(w, host.name) for host in all_hosts}
         busy = tasks.live_resources(w)
+        behind = {host.name: migrations.left_behind(w, host.name) for host in all_hosts}
         held = {allocation.server_id: allocation for allocation in hosts.allocations(w)}
         wanted_ports = {(port.network_id, port.id) for spec in networks.specs(w) for port in ports.specs(w, spec.id)}
         port_owners = _tap_owners(w, servers)
@@ -71,7 +72,7 @@ def examine(parts: Parts, store: ImageStore) -> Examination:
             )
             continue
         guests += len(found)
-        findings += _guests(host.name, servers[host.name], found, busy, port_owners)
+        findings += _guests(host.name, servers[host.name], found, busy | behind[host.name], port_owners)
     findings += _networks(parts, network_names, wanted_ports)
     findings += _images(store, image_ids)
     wrong, volumes_checked = volume_files.disagreements(parts)

@@ -13,7 +13,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.blocking import BlockingScheduler
 
 from novalite import clock, logs
-from novalite.cloud.compute import consoles, soft_delete
+from novalite.cloud.compute import consoles, resize, soft_delete
 from novalite.cloud.identity import tokens
 from novalite.cloud.tasks import tasks
 from novalite.context import internal
@@ -137,6 +137,12 @@ def jobs(parts: Parts, queue: Queue) -> list[Job]:
         if due:
             _log.info("deleted servers reclaimed", server_ids=due)
 
+    def end_resizes() -> None:
+        with database.write(internal()) as w:
+            ended = resize.end_unasked(w, settings.compute.resize_confirm_seconds)
+        if ended:
+            _log.info("resizes confirmed that nobody confirmed", server_ids=ended)
+
     return [
         Job("reports", 10, report),
         Job("sweep", settings.tasks.sweep_seconds, sweep),
@@ -144,6 +150,7 @@ def jobs(parts: Parts, queue: Queue) -> list[Job]:
         Job("reconcile", 60, lambda: reconcile.every_host(database, links)),
         Job("volumes", 60, lambda: volume_files.end_unowned(database, older_than_seconds=120)),
         Job("unowned", 30, lambda: reconcile.end_unowned_states(database, older_than_seconds=60)),
+        Job("resizes", min(30, settings.compute.resize_confirm_seconds or 30), end_resizes),
         Job("shelved", 60, lambda: offload_in_time(parts)),
         Job("prune", 3600, prune),
         Job("reclaim", min(60, settings.compute.reclaim_instance_interval_seconds or 60), reclaim),

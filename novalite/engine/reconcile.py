@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from novalite import logs
-from novalite.cloud.compute import actions, progress, soft_delete, states
+from novalite.cloud.compute import actions, migrations, progress, soft_delete, states
 from novalite.cloud.compute import tasks as kinds
 from novalite.cloud.compute.servers import Server
 from novalite.cloud.network import networks, ports, routing, security_groups
@@ -40,7 +40,7 @@ def host(database: Database, links: Links, name: str) -> Result:
     driver = links.driver(name)
     with database.read(internal()) as w:  # before the host is asked: what changes meanwhile is left alone
         servers = {server.id: server for server in progress.on_host(w, name)}
-        busy = tasks.live_resources(w)
+        busy = tasks.live_resources(w) | migrations.left_behind(w, name)
     guests = {state.id: state for state in driver.list_guests()}
     result = Result()
     for guest_id in guests.keys() - servers.keys() - busy:
@@ -57,7 +57,8 @@ def host(database: Database, links: Links, name: str) -> Result:
 def _still_unowned(database: Database, guest_id: str, name: str) -> bool:
     with database.read(internal()) as w:
         server = progress.find(w, guest_id)
-        return (server is None or server.host != name) and guest_id not in tasks.live_resources(w)
+        spoken_for = tasks.live_resources(w) | migrations.left_behind(w, name)
+        return (server is None or server.host != name) and guest_id not in spoken_for
 
 
 def _compare(database: Database, server: Server, guest: GuestState | None, result: Result) -> None:

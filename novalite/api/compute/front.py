@@ -30,10 +30,12 @@ from novalite.api.compute import (
     server_images,
     server_interfaces,
     server_metadata,
+    server_migrate,
     server_password,
     server_password_change,
     server_rebuild,
     server_rescue,
+    server_resize,
     server_shares,
     server_shelve,
     server_tags,
@@ -50,7 +52,7 @@ from novalite.api.kit import faults
 from novalite.api.kit.routes import Front
 
 _NOUNS = (
-    versions, servers, server_actions, server_rebuild, server_rescue,
+    versions, servers, server_actions, server_rebuild, server_rescue, server_resize, server_migrate,
     server_password_change, server_images, server_shelve,
     consoles, server_metadata, server_tags, ips, instance_actions, flavors,
     keypairs, limits, quota_sets, hypervisors, services, availability_zones, server_groups,

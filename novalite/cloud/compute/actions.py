@@ -94,12 +94,16 @@ def leave(
     )
 
 
+_NAMES = {"reboot_hard": "reboot", "live-migration": "os-migrateLive"}
+"""What users call actions that have another name here."""
+
+
 def _refuse_unless_allowed(server: Server, rule: states.Rule) -> None:
     why = states.refusal(
         rule, vm_state=server.vm_state, task_state=server.task_state, launched=server.launched_at is not None
     )
     if why:
-        name = "reboot" if rule.action == "reboot_hard" else rule.action
+        name = _NAMES.get(rule.action, rule.action)
         raise Conflict(
             f"Cannot '{name}' instance {server.id} {why}",
             code="server.state",

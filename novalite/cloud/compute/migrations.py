@@ -152,6 +152,14 @@ def extra_use(w: Work, server: Any, *whose: Any) -> tuple[int, int]:
     return int(row[0] or 0), int(row[1] or 0)
 
 
+def left_behind(w: Work, host: str) -> set[str]:
+    """Servers that have gone from ``host`` to another, which is not confirmed yet: what they had waits there."""
+    waits = sa.select(Migration.server_id).where(
+        Migration.status == FINISHED, Migration.source_host == host, Migration.dest_host != host
+    )
+    return set(w.session.scalars(waits))
+
+
 def unconfirmed(w: Work, before: datetime) -> list[Migration]:
     """Finished resizes that nobody has confirmed since ``before``."""
     query = sa.select(Migration).where(Migration.status == FINISHED, Migration.updated_at < before)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
-from novalite.cloud.compute import actions, flavors, migrations, moving_tasks, servers, states
+from novalite.cloud.compute import actions, flavors, migrations, moving_tasks, servers, states, tasks
 from novalite.cloud.compute.migrations import Migration
 from novalite.cloud.compute.servers import Server
 from novalite.cloud.hosts import hosts
 from novalite.cloud.identity import quotas
 from novalite.cloud.image.records import Image
+from novalite.cloud.network import ports
+from novalite.cloud.tasks import tasks as durable
 from novalite.db.work import Work
 from novalite.errors import Conflict, Invalid, NotFound, OverQuota
 
+PREP, MIGRATING, MIGRATED, FINISH = "resize_prep", "resize_migrating", "resize_migrated", "resize_finish"
+_LEFT_ALONE_SECONDS = 1
 DEADLINE_SECONDS = 4 * 3600.0
 """Copying large disks takes its time."""
 
@@ -105,9 +110,7 @@ def _refuse_over_quota(w: Work, server: Server, old: dict[str, Any], new: dict[s
 def confirm(w: Work, server_id: str) -> None:
     """Keep the new size. Raises ``NotFound``, ``Conflict``, and ``Invalid`` when no resize is there to confirm."""
     server = actions.allowed(w, server_id, "confirmResize")
-    finished = _finished(w, server)
-    migrations.move_on(w, finished.id, migrations.CONFIRMING)
-    actions.begin(w, server, "confirmResize", moving_tasks.ConfirmResize(server.id, finished.id))
+    _confirm(w, server, _finished(w, server))
 
 
 def revert(w: Work, server_id: str) -> None:
@@ -128,16 +131,44 @@ def _finished(w: Work, server: Server) -> Migration:
     return found
 
 
-def take_flavor(w: Work, server_id: str, flavor: dict[str, Any], **more: Any) -> None:
-    """Let the server have this size (and ``more`` columns) from now on, whatever goes on with it."""
-    size = {"vcpus": flavor["vcpus"], "memory_mib": flavor["ram"], "disk_gib": flavor["disk"] + flavor["ephemeral"]}
-    servers.change(w, server_id, {"flavor": dict(flavor), **size, **more}, Server.deleted_at.is_(None))
+def disk_gib(server: Server, flavor: dict[str, Any]) -> int:
+    """What the server takes of its host's disk with ``flavor``: one that boots from a volume has its root there."""
+    return int(flavor["ephemeral"]) + (int(flavor["disk"]) if server.image_id else 0)
 
 
-def overdue(w: Work, migration: Migration) -> bool:
-    """Begin to confirm a resize in its user's stead; False when the server is not in the state for it."""
-    server = w.session.get(Server, migration.server_id)
-    if server is None or server.vm_state != states.RESIZED or server.task_state is not None:
-        return False
-    confirm(w, server.id)
-    return True
+def settle_on(w: Work, server: Server, flavor: dict[str, Any], host: str) -> None:
+    """Let the server have this size, on this host, from now on, whatever goes on with it."""
+    values: dict[str, Any] = {
+        "flavor": dict(flavor), "vcpus": flavor["vcpus"], "memory_mib": flavor["ram"],
+        "disk_gib": disk_gib(server, flavor),
+    }  # fmt: skip
+    if host != server.host:
+        values |= {"host": host, "availability_zone": hosts.by_name(w, host).zone}
+        ports.set_host(w, server.id, host)
+    servers.change(w, server.id, values, Server.deleted_at.is_(None))
+
+
+def end_unasked(w: Work, confirm_seconds: int) -> list[str]:
+    """Begin to confirm resizes that have waited for ``confirm_seconds`` (0: for ever), and to clear away after those
+    whose servers were given another state by hand. The servers' ids."""
+    ended = []
+    for move in migrations.unconfirmed(w, w.now - timedelta(seconds=_LEFT_ALONE_SECONDS)):
+        server = w.session.get(Server, move.server_id)
+        if server is None or server.task_state is not None:
+            continue
+        if server.vm_state == states.RESIZED:
+            late = move.updated_at is not None and move.updated_at <= w.now - timedelta(seconds=confirm_seconds)
+            if not (confirm_seconds and late):
+                continue
+        _confirm(w, server, move)
+        ended.append(server.id)
+    return ended
+
+
+def _confirm(w: Work, server: Server, move: Migration) -> None:
+    migrations.move_on(w, move.id, migrations.CONFIRMING)
+    task = moving_tasks.ConfirmResize(server.id, move.id)
+    if server.vm_state == states.RESIZED:
+        actions.begin(w, server, "confirmResize", task)
+    else:
+        durable.start(w, task, key=tasks.key(server.id), resource_id=server.id, project_id=server.project_id)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from novalite.cloud.compute import image_tasks, tasks
+from novalite.cloud.compute import image_tasks, moving_tasks, tasks
 from novalite.cloud.volume import tasks as volume_tasks
 from novalite.engine.conductor import (
     boot,
     delete,
+    evacuate,
     guest_signals,
     image_cache,
     interfaces,
+    live_migration,
     look,
     power,
     rebuild,
     rescue,
+    resize,
+    resize_end,
     shelve,
     snapshot,
     soft_delete,
@@ -35,12 +39,16 @@ _FLOWS: tuple[Flow, ...] = (
     *snapshot.FLOWS,
     *rebuild.FLOWS,
     *rescue.FLOWS,
+    *resize.FLOWS,
+    *resize_end.FLOWS,
+    *evacuate.FLOWS,
+    *live_migration.FLOWS,
     *soft_delete.FLOWS,
     *volume_attach.FLOWS,
     *volume_copies.FLOWS,
     *volume_data.FLOWS,
 )
-_KINDS = (*tasks.KINDS, *image_tasks.KINDS, *volume_tasks.KINDS)
+_KINDS = (*tasks.KINDS, *moving_tasks.KINDS, *image_tasks.KINDS, *volume_tasks.KINDS)
 
 
 def registry() -> Registry:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from novalite.cloud.compute import consoles, progress
+from novalite.cloud.compute import consoles, migrations, progress
 from novalite.cloud.compute.tasks import Delete
-from novalite.engine.conductor import guests, shelve
+from novalite.engine.conductor import guests, moves, shelve
 from novalite.engine.flow import Flow, Run, Step
 from novalite.errors import NovaLiteError
 
@@ -16,6 +16,10 @@ def _close(run: Run) -> None:
 
 def _remove(run: Run) -> None:
     guests.remove(run, patient=True)
+    with run.parts.database.read(run.ctx) as w:
+        move = migrations.with_status(w, run.server_id, migrations.FINISHED)
+    if move is not None and not moves.stays(move):
+        moves.remove_from(run, move.source_host)
 
 
 def _finish(run: Run) -> None:

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
 
-from novalite.cloud.compute import progress, server_groups
+from novalite.cloud.compute import progress, resize, server_groups
 from novalite.cloud.compute.servers import Server
 from novalite.cloud.hosts import aggregates, aside, hosts
 from novalite.db.work import Work
 from novalite.drivers.compute import needs
 from novalite.drivers.compute.base import GuestSpec, HostReport
 from novalite.engine.flow import Run
+from novalite.engine.scheduler.ports import Filter
 from novalite.engine.scheduler.select import explain, removed_by, select
 from novalite.engine.scheduler.snapshot import Group, Hints, HostView, Request
 from novalite.errors import Failed, NoValidHost
 from novalite.settings import Settings
 
 _CLAIM_ROUNDS = 20
+_WHICH_HOST = "allowed_host"
 _GUEST_PROPERTIES = ("hw", "os:", "os_", "quota:", "pci_passthrough:")
 _SEEN_BY_FILTERS = ("hw_firmware_type:", "os:secure_boot:")
 
@@ -28,12 +30,14 @@ _SEEN_BY_FILTERS = ("hw_firmware_type:", "os:secure_boot:")
 @dataclass(frozen=True)
 class Move:
     """Another place or size for a server: ``excluded`` maps names of hosts to why they must not be taken, ``host``
-    is the one that was asked for. What the server has stands aside under ``holder`` meanwhile."""
+    is the one that was asked for; ``unchecked`` takes it whatever the other filters say. What the server has stands
+    aside under ``holder`` meanwhile."""
 
     holder: str
     flavor: dict[str, Any]
     excluded: dict[str, str] = field(default_factory=dict)
     host: str = ""
+    unchecked: bool = False
 
 
 def place(run: Run) -> None:
@@ -48,7 +52,7 @@ def place(run: Run) -> None:
             progress.placed(w, server.id, hosts.by_name(w, view.name))
         return view
 
-    _decide(run, wanted, claim)
+    _decide(run, wanted, claim, run.parts.filters)
 
 
 def move(run: Run, wish: Move, taken: Callable[[Work, str], None]) -> None:
@@ -70,7 +74,8 @@ def move(run: Run, wish: Move, taken: Callable[[Work, str], None]) -> None:
             taken(w, view.name)
         return view
 
-    _decide(run, wanted, claim)
+    filters = run.parts.filters
+    _decide(run, wanted, claim, [each for each in filters if not wish.unchecked or each.name == _WHICH_HOST])
 
 
 def unmove(run: Run, holder: str) -> None:
@@ -83,7 +88,7 @@ Wanted = Callable[[Work, Server], Request | None]
 Claim = Callable[[Work, Server, Request, tuple[HostView, ...]], HostView | None]
 
 
-def _decide(run: Run, wanted: Wanted, claim: Claim) -> None:
+def _decide(run: Run, wanted: Wanted, claim: Claim, filters: Sequence[Filter]) -> None:
     database, settings = run.parts.database, run.parts.settings
     for _ in range(_CLAIM_ROUNDS):
         with database.read(run.ctx) as w:
@@ -93,7 +98,7 @@ def _decide(run: Run, wanted: Wanted, claim: Claim) -> None:
                 return
             metadata = aggregates.metadata_of_hosts(w)
             views = [_view(host, w, settings, metadata.get(host.id, ()), request) for host in hosts.everyone(w)]
-        choice = select(request, views, run.parts.filters, run.parts.weighers)
+        choice = select(request, views, filters, run.parts.weighers)
         if not choice.hosts:
             raise NoValidHost(explain(choice.trace), removed_by=removed_by(choice.trace))
         with database.write(run.ctx) as w:
@@ -142,7 +147,7 @@ def _request(w: Work, server: Server, excluded: dict[str, str], flavor: dict[str
         server_id=server.id,
         vcpus=size["vcpus"],
         memory_mib=size["ram"],
-        disk_gib=server.disk_gib + (_disk(size) - _disk(server.flavor)),
+        disk_gib=resize.disk_gib(server, size),
         architecture=properties.get("hw_architecture") or properties.get("architecture", ""),
         zone=server.pinned_zone,
         forced_host=server.forced_host,
@@ -152,10 +157,6 @@ def _request(w: Work, server: Server, excluded: dict[str, str], flavor: dict[str
         hints=_hints(w, server),
         excluded_hosts=excluded,
     )
-
-
-def _disk(flavor: dict[str, Any]) -> int:
-    return int(flavor["disk"]) + int(flavor["ephemeral"])
 
 
 def _group(w: Work, server: Server) -> Group | None:

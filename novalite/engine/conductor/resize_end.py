@@ -1,0 +1,105 @@
+"""The flows that end a resize or a cold migration: what was before is thrown away, or comes back."""
+
+from __future__ import annotations
+
+from novalite.cloud.compute import migrations, moving_tasks, progress, resize, servers, states
+from novalite.cloud.hosts import aside, hosts
+from novalite.drivers.compute.base import GuestState, Power
+from novalite.engine.conductor import guests, moves, outcome, power
+from novalite.engine.flow import Flow, Run, Step
+
+
+def _drop_old(run: Run) -> None:
+    _, move = moves.known(run)
+    if moves.stays(move):
+        run.parts.links.driver(move.source_host).drop_kept_disks(run.server_id, move.holder)
+    else:
+        moves.remove_from(run, move.source_host)
+
+
+def _confirmed(run: Run) -> None:
+    server, move = moves.known(run)
+    guest = guests.driver(run).guest(run.server_id)
+    with run.parts.database.write(run.ctx) as w:
+        hosts.release(w, move.holder)
+        migrations.move_on(w, move.id, migrations.CONFIRMED)
+        if server.vm_state != states.RESIZED:  # somebody has given it another state by hand
+            return
+        progress.settle(w, run.server_id, vm_state=_vm_state(guest), power_state=progress.POWER_STATES[guest.power])
+        servers.change(w, run.server_id, {"old_vm_state": None})
+        progress.observed(w, run.server_id, guest.power.value, guest.detail)
+
+
+def _vm_state(guest: GuestState) -> str:
+    """A guest that was turned off before the confirmation stays off."""
+    return states.STOPPED if guest.power in (Power.OFF, Power.ABSENT) else states.ACTIVE
+
+
+def _still_resized(run: Run, error: Exception) -> None:
+    """What could not be ended may be ended again, this way or that."""
+    with run.parts.database.write(run.ctx) as w:
+        migrations.move_on(w, moves.number(run), migrations.FINISHED)
+        what = progress.fault(500, outcome.message_of(error), w.now)
+        progress.failed(w, run.server_id, what, vm_state=None)
+
+
+def _restore(run: Run) -> None:
+    _, move = moves.known(run)
+    if moves.stays(move):
+        run.parts.links.driver(move.source_host).restore_disks(run.server_id, move.holder)
+
+
+def _switch_back(run: Run) -> None:
+    server, move = moves.known(run)
+    with run.parts.database.write(run.ctx) as w:
+        resize.settle_on(w, server, move.old_flavor, move.source_host)
+        aside.take_back(w, server.id, move.holder)
+
+
+def _drop_new(run: Run) -> None:
+    _, move = moves.known(run)
+    if not moves.stays(move):
+        moves.remove_from(run, move.dest_host)
+
+
+def _reverted(run: Run) -> None:
+    server, move = moves.known(run)
+    ran = server.old_vm_state == states.ACTIVE
+    with run.parts.database.write(run.ctx) as w:
+        migrations.move_on(w, move.id, migrations.REVERTED)
+        progress.settle(w, server.id, vm_state=server.old_vm_state or states.STOPPED,
+                        power_state=states.RUNNING if ran else states.SHUTDOWN)  # fmt: skip
+        servers.change(w, server.id, {"old_vm_state": None})
+
+
+def _not_reverted(run: Run, error: Exception) -> None:
+    """Once the server is what it was only its start has failed: it may be started again."""
+    _, move = moves.known(run)
+    with run.parts.database.read(run.ctx) as w:
+        is_back = not aside.is_held(w, move.holder)
+    if is_back:
+        moves.ended(run)
+        outcome.failed_into_error(run, error)
+    else:
+        _still_resized(run, error)
+
+
+FLOWS = (
+    Flow(
+        moving_tasks.ConfirmResize.kind,
+        (Step("drop", _drop_old), Step("finish", _confirmed)),
+        failed=_still_resized,
+    ),
+    Flow(
+        moving_tasks.RevertResize.kind,
+        (
+            Step("off", power.off),
+            Step("restore", _restore),
+            Step("switch", _switch_back),
+            Step("drop", _drop_new),
+            Step("launch", moves.start_guest),
+            Step("finish", _reverted),
+        ),
+        failed=_not_reverted,
+    ),
+)
