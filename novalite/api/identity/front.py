@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from novalite.api.identity import (
     application_credentials,
+    credentials,
     domains,
+    policies,
     projects,
     roles,
     services,
@@ -15,5 +17,5 @@ from novalite.api.identity import (
 from novalite.api.kit import faults
 from novalite.api.kit.routes import Front
 
-_NOUNS = (versions, tokens, projects, domains, users, roles, application_credentials, services)
+_NOUNS = (versions, tokens, projects, domains, users, roles, application_credentials, services, credentials, policies)
 FRONT = Front("identity", "/identity", [route for noun in _NOUNS for route in noun.ROUTES], faults.KEYSTONE)

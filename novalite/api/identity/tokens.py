@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from novalite.api.identity.services import catalogue_of
+from novalite.api.identity.services import entries
 from novalite.api.identity.shapes import FLAG, ID, NAME, ROOT
 from novalite.api.kit.body import Body, Item
 from novalite.api.kit.call import Answer, Call
@@ -78,7 +78,8 @@ def create(call: Call) -> Answer:
     identity = call.body["identity"]
     proof = _proof(call.parts.logins, identity)
     token, grant = call.parts.logins.issue(proof, _wish(call.body.get("scope")), call.ctx)
-    return Answer(_document(call, grant), headers=_headers(token))
+    with call.parts.database.read(call.ctx) as w:
+        return Answer(_document(call, w, grant), headers=_headers(token))
 
 
 def _proof(logins: Logins, identity: dict[str, Any]) -> Proof:
@@ -101,28 +102,14 @@ def _proof(logins: Logins, identity: dict[str, Any]) -> Proof:
 def show(call: Call) -> Answer:
     token = _subject(call)
     grant = _resolve_subject(call, token, "identity:validate_token")
-    return Answer(_document(call, grant), headers=_headers(token))
+    return Answer(_document(call, call.w, grant), headers=_headers(token))
 
 
 def catalog(call: Call) -> dict[str, Any]:
-    return {"catalog": _entries(call), "links": {"self": call.link(f"{ROOT}/auth/catalog")}}
+    return {"catalog": entries(call, call.w), "links": {"self": call.link(f"{ROOT}/auth/catalog")}}
 
 
-def _entries(call: Call) -> list[dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
-    for one in catalogue_of(call).endpoints(call.origin):
-        service = one.service
-        entry = found.setdefault(
-            service.id, {"id": service.id, "type": service.type, "name": service.name, "endpoints": []}
-        )
-        entry["endpoints"].append(
-            {"id": one.id, "interface": one.interface, "region": one.region, "region_id": one.region,
-             "url": one.url}
-        )  # fmt: skip
-    return list(found.values())
-
-
-def _document(call: Call, grant: Grant) -> dict[str, Any]:
+def _document(call: Call, w: Work, grant: Grant) -> dict[str, Any]:
     user = {
         "id": grant.user.id, "name": grant.user.name, "domain": _domain(grant.user_domain),
         "password_expires_at": None,
@@ -148,7 +135,7 @@ def _document(call: Call, grant: Grant) -> dict[str, Any]:
             "restricted": not grant.credential.unrestricted,
         }  # fmt: skip
     if "nocatalog" not in call.query:
-        shown["catalog"] = _entries(call)
+        shown["catalog"] = entries(call, w)
     return {"token": shown}
 
 
@@ -217,7 +204,7 @@ ROUTES = [
     Route("POST", _TOKENS, create, rule=PUBLIC, body=_AUTH, success=201),
     Route("GET", _TOKENS, show, rule="identity:validate_token", policy_in_handler=True, unit="read"),
     Route("DELETE", _TOKENS, end, rule="identity:revoke_token", policy_in_handler=True, success=204, unit="write"),
-    Route("GET", f"{ROOT}/auth/catalog", catalog, rule="identity:get_auth_catalog"),
+    Route("GET", f"{ROOT}/auth/catalog", catalog, rule="identity:get_auth_catalog", unit="read"),
     Route("GET", f"{ROOT}/auth/projects", own_projects, rule="identity:get_auth_projects", unit="read"),
     Route("GET", f"{ROOT}/auth/domains", own_domains, rule="identity:get_auth_domains", unit="read"),
     Route("GET", f"{ROOT}/auth/system", own_system, rule="identity:get_auth_system", unit="read"),

@@ -27,20 +27,27 @@ _IDENTITY = {
     "@": ("get_auth_catalog get_auth_domains get_auth_projects get_auth_system get_domain get_region list_regions"),
     ADMIN_REQUIRED: (
         "create_domain create_endpoint create_grant create_project create_region create_role create_service "
-        "create_user delete_domain delete_endpoint delete_project delete_region delete_role delete_service "
-        "delete_user revoke_grant update_domain update_endpoint update_project update_region update_role "
-        "update_service update_user"
+        "create_policy create_user delete_domain delete_endpoint delete_policy delete_project delete_region "
+        "delete_role delete_service delete_user revoke_grant update_domain update_endpoint update_policy "
+        "update_project update_region update_role update_service update_user"
     ),
     SYSTEM_READER: (
-        "check_grant get_endpoint get_implied_role get_role get_service list_domains list_endpoints list_grants "
-        "list_implied_roles list_projects list_role_assignments list_roles list_services list_users"
+        "check_grant get_endpoint get_implied_role get_policy get_role get_service list_domains list_endpoints "
+        "list_grants list_implied_roles list_policies list_projects list_role_assignments list_roles list_services "
+        "list_users"
     ),
     f"{SYSTEM_READER} or project_id:%(target.project.id)s": "get_project",
     f"{SYSTEM_READER} or user_id:%(target.user.id)s": (
         "get_application_credential get_user list_application_credentials list_user_projects"
     ),
     "user_id:%(user_id)s": "change_password create_application_credential",
-    "rule:admin_required or user_id:%(user_id)s": "delete_application_credential",
+    "rule:admin_required or user_id:%(user_id)s": (
+        "create_credential delete_application_credential delete_credential ec2_create_credential "
+        "ec2_delete_credential update_credential"
+    ),
+    f"{SYSTEM_READER} or user_id:%(user_id)s": (
+        "ec2_get_credential ec2_list_credentials get_credential list_credentials"
+    ),
     f"{SYSTEM_READER} or role:service or user_id:%(target.token.user_id)s": "check_token validate_token",
     "rule:admin_required or user_id:%(target.token.user_id)s": "revoke_token",
 }
