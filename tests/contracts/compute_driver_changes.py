@@ -273,7 +273,7 @@ class ChangesContract:
     @pytest.mark.parametrize(
         ("name", "value"),
         [
-            ("hw_disk_bus", "usb"),
+            ("hw_disk_bus", "fdc"),
             ("hw:cpu_sockets", "many"),
             ("hw:cpu_cores", "3"),
             ("hw:mem_page_size", "huge"),

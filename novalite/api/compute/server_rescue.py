@@ -25,6 +25,7 @@ def begin(call: Call) -> dict[str, str]:
         image_id=wishes.get("rescue_image_ref", ""),
         default_image_id=call.parts.settings.compute.rescue_image,
         admin_pass=password,
+        volumes_too=call.since("2.87"),
     )
     return {"adminPass": password}
 

@@ -10,7 +10,7 @@ from novalite.errors import DriverError
 
 RESCUE = "rescue"
 """The name of the rescue disk, whatever its spec says."""
-PREFIXES = {"virtio": "vd", "scsi": "sd", "sata": "sd", "ide": "hd"}
+PREFIXES = {"virtio": "vd", "scsi": "sd", "sata": "sd", "ide": "hd", "usb": "sd"}
 
 
 def arranged(spec: GuestSpec, bus: str = "") -> tuple[DiskSpec, ...]:

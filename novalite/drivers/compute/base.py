@@ -70,7 +70,7 @@ class DiskSpec:
     """One disk. ``name`` is its name in the guest's directory (``root``, ``ephemeral0``, ``swap``).
 
     With ``image`` the disk is a copy-on-write overlay of that cached image, else it is blank.
-    ``size_gib`` 0 keeps the image's own size. ``bus`` is virtio, scsi, sata or ide; ``serial`` has up to
+    ``size_gib`` 0 keeps the image's own size. ``bus`` is virtio, scsi, sata, ide or usb; ``serial`` has up to
     20 characters. ``size_mib`` counts instead of ``size_gib`` where it is set. A blank disk is formatted as
     ``content`` says: ``swap``, ``ext4``, ``vfat``, or not at all. With ``path`` the disk is that file of the
     host, of ``format`` qcow2 or raw, which somebody else makes and removes.

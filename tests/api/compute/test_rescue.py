@@ -68,8 +68,8 @@ def test_what_cannot_be_asked_for(member: Cloud, one: str, value: Any) -> None:
 
 
 def test_an_image_of_no_use_is_refused(appliance: Appliance, member: Cloud, one: str) -> None:
-    strange = appliance.image("on-usb")
-    body = [{"op": "add", "path": "/hw_rescue_bus", "value": "usb"}]
+    strange = appliance.image("on-floppy")
+    body = [{"op": "add", "path": "/hw_rescue_bus", "value": "fdc"}]
     kind = "application/openstack-images-v2.1-json-patch"
     patched = appliance.call("PATCH", f"/image/v2/images/{strange}", json=body, headers={"Content-Type": kind})
     assert patched.status_code == 200, patched.text

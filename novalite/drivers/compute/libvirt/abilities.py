@@ -14,6 +14,7 @@ _BUSES = {
     "scsi": "COMPUTE_STORAGE_BUS_SCSI",
     "sata": "COMPUTE_STORAGE_BUS_SATA",
     "ide": "COMPUTE_STORAGE_BUS_IDE",
+    "usb": "COMPUTE_STORAGE_BUS_USB",
 }
 _VIDEOS = {
     "vga": "COMPUTE_GRAPHICS_MODEL_VGA",

@@ -312,5 +312,7 @@ class Domain:
                 model.set("vram", str(self.devices.video_ram_mib << 10))
         if self.devices.tablet:
             _sub(devices, "input", type="tablet", bus="usb")
-        else:
+        if any(disk.bus == "usb" for disk in self.disks):
+            _sub(devices, "controller", type="usb", model="qemu-xhci")
+        elif not self.devices.tablet:
             _sub(devices, "controller", type="usb", model="none")

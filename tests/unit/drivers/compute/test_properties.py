@@ -29,7 +29,7 @@ HOST = HostChoices(
     "",
     "none",
     Abilities(
-        frozenset({"virtio", "scsi", "sata", "ide"}),
+        frozenset({"virtio", "scsi", "sata", "ide", "usb"}),
         frozenset({"vga", "virtio"}),
         frozenset({"tpm-tis", "tpm-crb", "2.0"}),
         frozenset({"custom", "maximum"}),
@@ -172,6 +172,7 @@ def _paths(root: ET.Element, path: str = "") -> Iterator[str]:
         ),
         ({"hw_boot_menu": "true"}, ["/os/bootmenu enable=yes timeout=3000"]),
         ({"hw_pointer_model": "usbtablet"}, ["/devices/input bus=usb type=tablet"]),
+        ({"hw_disk_bus": "usb"}, ["/devices/disk/target bus=usb dev=sda", "/devices/controller model=qemu-xhci type=usb"]),
         ({"hw:hide_hypervisor_id": "true"}, ["/features/kvm/hidden state=on"]),
         ({"hw:pmu": "false"}, ["/features/pmu state=off"]),
     ],
