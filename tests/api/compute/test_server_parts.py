@@ -46,7 +46,7 @@ def test_there_are_no_volumes(member: Cloud, one: str) -> None:
 
 def test_security_groups(member: Cloud, one: str) -> None:
     (group,) = member.get(f"/servers/{one}/os-security-groups").json["security_groups"]
-    assert (group["name"], group["rules"][0]["ip_range"]) == ("default", {"cidr": "0.0.0.0/0"})
+    assert (group["name"], group["rules"][0]["group"]["name"]) == ("default", "default")
     assert member.get("/os-security-groups", "2.35").json["security_groups"] == [group]
     assert member.get(f"/os-security-groups/{group['id']}", "2.1").json == {"security_group": group}
     assert member.get(f"/os-security-groups/{UNKNOWN}", "2.1").status_code == 404
