@@ -270,10 +270,11 @@ def test_a_disk_that_stands_on_another_shows_both(bench: Bench, tmp_path: Path) 
     bench.driver.delete_guest(spec.id)
 
 
-def test_a_rescued_guest_finds_its_own_disk_beside(bench: Bench) -> None:
+@pytest.mark.parametrize(("device", "bus"), [("vda", "virtio"), ("vdz", "usb")])
+def test_a_rescued_guest_finds_its_own_disk_beside(bench: Bench, device: str, bus: str) -> None:
     spec = bench.boot()
     bench.driver.set_power(spec.id, PowerAction.OFF)
-    rescue = DiskSpec("rescue", "vda", 0, bench.new_image(obedient(b"to the rescue\r\n")), boot_index=0)
+    rescue = DiskSpec("rescue", device, 0, bench.new_image(obedient(b"to the rescue\r\n")), bus, boot_index=0)
     bench.driver.ensure_guest(replace(spec, rescue=rescue))
     until(lambda: b"to the rescue" in bench.driver.console_text(spec.id, 1000), "it boots from the rescue disk")
     bench.driver.set_power(spec.id, PowerAction.OFF)
