@@ -1,4 +1,4 @@
-"""The command: starts a cloud, runs Tempest against it, tells and stores what came of it."""
+"""Other people's test-suites against a cloud of their own: starts it, runs them, tells and stores what came of it."""
 
 from __future__ import annotations
 
@@ -13,52 +13,61 @@ from pathlib import Path
 from types import FrameType
 
 from benchmarks import table
-from conformance import cloud, configuration, environment, known, results, suite
+from conformance import cloud, environment, known, results, suite
+from conformance.novaclient import NOVACLIENT
 from conformance.results import Result
+from conformance.tempest import TEMPEST
 
 _CACHE = Path(__file__).resolve().parent.parent / ".cache" / "conformance"
-_PACKAGES = ("tempest",)
+_SUITES = {each.name: each for each in (TEMPEST, NOVACLIENT)}
 
 
 def main() -> int:
     chosen = _arguments()
     signal.signal(signal.SIGTERM, _leave)
-    suites = environment.prepare(_CACHE / "venv", _PACKAGES, offline=chosen.offline)
-    print(", ".join(f"{name} {version}" for name, version in suites.versions.items()), flush=True)
-    kept = _CACHE / chosen.driver
+    suites = [_SUITES[name] for name in dict.fromkeys(chosen.suite or _SUITES)]
+    packages = tuple(dict.fromkeys(package for each in suites for package in each.packages))
+    installed = environment.prepare(_CACHE / "venv", packages, offline=chosen.offline)
+    print(", ".join(f"{each.packages[0]} {installed.versions[each.packages[0]]}" for each in suites), flush=True)
+    return max([_run(each, installed, chosen) for each in suites])
+
+
+def _run(one: suite.Suite, installed: environment.Environment, chosen: argparse.Namespace) -> int:
+    """A suite from the start of its cloud to what is told of it; the status to exit with."""
+    kept, began = _CACHE / f"{one.name}-{chosen.driver}", time.monotonic()
     kept.mkdir(parents=True, exist_ok=True)
-    began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="novalite-conformance-") as name:
         directory = Path(name)
         directory.chmod(0o711)
         try:
-            found, findings = _run(directory, suites, chosen)
+            found, findings = _tested(one, directory, installed, chosen)
         finally:
             _keep(directory, kept)
     results.store(kept / "results.jsonl", found)
     verdict = known.judge(found, known.load(), chosen.driver)
     _tell(found, verdict, findings)
-    print(f"\n{time.monotonic() - began:.0f} s; the results are in {kept}")
+    print(f"\n{time.monotonic() - began:.0f} s; the results are in {kept}", flush=True)
     return 0 if verdict.good and not findings else 1
 
 
-def _run(
-    directory: Path, suites: environment.Environment, chosen: argparse.Namespace
+def _tested(
+    one: suite.Suite, directory: Path, installed: environment.Environment, chosen: argparse.Namespace
 ) -> tuple[list[Result], list[dict[str, object]]]:
-    workspace = directory / "tempest"
+    workspace = directory / "suite"
     workspace.mkdir()
     given = dict(pair.split("=", 1) for pair in chosen.set)
+    tests = chosen.tests or (one.smoke if chosen.smoke else one.whole)
     with cloud.running(directory, chosen.driver, given) as made:
-        configuration.write(workspace / "tempest.conf", made)
-        tests = chosen.tests or (suite.SMOKE if chosen.smoke else suite.WHOLE)
-        found = suite.run(suites, workspace, tests, workers=chosen.workers, seconds=chosen.hours * 3600)
+        found = suite.run(
+            one, installed, made, workspace, tests, workers=chosen.workers, seconds=chosen.hours * 3600
+        )  # fmt: skip
         return found, made.findings()
 
 
 def _keep(directory: Path, kept: Path) -> None:
-    """Logs and the stream, without the passwords of tempest.conf."""
-    for file in (directory / "state" / "serve.log", directory / "tempest" / "progress.log",
-                 directory / "tempest" / "logs" / "tempest.log"):  # fmt: skip
+    """Logs, without the passwords of configurations."""
+    for file in (directory / "state" / "serve.log", directory / "suite" / "progress.log",
+                 directory / "suite" / "logs" / "tempest.log"):  # fmt: skip
         if file.exists():
             shutil.copyfile(file, kept / file.name)
 
@@ -78,10 +87,11 @@ def _tell(found: list[Result], verdict: known.Verdict, findings: list[dict[str, 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./run conformance", description=__doc__)
     parser.add_argument("--driver", choices=("fake", "libvirt"), default="fake", help="how guests run")
-    parser.add_argument("--smoke", action="store_true", help="only Tempest's smoke tests")
+    parser.add_argument("--suite", action="append", choices=tuple(_SUITES), help="default: all, one after the other")
+    parser.add_argument("--smoke", action="store_true", help="only the smoke tests")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="tests at a time")
     parser.add_argument("--offline", action="store_true", help="use the environment as it is")
-    parser.add_argument("--hours", type=float, default=6.0, help="longest time for all tests")
+    parser.add_argument("--hours", type=float, default=6.0, help="longest time for all tests of a suite")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the appliance")
     parser.add_argument("tests", nargs="?", metavar="REGEX", help="tests by a regular expression (after --)")
     return parser.parse_args()

@@ -1,4 +1,4 @@
-"""Runs Tempest in a directory of its own and reads what it has recorded."""
+"""Runs a suite of tests in a directory of its own and reads what it has recorded."""
 
 from __future__ import annotations
 
@@ -6,34 +6,53 @@ import contextlib
 import os
 import signal
 import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from conformance import results
+from conformance.cloud import Cloud
 from conformance.environment import Environment
 from conformance.results import Result
 
-WHOLE = r"^tempest\.api\.compute\.|\[.*\bsmoke\b.*\]"
-SMOKE = r"\[.*\bsmoke\b.*\]"
 _STREAM = Path(__file__).with_name("stream.py")
 _READ_SECONDS = 120
 
 
-def run(environment: Environment, directory: Path, chosen: str, *, workers: int, seconds: float) -> list[Result]:
-    """Every test of Tempest that matches ``chosen``. ``directory`` holds tempest.conf. Raises ``RuntimeError``
-    when Tempest could not run at all, ``subprocess.TimeoutExpired`` when it takes too long."""
-    (directory / "logs").mkdir(exist_ok=True)
-    (directory / "locks").mkdir(exist_ok=True)
+@dataclass(frozen=True)
+class Suite:
+    """``packages`` are what it is installed from, the first being the suite itself. ``tests`` is its directory
+    below the installed packages, ``group`` the part of a test's name that one worker runs together. ``whole``
+    and ``smoke`` choose tests. ``prepare`` writes its configuration for a cloud into a directory and gives the
+    environment variables that it wants."""
+
+    name: str
+    packages: tuple[str, ...]
+    tests: str
+    group: str
+    whole: str
+    smoke: str
+    prepare: Callable[[Environment, Cloud, Path], dict[str, str]]
+
+
+def run(
+    suite: Suite, environment: Environment, cloud: Cloud, directory: Path, chosen: str, *, workers: int, seconds: float
+) -> list[Result]:
+    """Every test of the suite that matches ``chosen``. Raises ``RuntimeError`` when it could not run at all,
+    ``subprocess.TimeoutExpired`` when it takes too long."""
+    variables = _variables(environment) | suite.prepare(environment, cloud, directory)
     argv = [
         environment.program("stestr"),
-        "--test-path", str(environment.packages / "tempest" / "test_discover"),
+        "--test-path", str(environment.packages / suite.tests),
         "--top-dir", str(environment.packages),
-        "--group-regex", r"([^\.]*\.)*",
+        "--group-regex", suite.group,
         "run", "--concurrency", str(workers), "--suppress-attachments", chosen,
     ]  # fmt: skip
-    with (directory / "progress.log").open("wb") as progress:
+    progress = directory / "progress.log"
+    with progress.open("wb") as out:
         process = subprocess.Popen(
-            argv, cwd=directory, env=_variables(environment, directory), stdin=subprocess.DEVNULL,
-            stdout=progress, stderr=subprocess.STDOUT, start_new_session=True,
+            argv, cwd=directory, env=variables, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+            start_new_session=True,
         )  # fmt: skip
         try:
             process.wait(seconds)
@@ -41,24 +60,20 @@ def run(environment: Environment, directory: Path, chosen: str, *, workers: int,
             with contextlib.suppress(ProcessLookupError):  # its workers, when it was cut off
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-    found = _recorded(environment, directory)
+    found = _recorded(environment, directory, variables)
     if not found:
-        raise RuntimeError(f"Tempest ran no test:\n{(directory / 'progress.log').read_text()[-3000:]}")
+        raise RuntimeError(f"{suite.name} ran no test:\n{progress.read_text()[-3000:]}")
     return found
 
 
-def _variables(environment: Environment, directory: Path) -> dict[str, str]:
+def _variables(environment: Environment) -> dict[str, str]:
     plain = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "OS_", "NOVALITE_"))}
     path = f"{environment.directory / 'bin'}{os.pathsep}{plain.get('PATH', os.defpath)}"
-    return plain | {
-        "PATH": path, "TEMPEST_CONFIG_DIR": str(directory), "TEMPEST_CONFIG": "tempest.conf",
-        "OS_TEST_TIMEOUT": "1200",
-    }  # fmt: skip
+    return plain | {"PATH": path, "OS_TEST_TIMEOUT": "1200"}
 
 
-def _recorded(environment: Environment, directory: Path) -> list[Result]:
+def _recorded(environment: Environment, directory: Path, variables: dict[str, str]) -> list[Result]:
     """Every test of the last run; none when there was no run."""
-    variables = _variables(environment, directory)
     last = subprocess.run(
         [environment.program("stestr"), "last", "--subunit"],
         cwd=directory, env=variables, capture_output=True, timeout=_READ_SECONDS, check=False,

@@ -1,4 +1,4 @@
-"""tempest.conf, written from what the running cloud says of itself.
+"""Tempest: Nova's tests and the smoke tests of all services, configured from what the running cloud says of itself.
 
 A feature is off here only when one host cannot have it, or when it names another product; each such line says why.
 """
@@ -9,6 +9,8 @@ import configparser
 from pathlib import Path
 
 from conformance.cloud import Cloud
+from conformance.environment import Environment
+from conformance.suite import Suite
 
 _ON = "True"
 _OFF = "False"
@@ -37,13 +39,17 @@ _COMPUTE_FEATURES = {
 }
 
 
-def write(file: Path, cloud: Cloud) -> None:
-    """Write ``file`` for Tempest, readable for its owner only: it holds the administrator's password."""
+def prepare(_: Environment, cloud: Cloud, directory: Path) -> dict[str, str]:
+    """Write tempest.conf, readable for its owner only: it holds the administrator's password."""
+    file = directory / "tempest.conf"
     parser = configparser.RawConfigParser()
-    parser.read_dict(sections(cloud, file.parent))
+    parser.read_dict(sections(cloud, directory))
     file.touch(mode=0o600)
     with file.open("w") as out:
         parser.write(out)
+    for name in ("logs", "locks"):
+        (directory / name).mkdir()
+    return {"TEMPEST_CONFIG_DIR": str(directory), "TEMPEST_CONFIG": file.name}
 
 
 def sections(cloud: Cloud, directory: Path) -> dict[str, dict[str, str]]:
@@ -103,3 +109,14 @@ def _validation(cloud: Cloud) -> dict[str, str]:
     if cloud.driver == "fake":
         return {"run_validation": _OFF}
     return {"run_validation": _ON, "image_ssh_user": "root", "ssh_shell_prologue": ""}
+
+
+TEMPEST = Suite(
+    name="tempest",
+    packages=("tempest",),
+    tests="tempest/test_discover",
+    group=r"([^\.]*\.)*",
+    whole=r"^tempest\.api\.compute\.|\[.*\bsmoke\b.*\]",
+    smoke=r"\[.*\bsmoke\b.*\]",
+    prepare=prepare,
+)
