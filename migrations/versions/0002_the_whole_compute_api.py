@@ -296,6 +296,9 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("aside_for", sa.String(length=36), nullable=True))
         batch_op.create_index("ix_allocations_aside_for", ["aside_for"], unique=False)
 
+    with op.batch_alter_table("fixed_ips", schema=None) as batch_op:
+        batch_op.create_index("ix_fixed_ips_address", ["address"], unique=False)
+
     with op.batch_alter_table("networks", schema=None) as batch_op:
         batch_op.add_column(sa.Column("is_external", sa.Boolean(), server_default=sa.text("(false)"), nullable=False))
         batch_op.add_column(sa.Column("admin_state_up", sa.Boolean(), server_default=sa.text("(true)"), nullable=False))
@@ -333,6 +336,10 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("shelved_image_id", sa.String(length=36), nullable=True))
         batch_op.add_column(sa.Column("soft_deleted_at", sa.DateTime(), nullable=True))
         batch_op.add_column(sa.Column("trusted_image_certificates", sa.JSON(none_as_null=True), nullable=True))
+        batch_op.create_index("ix_servers_group_id", ["group_id"], unique=False)
+        batch_op.create_index(
+            "ix_servers_project_id_deleted_at_name", ["project_id", "deleted_at", "name", "id"], unique=False
+        )
 
     with op.batch_alter_table("subnets", schema=None) as batch_op:
         batch_op.add_column(sa.Column("host_routes", sa.JSON(none_as_null=True), server_default="[]", nullable=False))
@@ -346,6 +353,8 @@ def downgrade() -> None:
         batch_op.drop_column("host_routes")
 
     with op.batch_alter_table("servers", schema=None) as batch_op:
+        batch_op.drop_index("ix_servers_project_id_deleted_at_name")
+        batch_op.drop_index("ix_servers_group_id")
         batch_op.drop_column("trusted_image_certificates")
         batch_op.drop_column("soft_deleted_at")
         batch_op.drop_column("shelved_image_id")
@@ -379,6 +388,9 @@ def downgrade() -> None:
         batch_op.drop_column("port_security")
         batch_op.drop_column("admin_state_up")
         batch_op.drop_column("is_external")
+
+    with op.batch_alter_table("fixed_ips", schema=None) as batch_op:
+        batch_op.drop_index("ix_fixed_ips_address")
 
     with op.batch_alter_table("allocations", schema=None) as batch_op:
         batch_op.drop_index("ix_allocations_aside_for")

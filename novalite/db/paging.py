@@ -92,6 +92,10 @@ def _after(w: Work, marker: str, identity: Any, order: list[tuple[Any, bool]], v
     row = w.session.execute(sa.select(*(column for column, _ in order)).where(identity == marker, visible)).first()
     if row is None:
         raise Invalid(f"Marker {marker[:100]} could not be found.", field="marker")
+    directions = {down for _, down in order}
+    if len(directions) == 1 and not any(_may_be_null(column) for column, _ in order):
+        columns, values = sa.tuple_(*(column for column, _ in order)), sa.tuple_(*row)
+        return columns < values if directions.pop() else columns > values  # one range of an index
     tests = []
     for depth, (column, down) in enumerate(order):
         equal = [_same(order[i][0], row[i]) for i in range(depth)]

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from novalite.api.compute.shapes import bookmark, item_links
+from novalite.api.compute.shapes import bookmark, item_links, links
 from novalite.api.kit.call import Call
 from novalite.api.kit.view import ABSENT, Field, View, utc_micros, utc_seconds
 from novalite.cloud.compute import block_devices, queries, states
@@ -148,7 +148,7 @@ def _links(one: Shown, call: Call) -> Any:
     return item_links(call, "servers", one.server.id)
 
 
-BASIC = View(Field("id", "server.id"), Field("name", "server.name"), Field("links", _links))
+BASIC = View(Field("id"), Field("name"), links("servers"))
 
 _PLAIN = (
     Field("id", "server.id"),

@@ -16,7 +16,6 @@ from novalite.api.kit.paging import nova_links
 from novalite.api.kit.routes import Route
 from novalite.api.kit.view import Page
 from novalite.cloud.compute import flavors, queries, servers, soft_delete
-from novalite.cloud.compute.servers import Server
 from novalite.db.paging import Page as Window
 from novalite.errors import Forbidden, NotFound
 
@@ -47,7 +46,7 @@ def _asked(call: Call, all_rule: str) -> tuple[queries.Filters, Window, bool]:
     return filters, page, bool(page.limit) and _flavor_exists(call, filters)
 
 
-def _marker(found: Sequence[Server | queries.Stamp], page: Window) -> str:
+def _marker(found: Sequence[queries.Named | queries.Stamp], page: Window) -> str:
     """What the next page begins after, when there is one."""
     return found[-1].id if found and len(found) >= page.limit else ""
 
@@ -65,8 +64,8 @@ def _flavor_exists(call: Call, filters: queries.Filters) -> bool:
 
 def list_basic(call: Call) -> Page:
     filters, page, some = _asked(call, "servers:index:get_all_tenants")
-    found = queries.page(call.w, filters, page) if some else []
-    return Page([Shown(server, ()) for server in found], _marker(found, page))
+    found = queries.names(call.w, filters, page) if some else []
+    return Page(found, _marker(found, page))
 
 
 def list_detail(call: Call) -> Page:

@@ -12,8 +12,10 @@ from novalite.db.work import Work
 
 
 def of_groups(w: Work, group_ids: Iterable[str]) -> dict[str, list[str]]:
-    """Group id -> ids of its living servers, oldest first; one query."""
+    """Group id -> ids of its living servers, oldest first; at most one query."""
     found: dict[str, list[str]] = {group_id: [] for group_id in group_ids}
+    if not found:
+        return found
     query = (
         sa.select(Server.group_id, Server.id)
         .where(Server.group_id.in_(list(found)), Server.deleted_at.is_(None))

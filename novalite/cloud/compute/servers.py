@@ -48,6 +48,8 @@ class Server(Base):
         sa.Index("ix_servers_deleted_at_created_at", "deleted_at", "created_at", "id"),
         sa.Index("ix_servers_host_deleted_at", "host", "deleted_at"),
         sa.Index("ix_servers_project_id_updated_at", "project_id", "updated_at"),
+        sa.Index("ix_servers_project_id_deleted_at_name", "project_id", "deleted_at", "name", "id"),
+        sa.Index("ix_servers_group_id", "group_id"),
     )
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)

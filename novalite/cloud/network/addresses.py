@@ -67,6 +67,32 @@ def number_in(subnet: Subnet, ip_address: str) -> int:
     return int(address)
 
 
+def beginning_with(prefix: str) -> sa.ColumnElement[bool]:
+    """Whether a ``FixedIp``'s text begins with ``prefix``; for IPv4 a few ranges of the index on its number."""
+    text = FixedIp.ip_address.startswith(prefix, autoescape=True)
+    ranges = ipv4_ranges(prefix)
+    return sa.and_(text, sa.or_(*(FixedIp.address.between(*each) for each in ranges))) if ranges else text
+
+
+def ipv4_ranges(prefix: str) -> list[tuple[int, int]]:
+    """The addresses, as numbers from the first to the last of each range, whose text begins with ``prefix``
+    (``10.1`` is 10.1.x, 10.10.x to 10.19.x, 10.100.x to 10.199.x); none when it begins no IPv4 address."""
+    *whole, last = prefix.split(".")
+    octets = [int(text) for text in whole if text.isascii() and text.isdecimal() and int(text) < 256]
+    if len(octets) != len(whole) or len(whole) > 3 or not (last == "" or (last.isascii() and last.isdecimal())):
+        return []
+    shift = 8 * (3 - len(octets))
+    base = sum(octet << 8 * (3 - place) for place, octet in enumerate(octets))
+    fitting = [number for number in range(256) if str(number).startswith(last)]
+    runs: list[tuple[int, int]] = []
+    for number in fitting:
+        if runs and runs[-1][1] == number - 1:
+            runs[-1] = (runs[-1][0], number)
+        else:
+            runs.append((number, number))
+    return [(base + (first << shift), base + ((end + 1) << shift) - 1) for first, end in runs]
+
+
 def free_numbers(w: Work, subnet: Subnet, count: int) -> list[int]:
     """``count`` free addresses of the pool as numbers: above the highest one taken, then the gaps.
 

@@ -97,7 +97,11 @@ class FixedIp(Base):
     kept back (a gateway inside the pool)."""
 
     __tablename__ = "fixed_ips"
-    __table_args__ = (sa.UniqueConstraint("subnet_id", "ip_address"), sa.UniqueConstraint("subnet_id", "address"))
+    __table_args__ = (
+        sa.UniqueConstraint("subnet_id", "ip_address"),
+        sa.UniqueConstraint("subnet_id", "address"),
+        sa.Index("ix_fixed_ips_address", "address"),
+    )
 
     id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
     subnet_id: Mapped[str] = mapped_column(sa.ForeignKey("subnets.id"))
