@@ -28,6 +28,7 @@ def prepare(environment: Environment, cloud: Cloud, directory: Path) -> dict[str
     )
     return {
         "OS_CLIENT_CONFIG_FILE": str(file),
+        "TOX_ENV_DIR": str(environment.directory),
         "OS_NOVACLIENT_EXEC_DIR": str(environment.directory / "bin"),
         "OS_NOVACLIENT_NETWORK": network["name"] if network else "",
     }
