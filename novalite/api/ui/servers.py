@@ -7,11 +7,11 @@ from typing import Any
 import flask
 from werkzeug.wrappers import Response
 
-from novalite.api.ui import launch
+from novalite.api.ui import launch, server_actions
 from novalite.api.ui.formats import plain_text
 from novalite.api.ui.parts import of_app
 from novalite.api.ui.sessions import current, guarded
-from novalite.cloud.compute import actions, consoles, queries, servers, states
+from novalite.cloud.compute import consoles, queries, servers, states
 from novalite.cloud.identity import policy, quotas
 from novalite.cloud.network import ports
 from novalite.cloud.tasks import tasks
@@ -23,17 +23,6 @@ PAGE_SIZE = 50
 LOG_BYTES = 64 << 10
 
 _RULE = "os_compute_api:"
-_POLICY = {
-    "start": "servers:start",
-    "stop": "servers:stop",
-    "reboot": "servers:reboot",
-    "reboot_hard": "servers:reboot",
-    "pause": "os-pause-server:pause",
-    "unpause": "os-pause-server:unpause",
-    "suspend": "os-suspend-server:suspend",
-    "resume": "os-suspend-server:resume",
-    "delete": "servers:delete",
-}
 _NOTES = {"launched": "Asked for. It appears below and becomes ACTIVE by itself.", "deleted": "It is being deleted."}
 
 bp = guarded("servers")
@@ -44,7 +33,7 @@ def _is_part() -> bool:
 
 
 def _list_data(ctx: Context, everyone: bool, marker: str) -> dict[str, Any]:
-    filters = queries.Filters(all_projects=everyone)
+    filters = queries.Filters(all_projects=everyone, soft_deleted=True)
     with of_app().kit.database.read(ctx) as w:
         rows = queries.page(w, filters, Page(limit=PAGE_SIZE + 1, marker=marker))
         shown = rows[:PAGE_SIZE]
@@ -103,23 +92,17 @@ def _server_data(ctx: Context, server_id: str) -> dict[str, Any]:
         server = servers.get(w, server_id, deleted=True)
         views = ports.of_device(w, server_id)
         history = tasks.actions(w, server_id)[:8]
-    launched = server.launched_at is not None
-    allowed = [] if server.deleted_at else states.allowed(server.vm_state, server.task_state, launched)
     return {
         "server": server,
         "ports": views,
         "history": history,
-        "actions": [states.RULES[name] for name in allowed if name in actions.PLAIN and _may(ctx, name)],
-        "may_delete": server.deleted_at is None and _may(ctx, "delete"),
+        "actions": server_actions.offered(server, ctx),
+        "may_delete": server.deleted_at is None and policy.allows(_RULE + "servers:delete", ctx),
         "console_open": server.deleted_at is None and server.host and server.vm_state in _WITH_CONSOLE,
     }
 
 
 _WITH_CONSOLE = (states.ACTIVE, states.PAUSED, states.RESCUED, states.BUILDING)
-
-
-def _may(ctx: Context, action: str) -> bool:
-    return policy.allows(_RULE + _POLICY[action], ctx)
 
 
 def _page(ctx: Context, server_id: str) -> str:
@@ -136,11 +119,8 @@ def show(server_id: Any) -> str:
 @bp.post("/servers/<uuid:server_id>/action")
 def act(server_id: Any) -> Response | str:
     ctx, action = current(), flask.request.form.get("action", "")
-    if action not in _POLICY or action == "delete":
-        raise Invalid(f"There is no action {action[:40]}.", field="action")
-    policy.require(_RULE + _POLICY[action], ctx)
     with of_app().kit.database.write(ctx) as w:
-        actions.request(w, str(server_id), action)
+        server_actions.ask(w, str(server_id), action)
     return _page(ctx, str(server_id)) if _is_part() else flask.redirect(f"/servers/{server_id}", 303)
 
 
@@ -149,15 +129,14 @@ def confirm_delete(server_id: Any) -> str:
     policy.require(_RULE + "servers:delete", current())
     with of_app().kit.database.read(current()) as w:
         server = servers.get(w, str(server_id))
-    return flask.render_template("delete.html", server=server)
+    kept = server_actions.kept_seconds(server)
+    return flask.render_template("delete.html", server=server, kept_minutes=-(-kept // 60))
 
 
 @bp.post("/servers/<uuid:server_id>/delete")
 def delete(server_id: Any) -> Response:
-    ctx = current()
-    policy.require(_RULE + "servers:delete", ctx)
-    with of_app().kit.database.write(ctx) as w:
-        actions.delete(w, str(server_id))
+    with of_app().kit.database.write(current()) as w:
+        server_actions.delete(w, str(server_id))
     return flask.redirect("/servers?note=deleted", 303)
 
 
