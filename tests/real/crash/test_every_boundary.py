@@ -47,7 +47,7 @@ def _take_away(cloud: Doomed, server_id: str) -> None:
 
 
 def test_the_flows_have_the_steps_this_test_was_written_for() -> None:
-    assert len(_forward("server.boot")) == 16
+    assert len(_forward("server.boot")) == 19
     assert len(_forward("server.delete")) == 10
     assert len(_forward("server.stop")) == 7
 
