@@ -7,7 +7,7 @@ from typing import Any
 
 from novalite.api.compute.server_actions import action_route
 from novalite.api.compute.shapes import ROOT, RULE
-from novalite.api.kit.answers import TEXT, Told, record
+from novalite.api.kit.answers import TEXT, TEXT_OR_NULL, UUID, WHOLE, Told, record
 from novalite.api.kit.body import Body, Item, Query
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
@@ -76,11 +76,13 @@ def create(call: Call) -> dict[str, Any]:
     return {"remote_console": {"protocol": protocol, "type": console_type, "url": url}}
 
 
+def refuse_token(call: Call) -> None:
+    """Once only the tokens of RDP's consoles were shown."""
+    raise Invalid("Only tokens of RDP consoles are shown before 2.31, and there are none.", field="token")
+
+
 def show_token(call: Call) -> dict[str, Any]:
-    """What a token opens. Consoles have no port of their own: they are reached through this process's.
-    Raises ``NotFound``; ``Invalid`` before 2.31, when only RDP's tokens were shown."""
-    if not call.since("2.31"):
-        raise Invalid("Only tokens of RDP consoles are shown before 2.31, and there are none.", field="token")
+    """What a token opens. Consoles have no port of their own: they are reached through this process's."""
     grant = consoles.check(call.w, call.path["token"])
     if grant is None:
         raise NotFound("console token", "", message="Token not found")
@@ -106,11 +108,15 @@ def _new(protocols: dict[str, tuple[str, ...]]) -> Body:
 _CONSOLES = f"{ROOT}/servers/{{server_id}}/remote-consoles"
 _RULE = "os-remote-consoles"
 _TOKENS = f"{ROOT}/os-console-auth-tokens/{{token}}"
+_SHOWN = Told("console", whole=record(
+    {"instance_uuid": UUID, "host": TEXT, "port": WHOLE, "internal_access_path": TEXT_OR_NULL}
+))  # fmt: skip
 _OLD = Told("console", whole=record({"type": TEXT, "url": TEXT}))
 _OPENED = Told("remote_console", whole=record({"protocol": TEXT, "type": TEXT, "url": TEXT}))
 ROUTES = [
+    Route("GET", _TOKENS, refuse_token, rule=RULE + "os-console-auth-tokens", success=400, until="2.30"),
     Route("GET", _TOKENS, show_token, rule=RULE + "os-console-auth-tokens", unit="read",
-          query=Query(strict_since="2.99")),
+          query=Query(strict_since="2.99"), view=_SHOWN, since="2.31"),
     action_route("os-getConsoleOutput", show_text, "os-console-output", _LENGTH, success=200, unit=None,
                  view=Told("output", whole=TEXT)),
     action_route("os-getVNCConsole", open_old, _RULE, _type("novnc", "xvpvnc"), success=200, view=_OLD,

@@ -40,18 +40,19 @@ _NODES = f"{ROOT}/os-baremetal-nodes"
 
 def _gone(line: str) -> Route:
     method, path = line.split()
-    return Route(method, f"{ROOT}/{path}", tell, rule=RULE + "gone")
+    return Route(method, f"{ROOT}/{path}", tell, rule=RULE + "gone", success=410)
 
 
 def _node(method: str, path: str, rule: str) -> Route:
-    handler = refuse_nodes if method == "GET" else refuse_change
-    return Route(method, _NODES + path, handler, rule=f"{RULE}os-baremetal-nodes:{rule}", until="2.35")
+    handler, status = (refuse_nodes, 501) if method == "GET" else (refuse_change, 400)
+    rule = f"{RULE}os-baremetal-nodes:{rule}"
+    return Route(method, _NODES + path, handler, rule=rule, success=status, until="2.35")
 
 
 ROUTES = [
     *(_gone(line) for line in _GONE),
-    action_route("resetNetwork", tell, "gone", unit=None),
-    action_route("os-getRDPConsole", refuse_rdp, "os-remote-consoles", unit=None, until="2.5"),
+    action_route("resetNetwork", tell, "gone", unit=None, success=410),
+    action_route("os-getRDPConsole", refuse_rdp, "os-remote-consoles", unit=None, until="2.5", success=400),
     _node("GET", "", "list"),
     _node("GET", "/{node_id}", "show"),
     _node("POST", "", "list"),

@@ -6,6 +6,17 @@ from typing import Any
 
 from novalite.api.compute.instance_actions import moment_of
 from novalite.api.compute.shapes import ANY_QUERY, METADATA, NUMBER_QUERY, ROOT, RULE, item_links, truth
+from novalite.api.kit.answers import (
+    LINKS,
+    MOMENT,
+    TEXT,
+    TEXT_BY_NAME,
+    TEXT_OR_NULL,
+    UUID,
+    WHOLE,
+    Told,
+    record,
+)
 from novalite.api.kit.body import Body, Item, Query
 from novalite.api.kit.call import Call
 from novalite.api.kit.paging import limit, nova_links
@@ -38,18 +49,18 @@ def _disk_config(image: Image, call: Call) -> Any:
     return ABSENT if wish is None else ("AUTO" if truth(wish) else "MANUAL")
 
 
-BASIC = View(Field("id"), Field("name"), Field("links", _links))
+BASIC = View(Field("id", schema=UUID), Field("name", schema=TEXT_OR_NULL), Field("links", _links, schema=LINKS))
 DETAIL = BASIC.extended(
-    Field("minRam", "min_ram"),
-    Field("minDisk", "min_disk"),
-    Field("metadata", "properties"),
-    Field("created", lambda image, call: utc_seconds(image.created_at)),
-    Field("updated", lambda image, call: utc_seconds(image.updated_at)),
-    Field("status", lambda image, call: _STATUS.get(image.status, "UNKNOWN")),
-    Field("progress", lambda image, call: _PROGRESS.get(image.status, 0)),
-    Field("OS-EXT-IMG-SIZE:size", lambda image, call: image.size or 0),
+    Field("minRam", "min_ram", schema=WHOLE),
+    Field("minDisk", "min_disk", schema=WHOLE),
+    Field("metadata", "properties", schema=TEXT_BY_NAME),
+    Field("created", lambda image, call: utc_seconds(image.created_at), schema=MOMENT),
+    Field("updated", lambda image, call: utc_seconds(image.updated_at), schema=MOMENT),
+    Field("status", lambda image, call: _STATUS.get(image.status, "UNKNOWN"), schema=TEXT),
+    Field("progress", lambda image, call: _PROGRESS.get(image.status, 0), schema=WHOLE),
+    Field("OS-EXT-IMG-SIZE:size", lambda image, call: image.size or 0, schema=WHOLE),
     Field("OS-DCF:diskConfig", _disk_config),
-    Field("server", _server),
+    Field("server", _server, schema=record({"id": TEXT, "links": LINKS})),
 )
 
 
@@ -154,6 +165,7 @@ _QUERY = Query(*(Item(name, NUMBER_QUERY) for name in _NUMBERS), *(Item(name, AN
 _ALL, _ONE = f"{ROOT}/images", f"{ROOT}/images/{{image_id}}"
 _META, _KEY = f"{_ONE}/metadata", f"{_ONE}/metadata/{{key}}"
 _RULE = RULE + "images"
+_TOLD, _ITEM_TOLD = Told("metadata", whole=TEXT_BY_NAME), Told("meta", whole=TEXT_BY_NAME)
 _ITEMS, _ITEM = (
     Body("metadata", whole=METADATA),
     Body("meta", whole={**METADATA, "minProperties": 1, "maxProperties": 1}),
@@ -162,7 +174,9 @@ _ITEMS, _ITEM = (
 
 def _meta(method: str, path: str, handler: Any, body: Body | None = None, success: int = 200) -> Route:
     unit: Any = "read" if method == "GET" else "write"
-    return Route(method, path, handler, rule=_RULE, body=body, success=success, unit=unit, until="2.38")
+    view = _TOLD if path == _META else _ITEM_TOLD
+    return Route(method, path, handler, rule=_RULE, body=body, success=success, unit=unit, until="2.38",
+                 view=None if method == "DELETE" else view)  # fmt: skip
 
 
 ROUTES = [

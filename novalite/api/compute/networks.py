@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from novalite.api.compute.shapes import ROOT, RULE
+from novalite.api.kit.answers import ANY, TEXT, TEXT_OR_NULL, UUID, Told, array, record
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
 from novalite.cloud.network import networks
@@ -59,14 +60,25 @@ def list_pools(call: Call) -> dict[str, Any]:
     return {"floating_ip_pools": []}
 
 
-def _route(path: str, handler: Any, rule: str) -> Route:
-    return Route("GET", f"{ROOT}/{path}", handler, rule=RULE + rule, unit="read", until="2.35")
+_ROW = record({**dict.fromkeys(_EVERYBODYS, TEXT_OR_NULL), **dict.fromkeys(_ADMINS, ANY)}, optional=_ADMINS)
+_TENANT_ROW = record({"id": UUID, "label": TEXT, "cidr": TEXT})
+
+
+def _route(path: str, handler: Any, rule: str, view: Told) -> Route:
+    return Route("GET", f"{ROOT}/{path}", handler, rule=RULE + rule, unit="read", view=view, until="2.35")
 
 
 ROUTES = [
-    _route("os-networks", list_all, "os-networks:list"),
-    _route("os-networks/{network_id}", show, "os-networks:show"),
-    _route("os-tenant-networks", list_of_tenant, "os-tenant-networks:list"),
-    _route("os-tenant-networks/{network_id}", show_of_tenant, "os-tenant-networks:show"),
-    _route("os-floating-ip-pools", list_pools, "os-floating-ip-pools"),
+    _route("os-networks", list_all, "os-networks:list", Told("networks", whole=array(_ROW))),
+    _route("os-networks/{network_id}", show, "os-networks:show", Told("network", whole=_ROW)),
+    _route("os-tenant-networks", list_of_tenant, "os-tenant-networks:list", Told("networks", whole=array(_TENANT_ROW))),
+    _route(
+        "os-tenant-networks/{network_id}", show_of_tenant, "os-tenant-networks:show", Told("network", whole=_TENANT_ROW)
+    ),
+    _route(
+        "os-floating-ip-pools",
+        list_pools,
+        "os-floating-ip-pools",
+        Told("floating_ip_pools", whole=array(record({"name": TEXT}))),
+    ),
 ]

@@ -93,7 +93,8 @@ ROUTES = [
     Route("GET", _ONE, show, rule=_RULE + "show", view=_SHOWN, unit="read", until=_LAST),
     Route("PUT", _ONE, update, rule=_RULE + "update", body=_UPDATE, view=_SWITCHED, unit="write", until=_LAST),
     *(
-        Route("GET", f"{_ONE}/{name}", refuse_power, rule=_RULE + rule, unit="read", until=_LAST)
+        Route("GET", f"{_ONE}/{name}", refuse_power, rule=_RULE + rule, unit="read", success=501,
+              until=_LAST)
         for name, rule in (("startup", "start"), ("shutdown", "shutdown"), ("reboot", "reboot"))
     ),
 ]  # fmt: skip

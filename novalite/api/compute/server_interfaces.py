@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from novalite.api.compute.shapes import NUMBER_QUERY, ROOT, RULE, TAG, UUID
+from novalite.api.kit.answers import TEXT, TEXT_OR_NULL, array, record
 from novalite.api.kit.body import Body, Item, Query
 from novalite.api.kit.call import Call
 from novalite.api.kit.paging import limit, whole_number
@@ -27,14 +28,18 @@ def _addresses(port: Port, call: Call) -> list[dict[str, str]]:
 
 
 CARD = View(
-    Field("port_id", "id"),
-    Field("net_id", "network_id"),
-    Field("mac_addr", "mac_address"),
-    Field("port_state", lambda port, call: "ACTIVE" if port.host else "DOWN"),
-    Field("fixed_ips", _addresses),
-    Field("tag", lambda port, call: port.tag or None, since="2.70"),
+    Field("port_id", "id", schema=UUID),
+    Field("net_id", "network_id", schema=UUID),
+    Field("mac_addr", "mac_address", schema=TEXT),
+    Field("port_state", lambda port, call: "ACTIVE" if port.host else "DOWN", schema=TEXT),
+    Field("fixed_ips", _addresses, schema=array(record({"subnet_id": UUID, "ip_address": TEXT}))),
+    Field("tag", lambda port, call: port.tag or None, since="2.70", schema=TEXT_OR_NULL),
 )
-OLD_CARD = View(Field("id"), Field("mac_address"), Field("net_id", "network_id", since="2.12"))
+OLD_CARD = View(
+    Field("id", schema=UUID),
+    Field("mac_address", schema=TEXT),
+    Field("net_id", "network_id", since="2.12", schema=UUID),
+)
 _FIXED_IPS = {
     "type": "array",
     "minItems": 1,

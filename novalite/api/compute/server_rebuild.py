@@ -9,6 +9,7 @@ from novalite.api.compute.server_actions import PATH, admin_password
 from novalite.api.compute.server_create import DISK_CONFIG
 from novalite.api.compute.server_view import UPDATED, Shown, load
 from novalite.api.compute.shapes import BOOLEAN, METADATA, NAME, ROOT, RULE, TEXT_OR_NULL, UUID, truth
+from novalite.api.kit.answers import TEXT
 from novalite.api.kit.body import Body, Item
 from novalite.api.kit.call import Answer, Call
 from novalite.api.kit.routes import Route
@@ -67,9 +68,9 @@ class Rebuilt(Shown):
 
 
 _VIEW = UPDATED.extended(
-    Field("key_name", "server.key_name", since="2.54"),
-    Field("user_data", "server.user_data", since="2.57"),
-    Field("adminPass", "admin_pass"),
+    Field("key_name", "server.key_name", since="2.54", schema=TEXT_OR_NULL),
+    Field("user_data", "server.user_data", since="2.57", schema=TEXT_OR_NULL),
+    Field("adminPass", "admin_pass", schema=TEXT),
     without=("key_name", "OS-EXT-SRV-ATTR:user_data"),
 )
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from novalite.api.compute.server_actions import action_route, admin_password
 from novalite.api.compute.shapes import UUID
+from novalite.api.kit.answers import TEXT, Told
 from novalite.api.kit.call import Call
 from novalite.cloud.compute import rescue
 
@@ -35,6 +36,6 @@ def leave(call: Call) -> None:
 
 
 ROUTES = [
-    action_route("rescue", begin, "os-rescue", _RESCUE, success=200),
+    action_route("rescue", begin, "os-rescue", _RESCUE, success=200, view=Told("adminPass", whole=TEXT)),
     action_route("unrescue", leave, "os-unrescue"),
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from novalite.api.compute.shapes import ROOT, RULE, UUID
+from novalite.api.kit.answers import Told, array
 from novalite.api.kit.body import Body, Item, Query
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
@@ -41,8 +42,17 @@ def show(call: Call) -> None:
 _ALL = f"{ROOT}/servers/{{server_id}}/shares"
 _ONE, _RULE, _NOTHING = f"{_ALL}/{{share_id}}", RULE + "os-server-shares:", Query(strict=True)
 ROUTES = [
-    Route("GET", _ALL, list_all, rule=_RULE + "index", unit="read", query=_NOTHING, since="2.97"),
-    Route("POST", _ALL, attach, rule=_RULE + "create", unit="write", body=_NEW, success=201, since="2.97"),
-    Route("GET", _ONE, show, rule=_RULE + "show", unit="read", query=_NOTHING, since="2.97"),
-    Route("DELETE", _ONE, show, rule=_RULE + "delete", unit="write", since="2.97"),
+    Route(
+        "GET",
+        _ALL,
+        list_all,
+        rule=_RULE + "index",
+        unit="read",
+        query=_NOTHING,
+        since="2.97",
+        view=Told("shares", whole=array({})),
+    ),
+    Route("POST", _ALL, attach, rule=_RULE + "create", unit="write", body=_NEW, success=404, since="2.97"),
+    Route("GET", _ONE, show, rule=_RULE + "show", unit="read", query=_NOTHING, success=404, since="2.97"),
+    Route("DELETE", _ONE, show, rule=_RULE + "delete", unit="write", success=404, since="2.97"),
 ]

@@ -12,7 +12,25 @@ import msgspec
 from msgspec import Raw
 
 from novalite.api.compute.shapes import bookmark, item_links, links
+from novalite.api.kit.answers import (
+    FLAG,
+    LINKS,
+    MOMENT,
+    MOMENT_OR_NULL,
+    TEXT,
+    TEXT_BY_NAME,
+    TEXT_OR_NULL,
+    TEXTS,
+    UUID,
+    WHOLE,
+    array,
+    mapping,
+    nullable,
+    record,
+)
+from novalite.api.kit.body import JsonSchema
 from novalite.api.kit.call import Call
+from novalite.api.kit.versions import Version
 from novalite.api.kit.view import ABSENT, Field, View, utc_micros, utc_seconds
 from novalite.cloud.compute import block_devices, queries, states
 from novalite.cloud.compute.block_devices import Attached
@@ -148,35 +166,57 @@ def _links(one: Shown, call: Call) -> Any:
     return item_links(call, "servers", one.server.id)
 
 
-BASIC = View(Field("id"), Field("name"), links("servers"))
+def _image_schema(more: JsonSchema | None = None) -> JsonSchema:
+    """An image, or an empty text for servers that boot from a volume."""
+    return {"anyOf": [record({"id": UUID, "links": LINKS, **(more or {})}), {"enum": [""]}]}
+
+
+def _volumes_schema(version: Version) -> JsonSchema:
+    return array(record({"id": UUID, **({"delete_on_termination": FLAG} if version >= Version(2, 3) else {})}))
+
+
+def _address_schema(address: JsonSchema) -> JsonSchema:
+    return mapping(array(record(address)))
+
+
+_ADDRESS = {"version": {"enum": [4, 6]}, "addr": TEXT}
+_EXTENDED_ADDRESS = {**_ADDRESS, "OS-EXT-IPS:type": {"enum": ["fixed", "floating"]}, "OS-EXT-IPS-MAC:mac_addr": TEXT}
+_FLAVOR = record({
+    **dict.fromkeys(("vcpus", "ram", "disk", "ephemeral", "swap"), WHOLE), "original_name": TEXT,
+    "extra_specs": TEXT_BY_NAME,
+})  # fmt: skip
+_FAULT = record({"code": WHOLE, "message": TEXT, "created": MOMENT, "details": TEXT}, optional=["details"])
+BASIC = View(Field("id", schema=UUID), Field("name", schema=TEXT), links("servers"))
 
 _PLAIN = (
-    Field("id", "server.id"),
-    Field("name", "server.name"),
-    Field("status", "server.status"),
-    Field("tenant_id", "server.project_id"),
-    Field("user_id", "server.user_id"),
-    Field("metadata", "server.metadata_items"),
-    Field("hostId", lambda one, call: host_id(one.server.project_id, one.server.host or "")),
-    Field("image", _image, until="2.97"),
-    Field("image", _image_with_properties, since="2.98"),
-    Field("flavor", _flavor_link, until="2.46"),
-    Field("flavor", _flavor, since="2.47"),
-    Field("created", lambda one, call: utc_seconds(one.server.created_at)),
-    Field("updated", lambda one, call: utc_seconds(one.server.updated_at)),
-    Field("accessIPv4", "server.access_ip_v4"),
-    Field("accessIPv6", "server.access_ip_v6"),
-    Field("links", _links),
-    Field("OS-DCF:diskConfig", "server.disk_config"),
-    Field("progress", _progress),
-    Field("fault", _fault),
-    Field("locked", lambda one, call: bool(one.server.locked_by), since="2.9"),
-    Field("description", "server.description", since="2.19"),
-    Field("tags", "server.tags", since="2.26"),
-    Field("trusted_image_certificates", "server.trusted_image_certificates", since="2.63"),
-    Field("locked_reason", _locked_reason, since="2.73"),
-    Field("pinned_availability_zone", lambda one, call: one.server.pinned_zone or None, since="2.96"),
-    Field("scheduler_hints", "server.scheduler_hints", since="2.100"),
+    Field("id", "server.id", schema=UUID),
+    Field("name", "server.name", schema=TEXT),
+    Field("status", "server.status", schema=TEXT),
+    Field("tenant_id", "server.project_id", schema=TEXT),
+    Field("user_id", "server.user_id", schema=TEXT),
+    Field("metadata", "server.metadata_items", schema=TEXT_BY_NAME),
+    Field("hostId", lambda one, call: host_id(one.server.project_id, one.server.host or ""), schema=TEXT),
+    Field("image", _image, until="2.97", schema=_image_schema()),
+    Field("image", _image_with_properties, since="2.98", schema=_image_schema({"properties": TEXT_BY_NAME})),
+    Field("flavor", _flavor_link, until="2.46", schema=record({"id": TEXT, "links": LINKS})),
+    Field("flavor", _flavor, since="2.47", schema=_FLAVOR),
+    Field("created", lambda one, call: utc_seconds(one.server.created_at), schema=MOMENT),
+    Field("updated", lambda one, call: utc_seconds(one.server.updated_at), schema=MOMENT),
+    Field("accessIPv4", "server.access_ip_v4", schema=TEXT),
+    Field("accessIPv6", "server.access_ip_v6", schema=TEXT),
+    Field("links", _links, schema=LINKS),
+    Field("OS-DCF:diskConfig", "server.disk_config", schema={"enum": ["AUTO", "MANUAL"]}),
+    Field("progress", _progress, schema=WHOLE),
+    Field("fault", _fault, schema=_FAULT),
+    Field("locked", lambda one, call: bool(one.server.locked_by), since="2.9", schema=FLAG),
+    Field("description", "server.description", since="2.19", schema=TEXT_OR_NULL),
+    Field("tags", "server.tags", since="2.26", schema=TEXTS),
+    Field("trusted_image_certificates", "server.trusted_image_certificates", since="2.63", schema=nullable(TEXTS)),
+    Field("locked_reason", _locked_reason, since="2.73", schema=TEXT_OR_NULL),
+    Field(
+        "pinned_availability_zone", lambda one, call: one.server.pinned_zone or None, since="2.96", schema=TEXT_OR_NULL
+    ),
+    Field("scheduler_hints", "server.scheduler_hints", since="2.100", schema={"type": "object"}),
 )
 _WHERE = "OS-EXT-SRV-ATTR:"
 
@@ -184,32 +224,48 @@ _WHERE = "OS-EXT-SRV-ATTR:"
 def _extended(since: str = "") -> tuple[Field, ...]:
     """What PUT left out before 2.75."""
 
-    def admin(name: str, get: Any, least: str = "", until: str = "") -> Field:
-        return Field(_WHERE + name, get, since=max(least, since, key=_order), until=until, only=may_see_host)
+    def admin(name: str, get: Any, least: str = "", until: str = "", schema: JsonSchema = TEXT_OR_NULL) -> Field:
+        first = max(least, since, key=_order)
+        return Field(_WHERE + name, get, since=first, until=until, only=may_see_host, schema=schema)
 
     return (
-        Field("key_name", "server.key_name", since=since),
-        Field("config_drive", lambda one, call: "True" if one.server.config_drive else "", since=since),
-        Field("security_groups", _groups, since=since),
-        Field("OS-EXT-AZ:availability_zone", "server.availability_zone", since=since),
-        Field("OS-EXT-STS:task_state", "server.task_state", since=since),
-        Field("OS-EXT-STS:vm_state", "server.vm_state", since=since),
-        Field("OS-EXT-STS:power_state", "server.power_state", since=since),
-        Field("OS-SRV-USG:launched_at", lambda one, call: utc_micros(one.server.launched_at), since=since),
-        Field("OS-SRV-USG:terminated_at", lambda one, call: utc_micros(one.server.terminated_at), since=since),
-        Field("os-extended-volumes:volumes_attached", _volumes, since=since),
+        Field("key_name", "server.key_name", since=since, schema=TEXT_OR_NULL),
+        Field(
+            "config_drive",
+            lambda one, call: "True" if one.server.config_drive else "",
+            since=since,
+            schema={"enum": ["True", ""]},
+        ),
+        Field("security_groups", _groups, since=since, schema=array(record({"name": TEXT}))),
+        Field("OS-EXT-AZ:availability_zone", "server.availability_zone", since=since, schema=TEXT_OR_NULL),
+        Field("OS-EXT-STS:task_state", "server.task_state", since=since, schema=TEXT_OR_NULL),
+        Field("OS-EXT-STS:vm_state", "server.vm_state", since=since, schema=TEXT),
+        Field("OS-EXT-STS:power_state", "server.power_state", since=since, schema=WHOLE),
+        Field(
+            "OS-SRV-USG:launched_at",
+            lambda one, call: utc_micros(one.server.launched_at),
+            since=since,
+            schema=MOMENT_OR_NULL,
+        ),
+        Field(
+            "OS-SRV-USG:terminated_at",
+            lambda one, call: utc_micros(one.server.terminated_at),
+            since=since,
+            schema=MOMENT_OR_NULL,
+        ),
+        Field("os-extended-volumes:volumes_attached", _volumes, since=since, schema=_volumes_schema),
         admin("host", "server.host"),
         admin("hypervisor_hostname", "server.host"),
         admin("instance_name", "server.instance_name"),
         admin("reservation_id", "server.reservation_id", "2.3"),
-        admin("launch_index", "server.launch_index", "2.3"),
+        admin("launch_index", "server.launch_index", "2.3", schema=WHOLE),
         admin("kernel_id", lambda one, call: "", "2.3"),
         admin("ramdisk_id", lambda one, call: "", "2.3"),
         admin("root_device_name", "server.root_device_name", "2.3"),
         admin("user_data", "server.user_data", "2.3"),
         admin("hostname", "server.hostname", "2.3", "2.89"),
-        Field(f"{_WHERE}hostname", "server.hostname", since="2.90"),
-        Field("host_status", "host_status", since=max("2.16", since, key=_order), only=may_see_host),
+        Field(f"{_WHERE}hostname", "server.hostname", since="2.90", schema=TEXT),
+        Field("host_status", "host_status", since=max("2.16", since, key=_order), only=may_see_host, schema=TEXT),
     )
 
 
@@ -221,13 +277,13 @@ def _group_ids(one: Shown, call: Call) -> list[str]:
     return [one.server.group_id] if one.server.group_id else []
 
 
-_SHOW_ONLY = Field("server_groups", _group_ids, since="2.71")
-DETAIL = View(*_PLAIN, Field("addresses", _addresses), *_extended())
+_SHOW_ONLY = Field("server_groups", _group_ids, since="2.71", schema=array(UUID))
+DETAIL = View(*_PLAIN, Field("addresses", _addresses, schema=_address_schema(_EXTENDED_ADDRESS)), *_extended())
 SHOW = DETAIL.extended(_SHOW_ONLY)
 UPDATED = View(
     *_PLAIN,
-    Field("addresses", _plain_addresses, until="2.74"),
-    Field("addresses", _addresses, since="2.75"),
+    Field("addresses", _plain_addresses, until="2.74", schema=_address_schema(_ADDRESS)),
+    Field("addresses", _addresses, since="2.75", schema=_address_schema(_EXTENDED_ADDRESS)),
     *_extended("2.75"),
     _SHOW_ONLY,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from novalite.api.compute.shapes import BOOLEAN, NUMBER_QUERY, ROOT, RULE, TAG, UUID, truth
+from novalite.api.kit.answers import FLAG, TEXT_OR_NULL
 from novalite.api.kit.body import Body, Item, Query
 from novalite.api.kit.call import Answer, Call
 from novalite.api.kit.paging import limit, whole_number
@@ -22,25 +23,25 @@ def _device(row: BlockDevice, call: Call) -> Any:
 
 
 _COMMON = (
-    Field("volumeId", "volume_id"),
-    Field("serverId", "server_id"),
-    Field("device", _device),
-    Field("tag", lambda row, call: row.tag or None, since="2.70"),
-    Field("delete_on_termination", since="2.79"),
+    Field("volumeId", "volume_id", schema=UUID),
+    Field("serverId", "server_id", schema=UUID),
+    Field("device", _device, schema=TEXT_OR_NULL),
+    Field("tag", lambda row, call: row.tag or None, since="2.70", schema=TEXT_OR_NULL),
+    Field("delete_on_termination", since="2.79", schema=FLAG),
 )
 ATTACHMENT = View(
-    Field("id", "volume_id", until="2.88"),
+    Field("id", "volume_id", until="2.88", schema=UUID),
     *_COMMON,
-    Field("attachment_id", since="2.89"),
-    Field("bdm_uuid", "id", since="2.89"),
+    Field("attachment_id", since="2.89", schema=TEXT_OR_NULL),
+    Field("bdm_uuid", "id", since="2.89", schema=UUID),
 )
 MADE = View(
-    Field("id", "volume_id"),
-    Field("volumeId", "volume_id"),
-    Field("serverId", "server_id"),
-    Field("device", "device_name"),
-    Field("tag", lambda row, call: row.tag or None, since="2.70"),
-    Field("delete_on_termination", since="2.79"),
+    Field("id", "volume_id", schema=UUID),
+    Field("volumeId", "volume_id", schema=UUID),
+    Field("serverId", "server_id", schema=UUID),
+    Field("device", "device_name", schema=TEXT_OR_NULL),
+    Field("tag", lambda row, call: row.tag or None, since="2.70", schema=TEXT_OR_NULL),
+    Field("delete_on_termination", since="2.79", schema=FLAG),
 )
 _DEVICE = {"type": ["string", "null"], "pattern": "(^/dev/x{0,1}[a-z]{0,1}d{0,1})([a-z]+)[0-9]*$", "maxLength": 255}
 NEW = Body(

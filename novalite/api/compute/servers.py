@@ -10,6 +10,7 @@ from novalite.api.compute.server_create import DISK_CONFIG, NEW_SERVER, create
 from novalite.api.compute.server_filters import QUERY, filters_of
 from novalite.api.compute.server_view import BASIC, DETAIL, SHOW, UPDATED, Shown
 from novalite.api.compute.shapes import NAME, ROOT, RULE, TEXT_OR_NULL, plain_address, window
+from novalite.api.kit.answers import LINKS, TEXT, UUID, Told, array, record
 from novalite.api.kit.body import Body, Item
 from novalite.api.kit.call import Call
 from novalite.api.kit.paging import nova_links
@@ -31,6 +32,11 @@ _CHANGE = Body(
     Item("hostname", {"type": "string", "minLength": 1, "maxLength": 255, "format": "hostname"}, since="2.94"),
     Item("pinned_availability_zone", {**NAME, "type": ["string", "null"]}, since="2.104"),
 )  # fmt: skip
+_NEW = record({
+    "id": UUID, "links": LINKS, "OS-DCF:diskConfig": DISK_CONFIG, "adminPass": TEXT,
+    "security_groups": array(record({"name": TEXT})),
+}, optional=["security_groups"])  # fmt: skip
+CREATED = Told(whole={"oneOf": [record({"server": _NEW}), record({"reservation_id": TEXT})]})
 _COLUMN = {
     "name": "name", "OS-DCF:diskConfig": "disk_config", "accessIPv4": "access_ip_v4",
     "accessIPv6": "access_ip_v6", "description": "description", "hostname": "hostname",
@@ -104,7 +110,7 @@ ROUTES = [
     Route("GET", f"{ROOT}/servers/detail", list_detail, rule=RULE + "servers:detail", query=QUERY, unit="read",
           view=DETAIL.many("servers", nova_links)),
     Route("POST", f"{ROOT}/servers", create, rule=RULE + "servers:create", body=NEW_SERVER, success=202,
-          unit="write"),
+          unit="write", view=CREATED),
     Route("GET", _ONE, show, rule=RULE + "servers:show", view=SHOW.one("server"), unit="read"),
     Route("PUT", _ONE, update, rule=RULE + "servers:update", body=_CHANGE, view=UPDATED.one("server"),
           unit="write"),

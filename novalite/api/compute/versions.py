@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from novalite.api.compute.shapes import ROOT
+from novalite.api.kit.answers import LINKS, TEXT, Told, array, record
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import PUBLIC, Route
 from novalite.api.kit.versions import VersionRange
@@ -60,9 +61,13 @@ def show_by_id(call: Call) -> dict[str, Any]:
     return _described(call, documents[wanted](call))
 
 
+_TEXTS = dict.fromkeys(("id", "status", "version", "min_version", "updated"), TEXT)
+_SHORT = {**_TEXTS, "links": LINKS}
+_FULL = {**_SHORT, "media-types": array(record({"base": TEXT, "type": TEXT}))}
+_LISTED, _SHOWN = Told("versions", whole=array(record(_SHORT))), Told("version", whole=record(_FULL))
 ROUTES = [
-    Route("GET", "/", list_versions, rule=PUBLIC),
-    Route("GET", ROOT, show_version, rule=PUBLIC),
-    Route("GET", f"{ROOT}/versions/{{version_id}}", show_by_id, rule=PUBLIC),
-    Route("GET", "/versions/{version_id}", show_by_id, rule=PUBLIC),
+    Route("GET", "/", list_versions, rule=PUBLIC, view=_LISTED),
+    Route("GET", ROOT, show_version, rule=PUBLIC, view=_SHOWN),
+    Route("GET", f"{ROOT}/versions/{{version_id}}", show_by_id, rule=PUBLIC, view=_SHOWN),
+    Route("GET", "/versions/{version_id}", show_by_id, rule=PUBLIC, view=_SHOWN),
 ]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from novalite.api.compute.shapes import BOOLEAN, NUMBER_QUERY, POSITIVE, ROOT, RULE, truth
+from novalite.api.kit.answers import MOMENT, TEXT, TEXT_BY_NAME, TEXT_OR_NULL, UUID, WHOLE, array, record
 from novalite.api.kit.body import Body, Item, Query
 from novalite.api.kit.call import Answer, Call
 from novalite.api.kit.paging import limit, whole_number
@@ -34,27 +35,30 @@ def _attachments(item: _Shown, call: Call) -> list[dict[str, Any]]:
     return [{}]
 
 
+_ATTACHMENT = record(
+    {"id": UUID, "volumeId": UUID, "serverId": UUID, "device": TEXT}, optional=["id", "volumeId", "serverId", "device"]
+)
 VOLUME = View(
-    Field("id", "volume.id"),
-    Field("status", "volume.status"),
-    Field("size", "volume.size_gib"),
-    Field("availabilityZone", "volume.availability_zone"),
-    Field("createdAt", lambda item, call: utc_micros(item.volume.created_at)),
-    Field("attachments", _attachments),
-    Field("displayName", "volume.name"),
-    Field("displayDescription", "volume.description"),
-    Field("volumeType", "type_name"),
-    Field("snapshotId", "volume.snapshot_id"),
-    Field("metadata", "volume.metadata_items"),
+    Field("id", "volume.id", schema=UUID),
+    Field("status", "volume.status", schema=TEXT),
+    Field("size", "volume.size_gib", schema=WHOLE),
+    Field("availabilityZone", "volume.availability_zone", schema=TEXT_OR_NULL),
+    Field("createdAt", lambda item, call: utc_micros(item.volume.created_at), schema=MOMENT),
+    Field("attachments", _attachments, schema=array(_ATTACHMENT)),
+    Field("displayName", "volume.name", schema=TEXT_OR_NULL),
+    Field("displayDescription", "volume.description", schema=TEXT_OR_NULL),
+    Field("volumeType", "type_name", schema=TEXT_OR_NULL),
+    Field("snapshotId", "volume.snapshot_id", schema=TEXT_OR_NULL),
+    Field("metadata", "volume.metadata_items", schema=TEXT_BY_NAME),
 )
 SNAPSHOT = View(
-    Field("id"),
-    Field("volumeId", "volume_id"),
-    Field("status"),
-    Field("size", "size_gib"),
-    Field("createdAt", lambda item, call: utc_micros(item.created_at)),
-    Field("displayName", "name"),
-    Field("displayDescription", "description"),
+    Field("id", schema=UUID),
+    Field("volumeId", "volume_id", schema=UUID),
+    Field("status", schema=TEXT),
+    Field("size", "size_gib", schema=WHOLE),
+    Field("createdAt", lambda item, call: utc_micros(item.created_at), schema=MOMENT),
+    Field("displayName", "name", schema=TEXT_OR_NULL),
+    Field("displayDescription", "description", schema=TEXT_OR_NULL),
 )
 _TEXT = {"type": "string"}
 _NEW = Body(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from http import HTTPStatus
 from typing import Any
 
 from novalite.api.kit.faults import title
@@ -109,7 +110,9 @@ def _responses(chosen: Sequence[Declared]) -> Json:
     found: Json = {"default": {"description": "A fault", "content": fault}}
     for status, told in schemas.items():
         found[str(status)] = {"description": title(status)}
-        if told:
+        if status >= HTTPStatus.BAD_REQUEST:
+            found[str(status)]["content"] = fault
+        elif told:
             schema = told[0] if len(told) == 1 else {"anyOf": told}
             found[str(status)]["content"] = {types[status]: {"schema": schema}}
     return found

@@ -60,7 +60,7 @@ class Route:
     their versions do not meet, or when each has its own ``action``: the one key of the body that picks it.
     ``stream`` hands the raw body to the handler. ``policy_in_handler`` says that the rule needs a target,
     which only the handler knows; the kit then checks the token alone. Without a ``view`` the answer has no body.
-    ``also`` are good statuses beside ``success``."""
+    ``also`` are good statuses beside ``success``, which is a fault's when the operation can have no other end."""
 
     method: str
     path: str
