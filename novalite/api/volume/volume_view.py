@@ -34,20 +34,20 @@ def one(w: Work, volume: Volume) -> Shown:
     return shown(w, [volume])[0]
 
 
-def attachment_row(attachment: VolumeAttachment) -> dict[str, Any]:
+def _attachment(attachment: VolumeAttachment, call: Call) -> dict[str, Any]:
     return {
         "id": attachment.volume_id,
         "attachment_id": attachment.id,
         "volume_id": attachment.volume_id,
         "server_id": attachment.server_id,
-        "host_name": attachment.host or None,
+        "host_name": (attachment.host or None) if is_admin(call) else None,
         "device": attachment.device,
         "attached_at": utc_micros(attachment.attached_at),
     }
 
 
 def _attachments(item: Shown, call: Call) -> list[dict[str, Any]]:
-    return [attachment_row(one) for one in item.attachments if one.status == attachments.ATTACHED]
+    return [_attachment(one, call) for one in item.attachments if one.status == attachments.ATTACHED]
 
 
 def _metadata(item: Shown, call: Call) -> dict[str, str]:
