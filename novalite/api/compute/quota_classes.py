@@ -44,7 +44,7 @@ def show(call: Call) -> dict[str, Any]:
 
 
 def update(call: Call) -> dict[str, int]:
-    wanted = {name: int(value) for name, value in call.body.items() if name not in UNLIMITED_ELSEWHERE}
+    wanted = {name: int(value) for name, value in call.body.items()}
     return quotas.set_class_limits(call.w, call.path["class_name"], wanted)
 
 

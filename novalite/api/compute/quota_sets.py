@@ -79,7 +79,7 @@ def show_detail(call: Call) -> dict[str, Any]:
 def update(call: Call) -> dict[str, Any]:
     project_id, user_id, body = call.path["project_id"], call.query.get("user_id", ""), dict(call.body)
     force = truth(body.pop("force", False))
-    wanted = {name: int(value) for name, value in body.items() if name not in UNLIMITED_ELSEWHERE}
+    wanted = {name: int(value) for name, value in body.items()}
     quotas.hold(call.w, project_id)
     if not force:
         _refuse_below_use(call, project_id, wanted)

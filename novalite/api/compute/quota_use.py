@@ -7,9 +7,10 @@ from novalite.api.kit.body import JsonSchema
 from novalite.api.kit.call import Call
 from novalite.api.kit.versions import Version, Window
 from novalite.cloud.compute import group_members, servers
+from novalite.cloud.identity import quotas
 from novalite.db.work import Work
 
-UNLIMITED_ELSEWHERE = ("fixed_ips", "floating_ips", "security_groups", "security_group_rules")
+UNLIMITED_ELSEWHERE = quotas.UNCOUNTED
 """Quotas that the network service counts; Compute showed them before 2.36."""
 
 _NAMES = {

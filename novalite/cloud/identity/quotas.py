@@ -19,6 +19,8 @@ DEFAULTS = ""
 DEFAULT_CLASS = "default"
 """The quota class that overrides the appliance's defaults for every project."""
 LARGEST = 2**31 - 1
+UNCOUNTED = ("fixed_ips", "floating_ips", "security_groups", "security_group_rules")
+"""Compute's older names for what the network service counts: kept and told, and asked by nobody."""
 _CLASS = "class:"
 _LONGEST_NAME = 64 - len(_CLASS)
 _RENAMED = {
@@ -133,8 +135,9 @@ def set_user_limits(w: Work, project_id: str, user_id: str, wanted: Mapping[str,
     most = limits(w, project_id)
     for resource, value in wanted.items():
         _refuse_unfit(resource, value)
-        if most[resource] >= 0 and not 0 <= value <= most[resource]:
-            raise Invalid(f"Quota limit {value} for {resource} must be less than or equal to {most[resource]}.",
+        limit = most.get(resource, -1)
+        if limit >= 0 and not 0 <= value <= limit:
+            raise Invalid(f"Quota limit {value} for {resource} must be less than or equal to {limit}.",
                           field=resource)  # fmt: skip
         w.session.merge(UserQuotaLimit(project_id=project_id, user_id=user_id, resource=resource, value=value))
     w.session.flush()
@@ -147,7 +150,7 @@ def reset_user(w: Work, project_id: str, user_id: str) -> None:
 
 
 def _refuse_unfit(resource: str, value: int) -> None:
-    if resource not in RESOURCES:
+    if resource not in RESOURCES and resource not in UNCOUNTED:
         raise Invalid(f"There is no quota for {resource}.", field=resource)
     if not -1 <= value <= LARGEST:
         raise Invalid(f"Quota limit {value} for {resource} must be in the range of -1 and {LARGEST}.", field=resource)

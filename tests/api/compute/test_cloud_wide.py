@@ -138,3 +138,12 @@ ADMINS: list[tuple[str, str, Any]] = [
 def test_not_for_members(member: Cloud, reader: Cloud, method: str, path: str, body: Any) -> None:
     for cloud in (member, reader):
         assert cloud.call(method, path, body).status_code == 403
+
+
+def test_older_names_of_network_quotas_are_kept(admin: Cloud) -> None:
+    body = {"quota_class_set": {"floating_ips": 7, "security_groups": 8}}
+    path = "/os-quota-class-sets/kept"
+    assert admin.call("PUT", path, body, version="2.1").json["quota_class_set"]["floating_ips"] == 7
+    shown = admin.get(path, "2.49").json["quota_class_set"]
+    assert (shown["floating_ips"], shown["security_groups"], shown["fixed_ips"]) == (7, 8, -1)
+    assert "floating_ips" not in admin.get(path, "2.50").json["quota_class_set"]
