@@ -212,6 +212,8 @@ _PLAIN_ACTIONS = {
     "unpause": ("unpause", "ACTIVE", "Let paused servers go on."),
     "suspend": ("suspend", "SUSPENDED", "Save servers' memory to disk and free the host's."),
     "resume": ("resume", "ACTIVE", "Bring suspended servers back."),
+    "unrescue": ("unrescue", "ACTIVE", "Boot rescued servers from their own disk again."),
+    "restore": ("restore", "ACTIVE", "Bring deleted servers back, by id, while there is time."),
 }
 
 
@@ -257,5 +259,6 @@ def ssh(session: Session, reference: str, command: tuple[str, ...], user: str | 
 
 
 from novalite.cli import console as _console  # noqa: E402
+from novalite.cli import server_rebuild as _server_rebuild  # noqa: E402, F401
 
 server.add_command(_console.console)

@@ -39,6 +39,8 @@ def test_create_waits_until_it_runs_and_shows_it(novalite: Any, server: str) -> 
         (["pause", "unpause"], ["PAUSED", "ACTIVE"]),
         (["suspend", "resume"], ["SUSPENDED", "ACTIVE"]),
         (["reboot"], ["ACTIVE"]),
+        (["rebuild"], ["ACTIVE"]),
+        (["rescue", "unrescue"], ["RESCUE", "ACTIVE"]),
     ],
 )
 def test_actions_wait_for_their_result(novalite: Any, server: str, actions: list[str], after: list[str]) -> None:
@@ -137,3 +139,20 @@ def test_what_is_not_there_is_not_found(novalite: Any, image: str) -> None:
     assert novalite("server", "create", "x", "--image", image, "--flavor", "m1.tiny", "--network", "none") == 3
     assert novalite("server", "create", "x", "--image", image, "--flavor", "m1.tiny", "--key", "none") != 0
     assert novalite.json("server", "list") == []
+
+
+def test_a_stopped_server_is_rebuilt_from_another_image_and_stays_off(
+    novalite: Any, server: str, tmp_path: Path
+) -> None:
+    script = tmp_path / "script"
+    script.write_text("#!/bin/sh\n")
+    assert novalite("server", "stop", server) == 0, novalite.err
+    wishes = ("--user-data", str(script), "--property", "colour=red", "--keep-ephemeral")
+    assert novalite("server", "rebuild", *wishes, server) == 0, novalite.err
+    shown = novalite.json("server", "show", server)
+    assert (shown["status"], shown["metadata"]) == ("SHUTOFF", {"colour": "red"})
+
+
+def test_a_password_is_set(novalite: Any, server: str) -> None:
+    assert novalite("server", "password", server, "--password", "sesame") == 0, novalite.err
+    assert "The password of web is set." in novalite.err
