@@ -9,7 +9,7 @@ from novalite.api.kit.answers import Told, record
 from novalite.api.kit.body import Body, Item, Query, parse_json
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
-from novalite.cloud.volume import attachments
+from novalite.cloud.compute import assisted_snapshots
 from novalite.errors import Invalid
 
 _TEXT = {"type": "string", "minLength": 1}
@@ -27,26 +27,19 @@ _CREATE_INFO = {
 
 
 def create(call: Call) -> Any:
-    raise _refusal(call, call.body["volume_id"])
+    """Accepted is all that the answer says: what comes of it is told elsewhere."""
+    info, volume_id = call.body["create_info"], call.body["volume_id"]
+    assisted_snapshots.request(call.w, volume_id, info["snapshot_id"])
+    return {"snapshot": {"id": info.get("id"), "volumeId": volume_id}}
 
 
 def delete(call: Call) -> None:
+    """No hypervisor here has ever made one, so that there is none left."""
     info = parse_json(call.query.get("delete_info", "").encode())
     volume_id = info.get("volume_id") if isinstance(info, dict) else None
     if not isinstance(volume_id, str):
         raise Invalid("delete_info must be a JSON object that names the volume_id.", field="delete_info")
-    raise _refusal(call, volume_id)
-
-
-def _refusal(call: Call, volume_id: str) -> Invalid:
-    """The volumes of this product are files that are copied without help from hypervisors; other volumes no server
-    has."""
-    if not attachments.of_volumes(call.w, [volume_id])[volume_id]:
-        return Invalid(f"No volume Block Device Mapping with id {volume_id}.", field="volume_id")
-    return Invalid(
-        f"Invalid volume: volume {volume_id} needs no assistance to be copied.", field="volume_id",
-        hint="Make the snapshot with the volume service.",
-    )  # fmt: skip
+    assisted_snapshots.require_attached(call.w, volume_id)
 
 
 _ALL = f"{ROOT}/os-assisted-volume-snapshots"
@@ -54,7 +47,7 @@ _RULE = RULE + "os-assisted-volume-snapshots:"
 _BODY = Body("snapshot", Item("volume_id", _TEXT, required=True), Item("create_info", _CREATE_INFO, required=True))
 _TOLD = Told("snapshot", whole=record({"id": {"type": ["string", "null"]}, "volumeId": {"type": "string"}}))
 ROUTES = [
-    Route("POST", _ALL, create, rule=_RULE + "create", body=_BODY, unit="read", view=_TOLD),
+    Route("POST", _ALL, create, rule=_RULE + "create", body=_BODY, unit="write", view=_TOLD),
     Route("DELETE", f"{_ALL}/{{snapshot_id}}", delete, rule=_RULE + "delete", unit="read", success=204,
           query=Query(Item("delete_info", {"type": "string"}), strict_since="2.75")),
 ]  # fmt: skip

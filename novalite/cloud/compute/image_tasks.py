@@ -98,6 +98,17 @@ class ExtendVolume:
     volume_id: str
 
 
+@dataclass(frozen=True)
+class AssistSnapshot:
+    """Let the hypervisor make a snapshot of a volume in a file that the volume service names."""
+
+    kind: ClassVar[str] = "server.assist_snapshot"
+    action: ClassVar[str] = ""
+    server_id: str
+    volume_id: str
+    snapshot_id: str
+
+
 KINDS: tuple[type[durable.Kind], ...] = (
     CreateImage,
     CreateBackup,
@@ -108,4 +119,5 @@ KINDS: tuple[type[durable.Kind], ...] = (
     CacheImages,
     LookAt,
     ExtendVolume,
+    AssistSnapshot,
 )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from novalite import logs
 from novalite.cloud.compute import progress
-from novalite.cloud.compute.image_tasks import ExtendVolume, LookAt
+from novalite.cloud.compute.image_tasks import AssistSnapshot, ExtendVolume, LookAt
 from novalite.cloud.volume import attachments, volumes
 from novalite.context import internal
 from novalite.engine.flow import Flow, Run, Step
+from novalite.errors import Failed
 
 _log = logs.get("conductor")
 
@@ -32,11 +33,19 @@ def _extend(run: Run) -> None:
     run.parts.links.driver(server.host).resize_disk(run.server_id, volumes.serial(volume_id), volume.size_gib)
 
 
+def _assist(run: Run) -> None:
+    raise Failed(
+        f"No snapshot {run.args['snapshot_id']} of volume {run.args['volume_id']} was made: hypervisors here do not "
+        "put files of their own below volumes.", hint="Make it with the volume service, which copies the volume.",
+    )  # fmt: skip
+
+
 def _failed(run: Run, error: Exception) -> None:
     _log.warning("what was told about a server had no effect", server_id=run.server_id, why=str(error))
 
 
 FLOWS = (
     Flow(LookAt.kind, (Step("look", _look),), failed=_failed),
+    Flow(AssistSnapshot.kind, (Step("assist", _assist),), failed=_failed),
     Flow(ExtendVolume.kind, (Step("extend", _extend),), failed=_failed),
 )

@@ -7,7 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+from novalite.cloud.compute.image_tasks import AssistSnapshot
+from novalite.cloud.tasks.tasks import Task
+from novalite.context import internal
 from tests.api.compute.conftest import Cloud
 from tests.api.conftest import wait_for
 
@@ -53,8 +57,7 @@ def test_cards_that_changed(admin: Cloud, member: Cloud, server: str) -> None:
 def test_a_volume_that_grew_but_is_not_the_servers(admin: Cloud, member: Cloud, server: str) -> None:
     _tell(admin, server, "volume-extended", UNKNOWN)
     _tell(admin, server, "volume-reimaged", UNKNOWN)
-    actions = member.get(f"/servers/{server}/os-instance-actions").json["instanceActions"]
-    assert "extend_volume" not in [one["action"] for one in actions]
+    assert "extend_volume" not in _actions(member, server)
 
 
 def _create_info(**changes: Any) -> dict[str, Any]:
@@ -70,6 +73,37 @@ def test_snapshots_of_volumes_that_nobody_has(admin: Cloud, member: Cloud) -> No
     assert admin.call("DELETE", f"{SNAPSHOTS}/{UNKNOWN}?delete_info={info}").status_code == 400
     assert member.call("POST", SNAPSHOTS, body).status_code == 403
     assert member.call("DELETE", f"{SNAPSHOTS}/{UNKNOWN}?delete_info={info}").status_code == 403
+
+
+def test_a_volume_that_a_server_has(admin: Cloud) -> None:
+    """The answer comes at once; the history of the task says that there is no such help."""
+    server_id = admin.boot("assisted")
+    made = admin.appliance.post("/volume/v3/volumes", {"volume": {"size": 1}}).json["volume"]["id"]
+    show = f"/volume/v3/volumes/{made}"
+    wait_for(lambda: admin.appliance.get(show).json["volume"]["status"] == "available")
+    attached = admin.call(
+        "POST", f"/servers/{server_id}/os-volume_attachments", {"volumeAttachment": {"volumeId": made}}
+    )
+    assert attached.status_code == 200, attached.text
+    wait_for(lambda: admin.appliance.get(show).json["volume"]["status"] == "in-use")
+    for given, told in (({}, None), ({"id": UNKNOWN}, UNKNOWN)):
+        body = {"snapshot": {"volume_id": made, "create_info": _create_info(**given)}}
+        answer = admin.call("POST", SNAPSHOTS, body)
+        assert (answer.status_code, answer.json) == (200, {"snapshot": {"id": told, "volumeId": made}})
+    with admin.appliance.built.database.read(internal()) as w:
+        wanted = sa.select(Task).where(Task.kind == AssistSnapshot.kind)
+        first = wait_for(lambda: [one for one in w.session.scalars(wanted) if one.args["volume_id"] == made])[0]
+    assert first.args["snapshot_id"] == UNKNOWN
+    info = json.dumps({"volume_id": made})
+    assert admin.call("DELETE", f"{SNAPSHOTS}/{UNKNOWN}?delete_info={info}").status_code == 204
+    _tell(admin, server_id, "volume-extended", made)
+    wait_for(lambda: "extend_volume" in _actions(admin, server_id))
+    admin.gone(server_id)
+
+
+def _actions(cloud: Cloud, server_id: str) -> list[str]:
+    found = cloud.get(f"/servers/{server_id}/os-instance-actions").json["instanceActions"]
+    return [one["action"] for one in found]
 
 
 @pytest.mark.parametrize(
