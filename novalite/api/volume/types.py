@@ -162,7 +162,8 @@ _ACCESS = EXTENSION + "volume_type_access"
 ROUTES = [
     Route("GET", _ALL, list_all, rule=_RULE + "get_all", query=_QUERY, view=VIEW.many("volume_types", nova_links),
           unit="read"),
-    Route("POST", _ALL, create, rule=_RULE + "create", body=_NEW, view=VIEW.one("volume_type"), unit="write"),
+    Route("POST", _ALL, create, rule=_RULE + "create", body=_NEW,
+          view=VIEW.extended(without=["qos_specs_id"]).one("volume_type"), unit="write"),
     Route("GET", f"{_ALL}/default", show_default, rule=_RULE + "get", view=VIEW.one("volume_type"), unit="write"),
     Route("GET", _ONE, show, rule=_RULE + "get", view=VIEW.one("volume_type"), unit="read"),
     Route("PUT", _ONE, update, rule=_RULE + "update", body=_CHANGE, view=VIEW.one("volume_type"), unit="write"),

@@ -106,3 +106,10 @@ DETAIL = View(
     Field("volume_type_id", "type_id", since="3.63"),
     Field("consumes_quota", lambda item, call: True, since="3.65"),
 )
+ANSWERED = DETAIL.extended(
+    without=(
+        "volume_image_metadata", "os-vol-tenant-attr:tenant_id", "os-vol-host-attr:host",
+        "os-vol-mig-status-attr:migstat", "os-vol-mig-status-attr:name_id",
+    )
+)  # fmt: skip
+"""What creating and changing answer with: Cinder's extensions only add to what is shown."""

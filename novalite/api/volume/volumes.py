@@ -13,7 +13,7 @@ from novalite.api.kit.routes import Route
 from novalite.api.kit.view import Page
 from novalite.api.volume import shapes
 from novalite.api.volume.shapes import ANY_QUERY, BOOLEAN, METADATA, NAME, NAMES, NULL, ROOT, flag, named
-from novalite.api.volume.volume_view import DETAIL, SUMMARY, Shown, one, shown
+from novalite.api.volume.volume_view import ANSWERED, DETAIL, SUMMARY, Shown, one, shown
 from novalite.cloud.identity import policy
 from novalite.cloud.volume import listing, new_volumes, volumes
 from novalite.cloud.volume.records import Volume
@@ -147,8 +147,9 @@ ROUTES = [
     Route("GET", f"{_ALL}/detail", list_detail, rule="volume:get_all", query=_QUERY,
           view=DETAIL.many("volumes", nova_links), unit="read"),
     Route("GET", f"{_ALL}/summary", summary, rule="volume:get_all", query=_QUERY, unit="read", since="3.12"),
-    Route("POST", _ALL, create, rule="volume:create", body=_NEW, view=DETAIL.one("volume"), success=202, unit="write"),
+    Route("POST", _ALL, create, rule="volume:create", body=_NEW, view=ANSWERED.one("volume"), success=202,
+          unit="write"),
     Route("GET", _ONE, show, rule="volume:get", view=DETAIL.one("volume"), unit="read"),
-    Route("PUT", _ONE, update, rule="volume:update", body=_CHANGE, view=DETAIL.one("volume"), unit="write"),
+    Route("PUT", _ONE, update, rule="volume:update", body=_CHANGE, view=ANSWERED.one("volume"), unit="write"),
     Route("DELETE", _ONE, delete, rule="volume:delete", success=202, unit="write"),
 ]  # fmt: skip
