@@ -6,6 +6,7 @@ from novalite.api.identity import (
     application_credentials,
     credentials,
     domains,
+    groups,
     policies,
     projects,
     roles,
@@ -17,5 +18,17 @@ from novalite.api.identity import (
 from novalite.api.kit import faults
 from novalite.api.kit.routes import Front
 
-_NOUNS = (versions, tokens, projects, domains, users, roles, application_credentials, services, credentials, policies)
+_NOUNS = (
+    versions,
+    tokens,
+    projects,
+    domains,
+    users,
+    roles,
+    application_credentials,
+    services,
+    credentials,
+    policies,
+    groups,
+)
 FRONT = Front("identity", "/identity", [route for noun in _NOUNS for route in noun.ROUTES], faults.KEYSTONE)

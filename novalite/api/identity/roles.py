@@ -11,8 +11,10 @@ from novalite.api.kit.call import Call
 from novalite.api.kit.paging import keystone_links
 from novalite.api.kit.routes import Route
 from novalite.api.kit.view import Field, Page, View
-from novalite.cloud.identity import domains, projects, roles, users
+from novalite.cloud.identity import domains, groups, projects, roles, users
+from novalite.cloud.identity.group_records import GroupAssignment
 from novalite.cloud.identity.records import Assignment, Role
+from novalite.db.work import Work
 
 ROLE = View(
     Field("id"), Field("name"), constant("domain_id", None), Field("description"), Field("options"),
@@ -45,7 +47,7 @@ def remove(call: Call) -> None:
     roles.remove(call.w, call.path["role_id"])
 
 
-def _target(call: Call) -> tuple[str, str]:
+def target(call: Call) -> tuple[str, str]:
     for kind in ("project", "domain"):
         if f"{kind}_id" in call.path:
             return kind, call.path[f"{kind}_id"]
@@ -53,20 +55,20 @@ def _target(call: Call) -> tuple[str, str]:
 
 
 def grant(call: Call) -> None:
-    roles.grant(call.w, call.path["user_id"], *_target(call), call.path["role_id"])
+    roles.grant(call.w, call.path["user_id"], *target(call), call.path["role_id"])
 
 
 def revoke(call: Call) -> None:
-    roles.revoke(call.w, call.path["user_id"], *_target(call), call.path["role_id"])
+    roles.revoke(call.w, call.path["user_id"], *target(call), call.path["role_id"])
 
 
 def check(call: Call) -> None:
-    roles.check(call.w, call.path["user_id"], *_target(call), call.path["role_id"])
+    roles.check(call.w, call.path["user_id"], *target(call), call.path["role_id"])
 
 
 def list_held(call: Call) -> list[Role]:
     users.get(call.w, call.path["user_id"])
-    return roles.held(call.w, call.path["user_id"], *_target(call))
+    return roles.held_directly(call.w, call.path["user_id"], *target(call))
 
 
 def _grant_routes(target: str) -> list[Route]:
@@ -82,12 +84,11 @@ def _grant_routes(target: str) -> list[Route]:
     ]  # fmt: skip
 
 
-def _wanted(call: Call) -> dict[str, str] | None:
-    """The filters as columns; None when nothing can fit (groups)."""
+def _wanted(call: Call) -> dict[str, str]:
+    """The filters as columns."""
     query = call.query
-    if "group.id" in query:
-        return None
-    found = {key: query[name] for name, key in (("user.id", "user_id"), ("role.id", "role_id")) if name in query}
+    names = (("user.id", "user_id"), ("group.id", "group_id"), ("role.id", "role_id"))
+    found = {key: query[name] for name, key in names if name in query}
     for name, kind in (("scope.project.id", "project"), ("scope.domain.id", "domain")):
         if name in query:
             found |= {"target_kind": kind, "target_id": query[name]}
@@ -97,19 +98,39 @@ def _wanted(call: Call) -> dict[str, str] | None:
 
 
 def list_assignments(call: Call) -> dict[str, Any]:
-    wanted = _wanted(call)
-    effective = bool(flag(call, "effective"))
-    role_id = wanted.pop("role_id", None) if wanted and effective else None
-    rows = [] if wanted is None else roles.assignments(call.w, wanted)
+    wanted, effective = _wanted(call), bool(flag(call, "effective"))
+    role_id = wanted.pop("role_id", None) if effective else None
     names = _Names(call) if flag(call, "include_names") else None
     shown = []
-    for row in rows:
+    for actor, row in _given(call.w, wanted, effective=effective):
         given = [roles.get(call.w, row.role_id)]
         for role in roles.effective(call.w, given) if effective else given:
             if role_id in (None, role.id):
-                shown.append(_assignment(call, row, role, names))
+                shown.append(_assignment(call, actor, row, role, names))
     unique = {str(one): one for one in shown}
     return {"role_assignments": list(unique.values()), **keystone_links(call, "role_assignments", Page(shown))}
+
+
+Actor = tuple[str, str]
+"""Who has a role: user or group, and its id."""
+Given = Assignment | GroupAssignment
+
+
+def _given(w: Work, wanted: dict[str, str], *, effective: bool) -> list[tuple[Actor, Given]]:
+    """Assignments that fit; effective ones are those of each member instead of the group's."""
+    by_user = {name: value for name, value in wanted.items() if name != "group_id"}
+    by_group = {name: value for name, value in wanted.items() if name != "user_id"}
+    found: list[tuple[Actor, Given]] = []
+    if "group_id" not in wanted:
+        found += [(("user", row.user_id), row) for row in roles.assignments(w, by_user)]
+    if not effective:
+        if "user_id" not in wanted:
+            found += [(("group", row.group_id), row) for row in groups.assignments(w, by_group)]
+        return found
+    rows = groups.assignments(w, by_group)
+    members = groups.ids_of_members(w, {row.group_id for row in rows})
+    of_members = ((("user", user_id), row) for row in rows for user_id in members[row.group_id])
+    return found + [one for one in of_members if wanted.get("user_id", one[0][1]) == one[0][1]]
 
 
 class _Names:
@@ -125,6 +146,10 @@ class _Names:
         user = users.get(self._w, user_id)
         return {"id": user_id, "name": user.name, "domain": self.domain(user.domain_id)}
 
+    def group(self, group_id: str) -> dict[str, Any]:
+        group = groups.get(self._w, group_id)
+        return {"id": group_id, "name": group.name, "domain": self.domain(group.domain_id)}
+
     def project(self, project_id: str) -> dict[str, Any]:
         project = projects.get(self._w, project_id)
         return {"id": project_id, "name": project.name, "domain": self.domain(project.domain_id)}
@@ -134,19 +159,20 @@ def _only_id(item_id: str) -> dict[str, Any]:
     return {"id": item_id}
 
 
-def _assignment(call: Call, row: Assignment, role: Role, names: _Names | None) -> dict[str, Any]:
+def _assignment(call: Call, actor: Actor, row: Given, role: Role, names: _Names | None) -> dict[str, Any]:
     tell: dict[str, Callable[[str], dict[str, Any]]] = {
         "user": names.user if names else _only_id,
+        "group": names.group if names else _only_id,
         "project": names.project if names else _only_id,
         "domain": names.domain if names else _only_id,
     }
     kind = row.target_kind
     scope: dict[str, Any] = {"system": {"all": True}} if kind == "system" else {kind: tell[kind](row.target_id)}
     where = "system" if kind == "system" else f"{kind}s/{row.target_id}"
-    link = call.link(f"{ROOT}/{where}/users/{row.user_id}/roles/{row.role_id}")
+    link = call.link(f"{ROOT}/{where}/{actor[0]}s/{actor[1]}/roles/{row.role_id}")
     return {
         "role": {"id": role.id, "name": role.name} if names else {"id": role.id},
-        "user": tell["user"](row.user_id),
+        actor[0]: tell[actor[0]](actor[1]),
         "scope": scope,
         "links": {"assignment": link},
     }

@@ -179,13 +179,8 @@ def own_projects(call: Call) -> dict[str, Any]:
     return {"projects": shown, **keystone_links(call, "projects", Page(shown))}
 
 
-def _targets(w: Work, user_id: str, kind: str) -> list[str]:
-    found = roles.assignments(w, {"user_id": user_id, "target_kind": kind})
-    return sorted({one.target_id for one in found})
-
-
 def own_domains(call: Call) -> dict[str, Any]:
-    mine = [domains.get(call.w, domain_id) for domain_id in _targets(call.w, call.ctx.user_id, "domain")]
+    mine = [domains.get(call.w, domain_id) for domain_id in roles.targets(call.w, call.ctx.user_id, "domain")]
     shown = [
         {"id": one.id, "name": one.name, "description": one.description, "enabled": True,
          "links": {"self": call.link(f"{ROOT}/domains/{one.id}")}}
@@ -195,7 +190,7 @@ def own_domains(call: Call) -> dict[str, Any]:
 
 
 def own_system(call: Call) -> dict[str, Any]:
-    shown = [{"all": True}] if _targets(call.w, call.ctx.user_id, "system") else []
+    shown = [{"all": True}] if roles.targets(call.w, call.ctx.user_id, "system") else []
     return {"system": shown, "links": {"self": call.link(f"{ROOT}/auth/system")}}
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from novalite.cloud.identity import revocation
+from novalite.cloud.identity.group_records import Group, GroupAssignment
 from novalite.cloud.identity.records import DEFAULT_DOMAIN, Assignment, Domain, Project, Token, User, new_key
 from novalite.db.work import Work
 from novalite.errors import Conflict, Forbidden, NotFound
@@ -73,6 +74,8 @@ def remove(w: Work, domain_id: str) -> None:
     for record in (User, Project):
         if w.session.scalar(sa.select(record.id).where(record.domain_id == domain_id).limit(1)):
             raise Forbidden("Cannot delete a domain that still has users or projects.")
-    w.changed(sa.delete(Assignment).where(Assignment.target_kind == "domain", Assignment.target_id == domain_id))
+    for given in (Assignment, GroupAssignment):
+        w.changed(sa.delete(given).where(given.target_kind == "domain", given.target_id == domain_id))
+    w.changed(sa.delete(Group).where(Group.domain_id == domain_id))
     _end_tokens(w, domain_id)
     w.session.delete(domain)

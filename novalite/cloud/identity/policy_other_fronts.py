@@ -26,19 +26,23 @@ BASE = {
 _IDENTITY = {
     "@": ("get_auth_catalog get_auth_domains get_auth_projects get_auth_system get_domain get_region list_regions"),
     ADMIN_REQUIRED: (
+        "add_user_to_group create_group "
         "create_domain create_endpoint create_grant create_project create_region create_role create_service "
         "create_policy create_user delete_domain delete_endpoint delete_policy delete_project delete_region "
         "delete_role delete_service delete_user revoke_grant update_domain update_endpoint update_policy "
-        "update_project update_region update_role update_service update_user"
+        "update_project update_region update_role update_service update_user "
+        "delete_group remove_user_from_group update_group"
     ),
     SYSTEM_READER: (
+        "get_group "
         "check_grant get_endpoint get_implied_role get_policy get_role get_service list_domains list_endpoints "
         "list_grants list_implied_roles list_policies list_projects list_role_assignments list_roles list_services "
-        "list_users"
+        "list_groups list_users list_users_in_group"
     ),
     f"{SYSTEM_READER} or project_id:%(target.project.id)s": "get_project",
     f"{SYSTEM_READER} or user_id:%(target.user.id)s": (
-        "get_application_credential get_user list_application_credentials list_user_projects"
+        "check_user_in_group get_application_credential get_user list_application_credentials list_groups_for_user "
+        "list_user_projects"
     ),
     "user_id:%(user_id)s": "change_password create_application_credential",
     "rule:admin_required or user_id:%(user_id)s": (
@@ -92,9 +96,11 @@ _NETWORK = {
     NEUTRON_ADMIN: (
         "create_network:is_default create_network:provider create_network:provider:network_type "
         "create_network:provider:physical_network create_network:provider:segmentation_id "
-        "create_network:router:external create_network:shared create_subnet:segment_id create_subnet:service_types "
+        "create_network:router:external create_network:shared create_router:external_gateway_info:enable_snat "
+        "create_router:external_gateway_info:external_fixed_ips create_subnet:segment_id create_subnet:service_types "
         "delete_agent delete_quota get_agent get_network:provider get_network:provider:network_type "
         "get_network:provider:physical_network get_network:provider:segmentation_id get_network_ip_availability "
+        "get_router:distributed "
         "update_agent update_network:is_default update_network:provider:network_type "
         "update_network:router:external update_network:shared update_quota"
     ),

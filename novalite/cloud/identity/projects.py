@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from novalite.cloud.identity import domains, revocation
+from novalite.cloud.identity.group_records import GroupAssignment, holdings
 from novalite.cloud.identity.records import DEFAULT_DOMAIN, Assignment, Project, Token, User, new_key
 from novalite.db.work import Work
 from novalite.errors import Conflict, Forbidden, Invalid, NotFound
@@ -36,7 +37,8 @@ def find(w: Work, wanted: dict[str, Any], *, tags: Iterable[str] = ()) -> list[P
 
 def of_user(w: Work, user_id: str) -> list[Project]:
     """The enabled projects a user has a role in."""
-    mine = sa.select(Assignment.target_id).where(Assignment.user_id == user_id, Assignment.target_kind == "project")
+    found = holdings(user_id)
+    mine = sa.select(found.c.target_id).where(found.c.target_kind == "project")
     return list(
         w.session.scalars(
             sa.select(Project).where(Project.id.in_(mine), Project.enabled.is_(True)).order_by(Project.name)
@@ -87,7 +89,8 @@ def remove(w: Work, project_id: str) -> None:
     project = get(w, project_id)
     if w.session.scalar(sa.select(Project.id).where(Project.parent_id == project_id).limit(1)):
         raise Forbidden("Cannot delete a project that has children.")
-    w.changed(sa.delete(Assignment).where(Assignment.target_kind == "project", Assignment.target_id == project_id))
+    for record in (Assignment, GroupAssignment):
+        w.changed(sa.delete(record).where(record.target_kind == "project", record.target_id == project_id))
     w.changed(sa.update(User).where(User.default_project_id == project_id).values(default_project_id=None))
     revocation.end_tokens(w, Token.scope_kind == "project", Token.scope_id == project_id)
     w.session.delete(project)

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from novalite.cloud.identity import domains, projects, revocation, users
+from novalite.cloud.identity.group_records import GroupAssignment, Membership, holdings
 from novalite.cloud.identity.records import Assignment, Role, Token, new_key
 from novalite.db.work import Work
 from novalite.errors import Conflict, Forbidden, NotFound
@@ -84,7 +85,9 @@ def remove(w: Work, role_id: str) -> None:
     role = get(w, role_id)
     _refuse_built_in(role)
     holders = sa.select(Assignment.user_id).where(Assignment.role_id == role_id)
-    revocation.end_tokens(w, Token.user_id.in_(holders))
+    groups = sa.select(GroupAssignment.group_id).where(GroupAssignment.role_id == role_id)
+    members = sa.select(Membership.user_id).where(Membership.group_id.in_(groups))
+    revocation.end_tokens(w, sa.or_(Token.user_id.in_(holders), Token.user_id.in_(members)))
     w.session.delete(role)
     w.session.flush()
 
@@ -126,11 +129,25 @@ def check(w: Work, user_id: str, kind: str, target_id: str, role_id: str) -> Ass
 
 
 def held(w: Work, user_id: str, kind: str, target_id: str) -> list[Role]:
-    """The roles given directly."""
+    """The roles given there, to the user or to a group that the user is in."""
+    mine = holdings(user_id)
+    ids = sa.select(mine.c.role_id).where(mine.c.target_kind == kind, mine.c.target_id == target_id)
+    return list(w.session.scalars(sa.select(Role).where(Role.id.in_(ids)).order_by(Role.name)))
+
+
+def held_directly(w: Work, user_id: str, kind: str, target_id: str) -> list[Role]:
+    """The roles given to the user alone."""
     ids = sa.select(Assignment.role_id).where(
         Assignment.user_id == user_id, Assignment.target_kind == kind, Assignment.target_id == target_id
     )
     return list(w.session.scalars(sa.select(Role).where(Role.id.in_(ids)).order_by(Role.name)))
+
+
+def targets(w: Work, user_id: str, kind: str) -> list[str]:
+    """The ids of targets of a kind where the user has a role."""
+    mine = holdings(user_id)
+    query = sa.select(mine.c.target_id).where(mine.c.target_kind == kind).distinct()
+    return sorted(w.session.scalars(query))
 
 
 def effective(w: Work, given: Iterable[Role]) -> list[Role]:
