@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from novalite.cloud.compute import actions, servers, states, tasks
+from novalite.cloud.compute import actions, migrations, servers, states, tasks
 from novalite.cloud.compute.servers import Server
 from novalite.cloud.tasks import tasks as durable
 from novalite.db.work import Work
@@ -42,8 +42,8 @@ def go_on(w: Work, server: Server) -> None:
 def put_aside(w: Work, server_id: str) -> None:
     """The server is off, and counts as deleted from now on."""
     servers.change(w, server_id, {
-        "vm_state": states.SOFT_DELETED, "task_state": None, "power_state": states.SHUTDOWN, "progress": 0,
-        "soft_deleted_at": w.now,
+        "vm_state": states.SOFT_DELETED, "task_state": None, "progress": 0, "soft_deleted_at": w.now,
+        "power_state": sa.case((Server.host.is_(None), states.NOSTATE), else_=states.SHUTDOWN),
     }, Server.deleted_at.is_(None), Server.task_state == states.SOFT_DELETING)  # fmt: skip
 
 
@@ -59,12 +59,24 @@ def restore(w: Work, server_id: str) -> Server:
     """
     server = actions.allowed(w, server_id, "restore")
     _refuse_beyond_quota(w, server)
-    if server.shelved_at is None:
+    vm_state = comes_back_as(w, server)
+    if vm_state not in _RUN_NOTHING:
         return actions.begin(w, server, "restore", tasks.Restore(server.id))
-    vm_state = states.SHELVED if server.host else states.SHELVED_OFFLOADED
     servers.change(w, server.id, {"vm_state": vm_state, "soft_deleted_at": None})
     durable.record_instant(w, action="restore", resource_id=server.id, project_id=server.project_id)
     return server
+
+
+_RUN_NOTHING = (states.SHELVED, states.SHELVED_OFFLOADED)
+
+
+def comes_back_as(w: Work, server: Server) -> str:
+    """The vm_state of the server once it is restored."""
+    if server.shelved_at is not None:
+        return states.SHELVED if server.host else states.SHELVED_OFFLOADED
+    if server.rescue_image is not None:
+        return states.RESCUED
+    return states.RESIZED if migrations.with_status(w, server.id, migrations.FINISHED) else states.ACTIVE
 
 
 def _refuse_beyond_quota(w: Work, server: Server) -> None:

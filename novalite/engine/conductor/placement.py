@@ -108,6 +108,7 @@ def _decide(run: Run, wanted: Wanted, claim: Claim, filters: Sequence[Filter]) -
 
 
 _ABOUT_IMAGES = ("architecture", "image_properties")
+_OWN_ALREADY = "hw:cpu_policy:"  # the processors it has to itself are among those that are not free
 
 
 def refuse_image(run: Run) -> None:
@@ -118,6 +119,7 @@ def refuse_image(run: Run) -> None:
             return
         request = _request(w, server, {})
         view = _view(hosts.by_name(w, server.host), w, run.parts.settings, (), request)
+    view = replace(view, unmet=tuple(reason for reason in view.unmet if not reason.startswith(_OWN_ALREADY)))
     choice = select(request, [view], [each for each in run.parts.filters if each.name in _ABOUT_IMAGES], ())
     if not choice.hosts:
         raise NoValidHost(explain(choice.trace), removed_by=removed_by(choice.trace))

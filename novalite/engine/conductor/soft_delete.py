@@ -33,7 +33,8 @@ def _stays(run: Run, error: Exception) -> None:
 def _back(run: Run) -> None:
     with run.parts.database.read(run.ctx) as w:
         server = progress.find(w, run.server_id)
-    guests.launched(run, states.RESCUED if server is not None and server.rescue_image else states.ACTIVE)
+        vm_state = soft_delete.comes_back_as(w, server) if server is not None else states.ACTIVE
+    guests.launched(run, vm_state)
     with run.parts.database.write(run.ctx) as w:
         servers.change(w, run.server_id, {"soft_deleted_at": None}, servers.Server.deleted_at.is_(None))
 

@@ -8,6 +8,8 @@ from uuid import uuid4
 
 import pytest
 
+from novalite.cloud.hosts import hosts
+from novalite.context import internal
 from novalite.errors import DriverError
 from tests.api.conftest import Appliance, wait_for
 
@@ -230,6 +232,20 @@ def test_an_image_the_host_cannot_run_leaves_the_server_on_its_own(
     assert replaced(appliance) == before
     rebuild(member, one)
     assert "fault" not in member.wait(one, "ACTIVE")
+
+
+def test_a_server_with_processors_of_its_own_keeps_them(appliance: Appliance, admin: Cloud, member: Cloud) -> None:
+    flavor = {"name": "alone", "id": "alone", "vcpus": 1, "ram": 64, "disk": 1}
+    assert admin.call("POST", "/flavors", {"flavor": flavor}, "2.90").status_code == 200
+    specs = {"extra_specs": {"hw:cpu_policy": "dedicated"}}
+    assert admin.call("POST", "/flavors/alone/os-extra_specs", specs).status_code == 200
+    server_id = member.boot("alone", flavorRef="alone")
+    with appliance.built.database.write(internal()) as w:
+        host = hosts.by_name(w, next(iter(appliance.built.hosts)))
+        host.report = {**host.report, "free_cpus": 0}
+    rebuild(member, server_id)
+    member.wait(server_id, "ACTIVE")
+    member.gone(server_id)
 
 
 @pytest.mark.parametrize("op", ["replace_disk", "ensure_guest"])

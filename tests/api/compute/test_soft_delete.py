@@ -178,6 +178,34 @@ def test_a_stopped_or_rescued_server_comes_back_running(member: Cloud, one: str)
     member.wait(one, "RESCUE")
 
 
+@pytest.mark.parametrize("offload_seconds", [-1, 0])
+def test_a_shelved_server_comes_back_shelved(tmp_path: Path, offload_seconds: int) -> None:
+    given = {"compute__reclaim_instance_interval_seconds": 3600, "compute__shelved_offload_seconds": offload_seconds}
+    with running(tmp_path, **given) as other:
+        cloud = Cloud(other, other.token(), other.image())
+        server_id = cloud.boot("on-the-shelf")
+        assert cloud.act(server_id, "shelve").status_code == 202
+        status = "SHELVED" if offload_seconds else "SHELVED_OFFLOADED"
+        cloud.wait(server_id, status)
+        put_aside(cloud, server_id)
+        assert cloud.act(server_id, "restore").status_code == 202
+        cloud.wait(server_id, status)
+        cloud.act(server_id, "unshelve")
+        cloud.wait(server_id, "ACTIVE")
+
+
+def test_a_resized_server_comes_back_to_be_confirmed(admin: Cloud, member: Cloud, one: str) -> None:
+    flavor = {"name": "wider", "id": "wider", "vcpus": 1, "ram": 300, "disk": 1}
+    assert admin.call("POST", "/flavors", {"flavor": flavor}, "2.90").status_code == 200
+    assert member.act(one, "resize", {"flavorRef": "wider"}).status_code == 202
+    member.wait(one, "VERIFY_RESIZE")
+    put_aside(member, one)
+    member.act(one, "restore")
+    member.wait(one, "VERIFY_RESIZE")
+    assert member.act(one, "confirmResize").status_code == 204
+    member.wait(one, "ACTIVE")
+
+
 def test_its_time_comes(appliance: Appliance, member: Cloud) -> None:
     late, early = member.boot("late"), member.boot("early")
     put_aside(member, late)
