@@ -203,6 +203,9 @@ class ChangesContract:
         for _ in range(2):
             bench.driver.adopt_disk(other.id, larger)
         bench.driver.delete_guest(spec.id)
+        bench.driver.keep_disks(other.id, "before")
+        bench.driver.resize_disk(other.id, "root", 3)
+        bench.driver.restore_disks(other.id, "before")
         bench.driver.ensure_guest(replace(other, disks=(larger,)))
         until(lambda: bench.boots(other.id) == 1, "it boots from the disk that came")
         assert bench.driver.take_snapshot(other.id, "root", "come").virtual_size == 2 * GIB

@@ -182,6 +182,9 @@ class FakeChanges:
             self._need_image(disk.image)
             guest = self._guests.get(guest_id)
             if guest is not None and guest.arriving.pop(disk.name, None) is not None:
+                spec = guest.spec or GuestSpec(guest_id, "", "", 0, 0, ())
+                others = (other for other in spec.disks if other.name != disk.name)
+                guest.spec, guest.power = replace(spec, disks=(*others, disk)), Power.OFF
                 guest.files = tuple(sorted({*guest.files, f"{disk.name}.qcow2"}))
                 self._store.save(guest)
 

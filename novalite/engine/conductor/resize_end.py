@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from novalite import logs
 from novalite.cloud.compute import migrations, moving_tasks, progress, resize, servers, states
 from novalite.cloud.hosts import aside, hosts
 from novalite.drivers.compute.base import GuestState, Power
 from novalite.engine.conductor import guests, moves, outcome, power
 from novalite.engine.flow import Flow, Run, Step
+from novalite.errors import DriverError, Unavailable
+
+_log = logs.get("conductor")
 
 
 def _drop_old(run: Run) -> None:
@@ -19,7 +23,7 @@ def _drop_old(run: Run) -> None:
 
 def _confirmed(run: Run) -> None:
     server, move = moves.known(run)
-    guest = guests.driver(run).guest(run.server_id)
+    guest = _guest(run)
     with run.parts.database.write(run.ctx) as w:
         hosts.release(w, move.holder)
         migrations.move_on(w, move.id, migrations.CONFIRMED)
@@ -28,6 +32,15 @@ def _confirmed(run: Run) -> None:
         progress.settle(w, run.server_id, vm_state=_vm_state(guest), power_state=progress.POWER_STATES[guest.power])
         servers.change(w, run.server_id, {"old_vm_state": None})
         progress.observed(w, run.server_id, guest.power.value, guest.detail)
+
+
+def _guest(run: Run) -> GuestState:
+    """What the guest does; that it runs, until its host tells better. What was before is gone: there is no way back."""
+    try:
+        return guests.driver(run).guest(run.server_id)
+    except (DriverError, Unavailable) as error:
+        _log.info("left to reconciliation", server_id=run.server_id, why=str(error))
+        return GuestState(run.server_id, Power.RUNNING)
 
 
 def _vm_state(guest: GuestState) -> str:
@@ -72,16 +85,28 @@ def _reverted(run: Run) -> None:
         servers.change(w, server.id, {"old_vm_state": None})
 
 
-def _not_reverted(run: Run, error: Exception) -> None:
-    """Once the server is what it was only its start has failed: it may be started again."""
+def _is_back(run: Run) -> bool:
     _, move = moves.known(run)
     with run.parts.database.read(run.ctx) as w:
-        is_back = not aside.is_held(w, move.holder)
-    if is_back:
+        return not aside.is_held(w, move.holder)
+
+
+def _not_reverted(run: Run, error: Exception) -> None:
+    """Once the server is what it was only its start has failed: it may be started again."""
+    if _is_back(run):
         moves.ended(run)
         outcome.failed_into_error(run, error)
     else:
         _still_resized(run, error)
+
+
+def _cut_off(run: Run) -> None:
+    """What the move holds waits for another end, unless the server is back already."""
+    if _is_back(run):
+        moves.ended(run)
+    else:
+        with run.parts.database.write(run.ctx) as w:
+            migrations.move_on(w, moves.number(run), migrations.FINISHED)
 
 
 FLOWS = (
@@ -89,6 +114,7 @@ FLOWS = (
         moving_tasks.ConfirmResize.kind,
         (Step("drop", _drop_old), Step("finish", _confirmed)),
         failed=_still_resized,
+        cancelled=_cut_off,
     ),
     Flow(
         moving_tasks.RevertResize.kind,
@@ -101,5 +127,6 @@ FLOWS = (
             Step("finish", _reverted),
         ),
         failed=_not_reverted,
+        cancelled=_cut_off,
     ),
 )

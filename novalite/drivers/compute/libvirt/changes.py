@@ -87,8 +87,13 @@ class GuestChanges:
         self._connection.call("detach_disk", self._devices.detach, "detach_disk", guest_id, by_serial(serial))
 
     def resize_disk(self, guest_id: str, disk: str, size_gib: int) -> None:
+        place = self._places.guest(guest_id)
         with self._lock(guest_id):
-            self._connection.call("resize_disk", self._grow, guest_id, disk, size_gib * disks.GIB)
+            now = self._connection.call("resize_disk", self._domains.state, guest_id).power
+            if self._awaits_start(now, place):
+                moved_disks.grow(place, disk, size_gib * disks.GIB)
+            else:
+                self._connection.call("resize_disk", self._grow, guest_id, disk, size_gib * disks.GIB)
 
     def _grow(self, connection: Any, guest_id: str, disk: str, size: int) -> None:
         domain = self._domains.known(connection, "resize_disk", guest_id)
@@ -108,12 +113,16 @@ class GuestChanges:
             disks.ensure_disk(disk, self._place_of_stopped("replace_disk", guest_id), self._images, anew=True)
 
     def _place_of_stopped(self, op: str, guest_id: str) -> GuestPlace:
+        """Of a guest that is off, or whose disks have come from another host and that was never started here."""
         place = self._places.guest(guest_id)
         now = self._connection.call(op, self._domains.state, guest_id).power
-        if now not in (Power.OFF, Power.CRASHED) or not place.directory.is_dir():
+        if now not in (Power.OFF, Power.CRASHED) and not self._awaits_start(now, place):
             code = "guest.not_found" if now is Power.ABSENT else "guest.state"
             raise DriverError(op, f"the guest is {now}", code=code)
         return place
+
+    def _awaits_start(self, now: Power, place: GuestPlace) -> bool:
+        return now is Power.ABSENT and any(place.directory.glob("*.qcow2"))
 
     def keep_disks(self, guest_id: str, name: str) -> None:
         with self._lock(guest_id):

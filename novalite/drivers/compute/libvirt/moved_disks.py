@@ -58,6 +58,15 @@ def adopt(place: GuestPlace, disk: DiskSpec, cache: ImageCache) -> None:
     os.replace(arriving, place.disk(disk.name))
 
 
+def grow(place: GuestPlace, disk: str, size: int) -> None:
+    """``size`` in bytes. Codes ``disk.not_found``, ``guest.refused``."""
+    file = _file("resize_disk", place, disk)
+    if not file.exists():
+        raise DriverError("resize_disk", f"the guest has no disk {disk}", code="disk.not_found")
+    if disks.must_grow(file, "qcow2", size):
+        disks.grow(file, "qcow2", size)
+
+
 def _set_onto(arriving: Path, below: list[str]) -> None:
     """Only the name of what lies below is changed; the other host had it elsewhere."""
     argv = ["qemu-img", "rebase", "-u", "-f", "qcow2", *(below or ["-b", ""]), str(arriving)]
