@@ -173,7 +173,13 @@ def rename(session: Session, reference: str, name: str) -> None:
 
 
 def act(
-    session: Session, references: tuple[str, ...], body: Mapping[str, Any], target: str, *, wait: bool, timeout: float
+    session: Session,
+    references: tuple[str, ...],
+    body: Mapping[str, Any],
+    target: str | tuple[str, ...],
+    *,
+    wait: bool,
+    timeout: float,
 ) -> None:
     """Ask each server for one action, then wait for all; prints what they are afterwards."""
     from novalite.cli import find
@@ -259,6 +265,7 @@ def ssh(session: Session, reference: str, command: tuple[str, ...], user: str | 
 
 
 from novalite.cli import console as _console  # noqa: E402
+from novalite.cli import server_image as _server_image  # noqa: E402, F401
 from novalite.cli import server_rebuild as _server_rebuild  # noqa: E402, F401
 
 server.add_command(_console.console)

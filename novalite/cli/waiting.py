@@ -49,8 +49,10 @@ def until(question: Callable[[], bool], *, seconds: float) -> bool:
     return False
 
 
-def for_status(client: Client, server: Mapping[str, Any], target: str, *, seconds: float, show: Show) -> dict[str, Any]:
-    """The server when it has ``target`` and nothing is under way.
+def for_status(
+    client: Client, server: Mapping[str, Any], target: str | tuple[str, ...], *, seconds: float, show: Show
+) -> dict[str, Any]:
+    """The server when it has ``target`` (or one of them) and nothing is under way.
 
     Raises ``Failed`` with the server's own fault when it ends elsewhere, ``Busy`` when the time is up.
     """
@@ -68,10 +70,11 @@ def for_status(client: Client, server: Mapping[str, Any], target: str, *, second
             code="server.slow",
             hint=f"It goes on by itself: 'novalite server show {latest['id']}'.",
         )
-    if latest["status"] != target:
+    targets = (target,) if isinstance(target, str) else target
+    if latest["status"] not in targets:
         why = _fault(latest)
         raise Failed(
-            f"Server {latest['name']} is {latest['status']}, not {target}: {why}",
+            f"Server {latest['name']} is {latest['status']}, not {' or '.join(targets)}: {why}",
             code="server.fault",
             hint="'novalite host list' and 'novalite status' show the hosts."
             if why.startswith("No valid host")
@@ -81,7 +84,12 @@ def for_status(client: Client, server: Mapping[str, Any], target: str, *, second
 
 
 def for_all(
-    client: Client, servers: Iterable[Mapping[str, Any]], target: str, *, seconds: float, show: Show
+    client: Client,
+    servers: Iterable[Mapping[str, Any]],
+    target: str | tuple[str, ...],
+    *,
+    seconds: float,
+    show: Show,
 ) -> tuple[list[dict[str, Any]], list[NovaLiteError]]:
     """Every server as it ended, and what went wrong with some: one failure does not end the wait for the rest."""
     ended: list[dict[str, Any]] = []

@@ -13,6 +13,7 @@ from novalite.api.ui.parts import of_app
 
 _TONES = {
     "ACTIVE": "good", "ERROR": "bad", "SHUTOFF": "quiet", "PAUSED": "hold", "SUSPENDED": "hold", "DELETED": "quiet",
+    "SHELVED": "quiet", "SHELVED_OFFLOADED": "quiet",
     "BUILD": "busy", "REBOOT": "busy", "HARD_REBOOT": "busy",
 }  # fmt: skip
 _TASK_WORDS = {
@@ -20,6 +21,10 @@ _TASK_WORDS = {
     "spawning": "starting", "deleting": "being deleted", "powering-on": "starting", "powering-off": "shutting down",
     "rebooting": "rebooting", "rebooting_hard": "resetting", "pausing": "pausing", "unpausing": "going on",
     "suspending": "saving its memory", "resuming": "waking up",
+    "image_snapshot_pending": "its disk is copied", "image_snapshot": "its disk is copied",
+    "image_uploading": "its image is kept", "image_backup": "its disk is copied", "shelving": "shutting down",
+    "shelving_image_pending_upload": "its disk is copied", "shelving_image_uploading": "its image is kept",
+    "shelving_offloading": "leaving its host", "unshelving": "coming back",
 }  # fmt: skip
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][0-9A-B]|[@-Z\\-_=>78c])")
 

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable
 
 from novalite.api.ui.parts import of_app
-from novalite.cloud.compute import actions, rescue, servers, soft_delete, states
+from novalite.cloud.compute import actions, rescue, servers, shelve, snapshots, soft_delete, states
 from novalite.cloud.compute.servers import Server
 from novalite.cloud.identity import policy
 from novalite.context import Context
@@ -26,6 +26,10 @@ _POLICY = {
     "rescue": "os-rescue",
     "unrescue": "os-unrescue",
     "restore": "os-deferred-delete:restore",
+    "createImage": "servers:create_image",
+    "shelve": "os-shelve:shelve",
+    "shelveOffload": "os-shelve:shelve_offload",
+    "unshelve": "os-shelve:unshelve",
 }
 
 
@@ -37,8 +41,20 @@ def _rescue(w: Work, server_id: str) -> Server:
     )
 
 
+def _create_image(w: Work, server_id: str) -> Server:
+    """Called as the server and the moment."""
+    server = servers.get(w, server_id)
+    snapshots.create_image(w, server_id, f"{server.name[:200]} {w.now:%Y-%m-%d %H:%M:%S}", {})
+    return server
+
+
+def _unshelve(w: Work, server_id: str) -> Server:
+    return shelve.unshelve(w, server_id, shelve.Destination())
+
+
 _ASK: dict[str, Callable[[Work, str], Server]] = {
     "rescue": _rescue, "unrescue": rescue.leave, "restore": soft_delete.restore,
+    "createImage": _create_image, "shelve": shelve.shelve, "shelveOffload": shelve.offload, "unshelve": _unshelve,
 }  # fmt: skip
 
 
