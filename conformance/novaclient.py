@@ -41,5 +41,6 @@ NOVACLIENT = Suite(
     group=r"([^\.]+\.)+",
     whole=r"^novaclient\.tests\.functional\.",
     smoke=r"legacy\.test_readonly_nova",
+    most_workers=1,  # its tests count what all of them use
     prepare=prepare,
 )

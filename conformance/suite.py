@@ -24,7 +24,7 @@ class Suite:
     """``packages`` are what it is installed from, the first being the suite itself. ``tests`` is its directory
     below the installed packages, ``group`` the part of a test's name that one worker runs together. ``whole``
     and ``smoke`` choose tests. ``prepare`` writes its configuration for a cloud into a directory and gives the
-    environment variables that it wants."""
+    environment variables that it wants. More than ``most_workers`` would disturb one another."""
 
     name: str
     packages: tuple[str, ...]
@@ -32,6 +32,7 @@ class Suite:
     group: str
     whole: str
     smoke: str
+    most_workers: int
     prepare: Callable[[Environment, Cloud, Path], dict[str, str]]
 
 
@@ -46,7 +47,7 @@ def run(
         "--test-path", str(environment.packages / suite.tests),
         "--top-dir", str(environment.packages),
         "--group-regex", suite.group,
-        "run", "--concurrency", str(workers), "--suppress-attachments", chosen,
+        "run", "--concurrency", str(min(workers, suite.most_workers)), "--suppress-attachments", chosen,
     ]  # fmt: skip
     progress = directory / "progress.log"
     with progress.open("wb") as out:

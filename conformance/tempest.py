@@ -118,5 +118,6 @@ TEMPEST = Suite(
     group=r"([^\.]*\.)*",
     whole=r"^tempest\.api\.compute\.|\[.*\bsmoke\b.*\]",
     smoke=r"\[.*\bsmoke\b.*\]",
+    most_workers=64,
     prepare=prepare,
 )
