@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from novalite.cloud.compute import actions, progress, states
+from novalite.cloud.compute import actions, progress, soft_delete, states
 from novalite.cloud.compute import tasks as kinds
 from novalite.cloud.compute.servers import Server
 from novalite.cloud.tasks import tasks
@@ -286,6 +286,18 @@ class TestWhatHostsSay:
         after = _row(database, server_id)
         assert (after.vm_state, after.power_state) == (before.vm_state, before.power_state)
 
+    @pytest.mark.parametrize("power", [*BELIEVED, "crashed"])
+    @pytest.mark.parametrize("vm_state", ["rescued", "resized", "soft-delete"])
+    def test_one_whose_state_says_more_keeps_it_whatever_its_guest_does(
+        self, database: Database, power: str, vm_state: str
+    ) -> None:
+        with database.write(OWNER) as w:
+            server_id = server(w, vm_state=vm_state, power_state=states.NOSTATE)
+        with database.write(internal()) as w:
+            progress.observed(w, server_id, power)
+        row = _row(database, server_id)
+        assert (row.vm_state, row.power_state, row.fault) == (vm_state, progress.POWER_STATES[power], None)
+
     def test_a_crash_is_an_error_with_its_reason(self, database: Database) -> None:
         with database.write(OWNER) as w:
             server_id = server(w)
@@ -318,3 +330,18 @@ def test_a_server_being_deleted_is_not_called_ready_by_a_boot_that_ends_late(dat
         assert not progress.settle(w, server_id, vm_state="active", power_state=1, launched=True)
         assert not progress.doing(w, server_id, "spawning")
     assert _row(database, server_id).task_state == "deleting"
+
+
+def test_neither_is_one_that_is_put_aside(database: Database) -> None:
+    with database.write(OWNER) as w:
+        server_id = server(w)
+        soft_delete.delete(w, server_id, reclaim_seconds=60)
+    with database.write(internal()) as w:
+        assert not progress.settle(w, server_id, vm_state="active", power_state=1)
+        assert not progress.doing(w, server_id, "rebuild_spawning")
+        progress.failed(w, server_id, progress.fault(500, "too late", w.now), vm_state=None)
+    assert _row(database, server_id).task_state == "soft-deleting"
+    with database.write(internal()) as w:
+        soft_delete.put_aside(w, server_id)
+    row = _row(database, server_id)
+    assert (row.vm_state, row.task_state, row.deleted_at) == ("soft-delete", None, None)
