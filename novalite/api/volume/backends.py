@@ -10,7 +10,7 @@ from novalite.api.kit.routes import Route
 from novalite.api.kit.view import utc_micros
 from novalite.api.volume.shapes import EXTENSION, ROOT, flag
 from novalite.cloud.hosts import hosts
-from novalite.cloud.volume import new_volumes
+from novalite.cloud.volume import new_volumes, usage
 from novalite.errors import NotFound
 
 _GIB = 1 << 30
@@ -61,6 +61,45 @@ def list_pools(call: Call) -> dict[str, Any]:
     return {"pools": [told] if not wanted or wanted == pool.name else []}
 
 
+def _host_name(call: Call) -> str:
+    name: str = call.parts.volume_driver.pool().name
+    return name.partition("#")[0]
+
+
+def list_hosts(call: Call) -> dict[str, Any]:
+    row = {
+        "host_name": _host_name(call),
+        "service": "cinder-volume",
+        "service-status": "available",
+        "service-state": "enabled",
+        "zone": new_volumes.DEFAULT_ZONE,
+        "last-update": utc_micros(clock.now()),
+    }
+    wanted = call.query.get("service")
+    return {"hosts": [row] if wanted in (None, "cinder-volume") else []}
+
+
+def show_host(call: Call) -> dict[str, Any]:
+    """What is kept there: of all projects first, then of each."""
+    name = _host_name(call)
+    if call.path["host"] != name:
+        raise NotFound("host", call.path["host"], message=f"Host {call.path['host'][:255]} could not be found.")
+    with call.parts.database.read(call.ctx) as w:
+        kept = usage.kept(w)
+    return {"host": [{"resource": {"host": name, **_kept_row(one)}} for one in kept]}
+
+
+def _kept_row(one: usage.Kept) -> dict[str, Any]:
+    """Numbers as texts: so Cinder tells them."""
+    return {
+        "project": one.project_id or "(total)",
+        "volume_count": str(one.volumes),
+        "total_volume_gb": str(one.volume_gib),
+        "snapshot_count": str(one.snapshots),
+        "total_snapshot_gb": str(one.snapshot_gib),
+    }
+
+
 def list_zones(call: Call) -> dict[str, Any]:
     names = sorted({new_volumes.DEFAULT_ZONE, *(host.zone for host in hosts.everyone(call.w))})
     return {"availabilityZoneInfo": [{"zoneName": name, "zoneState": {"available": True}} for name in names]}
@@ -70,6 +109,7 @@ _EXTENSIONS = {
     "os-admin-actions": ("AdminActions", "Reset states, and delete by force."),
     "os-availability-zone": ("AvailabilityZones", "Where volumes can be."),
     "os-extended-snapshot-attributes": ("ExtendedSnapshotAttributes", "Progress and project of snapshots."),
+    "os-hosts": ("Hosts", "Where volumes are kept."),
     "os-quota-sets": ("Quotas", "What projects may have."),
     "os-quota-class-sets": ("QuotaClasses", "What projects may have by default."),
     "os-services": ("Services", "What runs Block Storage."),
@@ -125,6 +165,8 @@ ROUTES = [
     Route("GET", f"{ROOT}/os-services", list_services, rule=EXTENSION + "services:index"),
     Route("GET", f"{ROOT}/scheduler-stats/get_pools", list_pools,
           rule="scheduler_extension:scheduler_stats:get_pools"),
+    Route("GET", f"{ROOT}/os-hosts", list_hosts, rule=EXTENSION + "hosts"),
+    Route("GET", f"{ROOT}/os-hosts/{{host}}", show_host, rule=EXTENSION + "hosts"),
     Route("GET", f"{ROOT}/os-availability-zone", list_zones, rule="volume:services_zones", unit="read"),
     Route("GET", f"{ROOT}/extensions", list_extensions, rule="volume:services_zones"),
     Route("GET", f"{ROOT}/extensions/{{alias}}", show_extension, rule="volume:services_zones"),

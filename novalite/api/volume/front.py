@@ -31,4 +31,5 @@ FRONT = Front(
     faults.CINDER,
     VERSIONS,
     project_after=ROOT,
+    strict_slashes=True,
 )

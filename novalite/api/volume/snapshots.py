@@ -35,7 +35,7 @@ DETAIL = SUMMARY.extended(
 _NEW = Body(
     "snapshot",
     *NAMES,
-    Item("volume_id", shapes.UUID, required=True),
+    Item("volume_id", shapes.UUID_OR_NULL, required=True),
     Item("force", {**BOOLEAN, "type": ["boolean", "string", "null"], "enum": [*BOOLEAN["enum"], None]}),
     Item("metadata", {**METADATA, "type": ["object", "null"]}),
 )
@@ -53,7 +53,7 @@ def create(call: Call) -> Snapshot:
             raise Invalid("Invalid input for field/attribute force. Since 3.66 it can only be true.", field="force")
         force = True
     return snapshots.create(
-        call.w, body["volume_id"], metadata=body.get("metadata") or {}, force=force,
+        call.w, body["volume_id"] or "", metadata=body.get("metadata") or {}, force=force,
         **{"name": None, "description": None, **named(body)},
     )  # fmt: skip
 

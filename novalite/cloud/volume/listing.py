@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from novalite.cloud.volume.records import Snapshot, Volume, VolumeAttachment, VolumeType
 from novalite.db.paging import Page, narrow
 from novalite.db.work import Work
+from novalite.errors import NotFound
 
 T = TypeVar("T", Volume, Snapshot, VolumeAttachment)
 
@@ -103,12 +104,20 @@ def _selection(w: Work, record: Any, filters: Filters) -> sa.Select[Any]:
 
 
 def page_of(w: Work, record: type[T], filters: Filters, page: Page, *, offset: int = 0) -> list[T]:
-    """A page of ``record``, newest first unless the page says otherwise. Raises ``Invalid`` (marker, sort key)."""
+    """A page of ``record``, newest first unless the page says otherwise. Raises ``Invalid`` (sort key) and
+    ``NotFound`` (marker)."""
+    if page.marker and not _is_there(w, record, page.marker):
+        raise NotFound("marker", page.marker, message=f"Marker {page.marker[:100]} could not be found.")
     query = narrow(
         w, _selection(w, record, filters), page, _SORT_KEYS[record], default=("created_at",), identity=record.id,
         descending=True, visible=_visible(w, record, Filters(all_projects=w.ctx.is_admin)),
     )  # fmt: skip
     return list(w.session.scalars(query.offset(offset) if offset else query))
+
+
+def _is_there(w: Work, record: Any, marker: str) -> bool:
+    visible = _visible(w, record, Filters(all_projects=w.ctx.is_admin))
+    return w.session.scalar(sa.select(record.id).where(record.id == marker, visible)) is not None
 
 
 def count(w: Work, record: type[T], filters: Filters) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
@@ -32,6 +33,36 @@ def used_by(w: Work, project_ids: Iterable[str]) -> dict[str, dict[str, int]]:
             found[project_id][name] = int(number)
             found[project_id]["gigabytes"] += int(gib or 0)
     return found
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is kept for a project; without one: for all."""
+
+    project_id: str = ""
+    volumes: int = 0
+    volume_gib: int = 0
+    snapshots: int = 0
+    snapshot_gib: int = 0
+
+
+def kept(w: Work) -> list[Kept]:
+    """Everything that is kept, in sum first, then by project; two queries."""
+    of_volumes, of_snapshots = _sums(w, Volume), _sums(w, Snapshot)
+    rows = [
+        Kept(project_id, *of_volumes.get(project_id, (0, 0)), *of_snapshots.get(project_id, (0, 0)))
+        for project_id in sorted(of_volumes.keys() | of_snapshots.keys())
+    ]
+    total = Kept(
+        "", sum(one.volumes for one in rows), sum(one.volume_gib for one in rows),
+        sum(one.snapshots for one in rows), sum(one.snapshot_gib for one in rows),
+    )  # fmt: skip
+    return [total, *rows]
+
+
+def _sums(w: Work, record: type[Volume] | type[Snapshot]) -> dict[str, tuple[int, int]]:
+    query = sa.select(record.project_id, sa.func.count(), sa.func.sum(record.size_gib)).group_by(record.project_id)
+    return {project_id: (int(number), int(gib or 0)) for project_id, number, gib in w.session.execute(query)}
 
 
 def require(w: Work, project_id: str, *, volume_gib: int = 0, **asked: int) -> None:

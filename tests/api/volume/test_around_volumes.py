@@ -87,6 +87,14 @@ def test_services_and_pools_are_for_admins(admin: Cinder, member: Cinder) -> Non
     assert pool["name"].endswith("@fake#fake")
     assert pool["capabilities"]["total_capacity_gb"] > 0
     assert "capabilities" not in admin.get("/scheduler-stats/get_pools")["pools"][0]
+    (host,) = admin.get("/os-hosts")["hosts"]
+    assert host["host_name"].endswith("@fake")
+    total = admin.get(f"/os-hosts/{host['host_name']}")["host"][0]["resource"]
+    listed = admin.get("/volumes/detail?all_tenants=1")["volumes"]
+    assert (total["project"], total["volume_count"]) == ("(total)", str(len(listed)))
+    assert total["total_volume_gb"] == str(sum(one["size"] for one in listed))
+    assert admin.refused("GET", "/os-hosts/mars")[0] == 404
+    assert member.refused("GET", "/os-hosts")[0] == 403
     assert member.refused("GET", "/os-services")[0] == member.refused("GET", "/scheduler-stats/get_pools")[0] == 403
 
 

@@ -152,11 +152,16 @@ def test_lists_are_filtered_sorted_and_paged(other: Cinder) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["limit=-1", "limit=x", "offset=x", f"marker={UNKNOWN}", "sort=colour", "sort=name:up", "colour=red",
+    ["limit=-1", "limit=x", "offset=x", "sort=colour", "sort=name:up", "colour=red",
      "metadata=x", "metadata=[1]", "metadata=" + "(" * 500, "created_at=x", "bootable=perhaps", "all_tenants=2"],
 )  # fmt: skip
 def test_bad_queries(other: Cinder, query: str) -> None:
     assert other.refused("GET", f"/volumes?{query}")[0] == 400
+
+
+def test_an_unknown_marker_or_no_id_at_all(other: Cinder) -> None:
+    assert other.refused("GET", f"/volumes?marker={UNKNOWN}")[0] == 404
+    assert [other.call(method, "/volumes/").status_code for method in ("GET", "PUT", "DELETE")] == [404, 404, 404]
 
 
 def test_unknown_filters_passed_before_3_31(other: Cinder) -> None:
