@@ -27,7 +27,7 @@ def create_image(session: Session, reference: str, name: str, wait: bool, timeou
     client = session.client
     found = find.server(client, reference)
     answer = client.post("compute", f"/servers/{found['id']}/action", {"createImage": {"name": name}})
-    path = f"/v2/images/{answer['image_id']}"
+    path = f"/images/{answer['image_id']}"
     image: dict[str, Any] = {}
 
     def made() -> bool:

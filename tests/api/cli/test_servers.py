@@ -41,6 +41,7 @@ def test_create_waits_until_it_runs_and_shows_it(novalite: Any, server: str) -> 
         (["reboot"], ["ACTIVE"]),
         (["rebuild"], ["ACTIVE"]),
         (["rescue", "unrescue"], ["RESCUE", "ACTIVE"]),
+        (["shelve", "unshelve"], ["SHELVED_OFFLOADED", "ACTIVE"]),
     ],
 )
 def test_actions_wait_for_their_result(novalite: Any, server: str, actions: list[str], after: list[str]) -> None:
@@ -156,3 +157,19 @@ def test_a_stopped_server_is_rebuilt_from_another_image_and_stays_off(
 def test_a_password_is_set(novalite: Any, server: str) -> None:
     assert novalite("server", "password", server, "--password", "sesame") == 0, novalite.err
     assert "The password of web is set." in novalite.err
+
+
+def test_an_image_is_made_of_a_server(novalite: Any, server: str) -> None:
+    assert novalite("server", "image", server, "kept") == 0, novalite.err
+    made = novalite.json("image", "show", "kept")
+    assert (made["status"], made["image_type"]) == ("active", "snapshot")
+    assert novalite.json("server", "image", server, "again")["status"] == "active"
+    for name in ("kept", "again"):
+        assert novalite("image", "delete", name) == 0, novalite.err
+
+
+def test_coming_back_in_a_zone_that_is_none(novalite: Any, server: str) -> None:
+    assert novalite("server", "shelve", server) == 0, novalite.err
+    assert novalite("server", "unshelve", "--zone", "nowhere", server) == 1
+    assert "availability zone" in novalite.err
+    assert novalite("server", "unshelve", "--zone", "nova", server) == 0, novalite.err

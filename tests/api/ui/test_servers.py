@@ -58,11 +58,16 @@ def test_buttons_follow_the_table_of_states(browser: Browser) -> None:
     def offered() -> set[str]:
         return set(re.findall(r'name="action" value="(\w+)"', browser.get(f"/servers/{server_id}").text))
 
-    assert offered() == {"stop", "reboot", "reboot_hard", "pause", "suspend", "rescue"}
+    assert offered() == {"stop", "reboot", "reboot_hard", "pause", "suspend", "rescue", "createImage", "shelve"}
     answer = browser.send(f"/servers/{server_id}/action", action="stop")
     assert answer.status_code == 303
     wait_for(lambda: "SHUTOFF" in browser.get(f"/servers/{server_id}").text)
-    assert offered() == {"start", "reboot_hard", "rescue"}
+    assert offered() == {"start", "reboot_hard", "rescue", "createImage", "shelve"}
+    assert browser.send(f"/servers/{server_id}/action", action="createImage").status_code == 303
+    wait_for(lambda: "buttons 20" in browser.get("/images").text, why="its image is not listed")
+    wait_for(lambda: "shelve" in offered())
+    assert browser.send(f"/servers/{server_id}/action", action="shelve").status_code == 303
+    wait_for(lambda: offered() == {"unshelve"})
 
 
 def test_an_action_that_does_not_fit_is_told_above_the_page(browser: Browser) -> None:
