@@ -11,7 +11,7 @@ from jsonschema.validators import extend
 from novalite.api.kit.formats import CHECKER
 from novalite.errors import Invalid
 
-_LONGEST_SHOWN = 200
+_LONGEST_SHOWN = 1024
 _SECRET_WORDS = ("pass", "secret", "private_key")
 
 
