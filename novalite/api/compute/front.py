@@ -10,6 +10,7 @@ from novalite.api.compute import (
     extensions,
     external_events,
     flavors,
+    floating_ips,
     gone,
     hypervisors,
     images,
@@ -59,7 +60,7 @@ _NOUNS = (
     server_diagnostics, server_topology,
     migrations, security_groups,
     extensions, quota_classes, usage_audit_log, external_events, assisted_snapshots,
-    server_shares, os_hosts, images, networks, volumes, gone,
+    server_shares, os_hosts, images, networks, floating_ips, volumes, gone,
 )  # fmt: skip
 FRONT = Front(
     "compute",

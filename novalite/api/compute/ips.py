@@ -9,14 +9,15 @@ from novalite.api.compute.shapes import ROOT, RULE
 from novalite.api.kit.answers import TEXT, WHOLE, Told, array, mapping, record
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
-from novalite.cloud.compute import servers
+from novalite.cloud.compute import floating_ips, servers
 from novalite.cloud.network import port_views
 from novalite.errors import NotFound
 
 
 def _addresses(call: Call) -> dict[str, list[dict[str, Any]]]:
     server = servers.get(call.w, call.path["server_id"])
-    return addresses(port_views.of_device(call.w, server.id), extended=False)
+    views, floating = port_views.of_device(call.w, server.id), floating_ips.of_ports(call.w, [server.id])
+    return addresses(views, floating, extended=False)
 
 
 def list_all(call: Call) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -32,7 +32,7 @@ from novalite.api.kit.body import JsonSchema
 from novalite.api.kit.call import Call
 from novalite.api.kit.versions import Version
 from novalite.api.kit.view import ABSENT, Field, View, utc_micros, utc_seconds
-from novalite.cloud.compute import block_devices, queries, states
+from novalite.cloud.compute import block_devices, floating_ips, queries, states
 from novalite.cloud.compute.block_devices import Attached
 from novalite.cloud.compute.queries import Stamp
 from novalite.cloud.compute.servers import Server
@@ -42,6 +42,8 @@ from novalite.cloud.network import port_views
 from novalite.cloud.network.port_views import PortView
 from novalite.db.work import Work
 
+Floating = Mapping[tuple[str, str], Sequence[str]]
+"""(port id, fixed address) -> floating addresses."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -53,15 +55,17 @@ class Shown:
     ports: Sequence[PortView]
     host_status: str = ""
     volumes: Sequence[Attached] = ()
+    floating: Floating = field(default_factory=dict)
 
 
 def load(call: Call, found: Sequence[Server]) -> list[Shown]:
-    """The servers with their ports, volumes and, for admins, the health of their hosts: three queries for any
-    number."""
+    """The servers with their ports, volumes, floating addresses and, for admins, the health of their hosts: four
+    queries for any number."""
     ids = [server.id for server in found]
     ports, volumes = port_views.of_devices(call.w, ids), block_devices.volumes_of(call.w, ids)
+    floating = floating_ips.of_ports(call.w, ids)
     health = host_health(call.w, call) if may_see_host(call) and call.since("2.16") else {}
-    return [Shown(one, ports[one.id], health.get(one.host or "", ""), volumes[one.id]) for one in found]
+    return [Shown(one, ports[one.id], health.get(one.host or "", ""), volumes[one.id], floating) for one in found]
 
 
 def host_health(w: Work, call: Call) -> dict[str, str]:
@@ -88,24 +92,28 @@ def host_id(project_id: str, host: str) -> str:
     return hashlib.sha224((project_id + host).encode()).hexdigest() if host else ""
 
 
-def addresses(ports: Sequence[PortView], *, extended: bool = True) -> dict[str, list[dict[str, Any]]]:
-    """Network name -> its addresses."""
+def addresses(
+    ports: Sequence[PortView], floating: Floating, *, extended: bool = True
+) -> dict[str, list[dict[str, Any]]]:
+    """Network name -> its addresses, each fixed one followed by the floating ones that lead to it."""
     found: dict[str, list[dict[str, Any]]] = {}
     for port in ports:
-        for address in port.fixed_ips:
-            shown: dict[str, Any] = {"version": 6 if ":" in address else 4, "addr": address}
-            if extended:
-                shown |= {"OS-EXT-IPS:type": "fixed", "OS-EXT-IPS-MAC:mac_addr": port.mac_address}
-            found.setdefault(port.network_name, []).append(shown)
+        for fixed in port.fixed_ips:
+            led = floating.get((port.port_id, fixed), ())
+            for kind, address in (("fixed", fixed), *(("floating", each) for each in led)):
+                shown: dict[str, Any] = {"version": 6 if ":" in address else 4, "addr": address}
+                if extended:
+                    shown |= {"OS-EXT-IPS:type": kind, "OS-EXT-IPS-MAC:mac_addr": port.mac_address}
+                found.setdefault(port.network_name, []).append(shown)
     return found
 
 
 def _addresses(one: Shown, call: Call) -> Any:
-    return {} if one.server.task_state == states.SCHEDULING else addresses(one.ports)
+    return {} if one.server.task_state == states.SCHEDULING else addresses(one.ports, one.floating)
 
 
 def _plain_addresses(one: Shown, call: Call) -> Any:
-    return addresses(one.ports, extended=False)
+    return addresses(one.ports, one.floating, extended=False)
 
 
 def _image(one: Shown, call: Call) -> Any:
@@ -299,11 +307,11 @@ def details(call: Call, wanted: Sequence[Stamp]) -> list[Raw]:
     missing = [one.id for one, text in zip(wanted, texts, strict=True) if text is None]
     servers = queries.by_ids(call.w, missing) if missing else {}
     ports = port_views.of_devices(call.w, missing) if missing else {}
-    volumes = block_devices.volumes_of(call.w, missing)
+    volumes, floating = block_devices.volumes_of(call.w, missing), floating_ips.of_ports(call.w, missing)
     answers = []
     for one, key, text in zip(wanted, keys, texts, strict=True):
         if text is None:
-            shown = Shown(servers[one.id], ports[one.id], health.get(one.host or "", ""), volumes[one.id])
+            shown = Shown(servers[one.id], ports[one.id], health.get(one.host or "", ""), volumes[one.id], floating)
             text = Raw(_encode(render(shown, call)))
             rendered.put(key, text, epoch)
         answers.append(text)

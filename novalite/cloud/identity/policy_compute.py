@@ -87,7 +87,11 @@ _ELSEWHERE = {
 _OWN_NAMES = {
     "@": "flavors gone images versions os-agents os-cells os-certificates os-cloudpipe os-fixed-ips os-fping",
     READER: "os-virtual-interfaces",
-    ADMIN: "os-floating-ip-dns os-floating-ips-bulk os-networks:create os-networks:delete os-networks:associate",
+    MEMBER: "os-tenant-networks:delete",
+    ADMIN: (
+        "os-fixed-ips:reserve os-floating-ip-dns os-floating-ips-bulk os-networks:create os-networks:delete "
+        "os-networks:associate os-security-group-default-rules os-tenant-networks:create"
+    ),
 }
 BASE = {
     "context_is_admin": "role:admin",

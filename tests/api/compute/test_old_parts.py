@@ -99,18 +99,18 @@ def test_an_images_metadata(admin: Cloud, reader: Cloud) -> None:
 
 
 def test_networks(admin: Cloud, member: Cloud) -> None:
-    (mine,) = member.get("/os-networks", "2.35").json["networks"]
-    (all_of_it,) = admin.get("/os-networks", "2.1").json["networks"]
+    mine = member.get("/os-networks", "2.35").json["networks"][0]
+    all_of_it = admin.get("/os-networks", "2.1").json["networks"][0]
     assert (len(mine), len(all_of_it)) == (11, 32)
     assert {name for name, value in all_of_it.items() if value is not None} == {"id", "label"}
     assert member.get(f"/os-networks/{mine['id']}", "2.1").json == {"network": mine}
     tenant = {"id": mine["id"], "label": mine["label"], "cidr": "None"}
-    assert member.get("/os-tenant-networks", "2.1").json == {"networks": [tenant]}
+    assert tenant in member.get("/os-tenant-networks", "2.1").json["networks"]
     assert member.get(f"/os-tenant-networks/{mine['id']}", "2.1").json == {"network": tenant}
     for path in ("os-networks", "os-tenant-networks"):
         assert member.get(f"/{path}/{UNKNOWN}", "2.1").status_code == 404
         assert member.get(f"/{path}", "2.36").status_code == 404
-    assert member.get("/os-floating-ip-pools", "2.1").json == {"floating_ip_pools": []}
+    assert member.get("/os-floating-ip-pools", "2.1").json == {"floating_ip_pools": [{"name": "public"}]}
     assert member.get("/os-floating-ip-pools", "2.36").status_code == 404
 
 
