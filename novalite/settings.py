@@ -118,6 +118,11 @@ class Network(Struct, frozen=True, kw_only=True):
     ] = "auto"
     cidr: Annotated[str, _doc("Range of the network made at first start; 'auto' takes a free private /24.")] = "auto"
     name: Annotated[str, _doc("Name of the network made at first start.")] = "private"
+    public_cidr: Annotated[
+        str,
+        _doc("Range of floating addresses made at first start; 'auto' takes a free private /24, 'none' makes none."),
+    ] = "auto"
+    public_name: Annotated[str, _doc("Name of the external network that floating addresses come from.")] = "public"
     mtu: Annotated[int, _doc("MTU of the network made at first start, in bytes.", ge=576, le=65535)] = 1500
     dns_servers: Annotated[
         tuple[str, ...],

@@ -13,7 +13,7 @@ from novalite.cloud.hosts import hosts
 from novalite.cloud.identity import bootstrap, credentials, quotas
 from novalite.cloud.identity.records import Project
 from novalite.cloud.image import images
-from novalite.cloud.network import networks
+from novalite.cloud.network import first_public, networks
 from novalite.cloud.volume import types
 from novalite.context import internal
 from novalite.db.work import Database
@@ -76,18 +76,24 @@ def ensure_defaults(database: Database, settings: Settings, names: dict[str, str
 
 
 def ensure_network(database: Database, settings: Settings, driver: NetworkDriver) -> None:
-    """The first network, in a range the machine does not use."""
+    """The first network, an external one for floating addresses and the router between them, in ranges the machine
+    does not use."""
     with database.read(internal()) as w:
         if networks.specs(w):
             return
     wanted = settings.network.cidr
-    cidr = networks.free_range(driver.used_ranges()) if wanted == "auto" else wanted
+    used = driver.used_ranges()
+    cidr = networks.free_range(used) if wanted == "auto" else wanted
+    public = settings.network.public_cidr
+    public = networks.free_range((*used, cidr)) if public == "auto" else public
     with database.write(internal()) as w:
         admin = w.session.scalar(sa.select(Project.id).where(Project.name == bootstrap.ADMIN))
-        networks.ensure_first(
+        first = networks.ensure_first(
             w, name=settings.network.name, cidr=cidr, mtu=settings.network.mtu,
             dns_servers=settings.network.dns_servers or _machine_dns(), project_id=admin or "",
         )  # fmt: skip
+        if public != "none":
+            first_public.ensure(w, first, name=settings.network.public_name, cidr=public)
 
 
 def _machine_dns() -> tuple[str, ...]:

@@ -36,8 +36,6 @@ def list_zones(call: Call) -> dict[str, Any]:
 
 
 ROUTES = [
-    *_routes("floatingips", "floating ip", "get_floatingip"),
-    *_routes("routers", "router", "get_router"),
     *_routes("subnetpools", "subnetpool", "get_subnetpool"),
     *_routes("agents", "agent", "get_agent"),
     Route("GET", f"{ROOT}/availability_zones", list_zones, rule="get_availability_zone"),

@@ -8,7 +8,8 @@ from novalite.api.kit.body import Body, Item
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
 from novalite.api.kit.view import Field, View
-from novalite.api.network import listing
+from novalite.api.network import bulk, listing
+from novalite.api.network.bulk import OneOrMany
 from novalite.api.network.shapes import (
     ANY,
     BOOLEAN,
@@ -22,9 +23,10 @@ from novalite.api.network.shapes import (
     refuse_unless,
 )
 from novalite.cloud.identity import policy
-from novalite.cloud.network import ports
-from novalite.cloud.network.records import Port
-from novalite.errors import Unsupported
+from novalite.cloud.network import networks, ports, subnets
+from novalite.cloud.network.port_views import ROUTED
+from novalite.cloud.network.records import Network, Port
+from novalite.errors import Forbidden, Invalid, Unsupported
 
 
 def _host_shown(call: Call) -> bool:
@@ -35,6 +37,10 @@ def _fixed_ips(port: Port, call: Call) -> list[dict[str, str]]:
     return [{"subnet_id": fixed.subnet_id, "ip_address": fixed.ip_address} for fixed in port.fixed_ips]
 
 
+def _status(port: Port, call: Call) -> str:
+    return "ACTIVE" if port.admin_state_up and (port.host or port.device_owner in ROUTED) else "DOWN"
+
+
 PORT = View(
     *common_fields(),
     Field("network_id"),
@@ -42,13 +48,18 @@ PORT = View(
     Field("fixed_ips", _fixed_ips),
     Field("device_id"),
     Field("device_owner"),
-    Field("admin_state_up", lambda port, call: True),
-    Field("status", lambda port, call: "ACTIVE" if port.host else "DOWN"),
+    Field("admin_state_up"),
+    Field("status", _status),
     Field("security_groups", lambda port, call: [group.id for group in port.groups]),
-    Field("port_security_enabled", lambda port, call: True),
+    Field("port_security_enabled", "port_security"),
     Field("allowed_address_pairs", lambda port, call: []),
     Field("extra_dhcp_opts", lambda port, call: []),
     Field("dns_name"),
+    Field("dns_assignment", lambda port, call: []),
+    Field("qos_policy_id", lambda port, call: None),
+    Field("ip_allocation", lambda port, call: "immediate"),
+    Field("propagate_uplink_status", lambda port, call: True),
+    Field("resource_request", lambda port, call: None),
     Field("binding:vnic_type", lambda port, call: "normal"),
     Field("binding:host_id", "host", only=_host_shown),
     Field("binding:vif_type", lambda port, call: "bridge" if port.host else "unbound", only=_host_shown),
@@ -76,8 +87,9 @@ _SHARED = (
     Item("device_id", {"type": "string", "maxLength": 255}),
     Item("device_owner", {"type": "string", "maxLength": 255}),
 )
-NEW = Body(
+NEW = OneOrMany(
     "port",
+    "ports",
     Item("network_id", UUID, required=True),
     Item("fixed_ips", {"type": "array", "items": _FIXED_IP}),
     Item("mac_address", {"type": "string", "format": "mac"}),
@@ -89,7 +101,7 @@ CHANGES = Body("port", Item("fixed_ips", LIST), *_SHARED)
 
 
 def _refuse_what_is_not_offered(call: Call) -> None:
-    refuse_unless(call, admin_state_up=True, port_security_enabled=True, allowed_address_pairs=[],
+    refuse_unless(call, allowed_address_pairs=[],
                   extra_dhcp_opts=[], qos_policy_id=None, binding__vnic_type="normal", binding__profile={})  # fmt: skip
 
 
@@ -120,43 +132,99 @@ def show(call: Call) -> dict[str, Any]:
     return listing.one(call, "port", PORT, ports.get(call.w, call.path["port_id"]))
 
 
-def create(call: Call) -> Any:
+def create(call: Call) -> dict[str, Any]:
+    return bulk.make(call, "port", "ports", PORT, _create)
+
+
+def _create(call: Call) -> Port:
     _refuse_what_is_not_offered(call)
+    if call.body.get("binding:host_id"):
+        policy.require("create_port:binding:host_id", call.ctx)
     refuse_unless(call, binding__host_id="")
-    asked = call.body.get("fixed_ips") or [{}]
-    if len(asked) > 1:
-        raise Unsupported("A port has one address.", code="network.unsupported", field="fixed_ips")
+    network = networks.get(call.w, call.body["network_id"])
+    _refuse_others_network(call, network)
     groups = call.body.get("security_groups")
+    security = call.body.get("port_security_enabled", network.port_security)
+    if not security:
+        _require_network_owner(call, network)
+    if groups and not security:
+        raise Invalid("Port has security group associated. Cannot disable port security or IP address until security "
+                      "group is removed.", code="port_security.port_has_security_group",
+                      field="port_security_enabled")  # fmt: skip
     return ports.create(
         call.w,
         ports.NewPort(
-            network_id=call.body["network_id"],
-            fixed_ip=asked[0].get("ip_address"),
+            network_id=network.id,
+            fixed_ip=_address_asked_for(call, network),
             mac_address=call.body.get("mac_address"),
             name=call.body.get("name", ""),
             description=call.body.get("description", ""),
             device_id=call.body.get("device_id", ""),
-            device_owner=call.body.get("device_owner", ""),
+            device_owner=_device_owner(call),
             security_groups=None if groups is None else tuple(groups),
             dns_name=call.body.get("dns_name", ""),
             project_id=owner(call),
+            port_security=security,
+            admin_state_up=call.body.get("admin_state_up", True),
         ),
     )
+
+
+def _refuse_others_network(call: Call, network: Network) -> None:
+    """A network that others only see leads them outside, by routers; ports on it are its owner's."""
+    own = call.ctx.is_admin or network.project_id == call.ctx.project_id or network.is_shared
+    if not own:
+        raise Forbidden(f"It is not allowed to create a port on external network {network.id}",
+                        code="policy.other_project")  # fmt: skip
+
+
+def _require_network_owner(call: Call, network: Network) -> None:
+    """Who switches port security off may speak for all others on the network."""
+    if not call.ctx.is_admin and network.project_id != call.ctx.project_id:
+        raise Forbidden("Policy doesn't allow create_port:port_security_enabled to be performed.",
+                        rule="create_port:port_security_enabled")  # fmt: skip
+
+
+def _device_owner(call: Call) -> str:
+    wanted = str(call.body.get("device_owner", ""))
+    if wanted in ROUTED:
+        raise Unsupported(f"Ports with the owner {wanted} are made by routers and floating addresses.",
+                          code="network.unsupported", field="device_owner")  # fmt: skip
+    return wanted
+
+
+def _address_asked_for(call: Call, network: Network) -> str | None:
+    """The address wanted; None: any, empty: none. Raises ``Invalid`` for another network's subnet."""
+    asked = call.body.get("fixed_ips")
+    if asked == []:
+        return ""
+    if asked and len(asked) > 1:
+        raise Unsupported("A port has one address.", code="network.unsupported", field="fixed_ips")
+    wanted = (asked or [{}])[0]
+    known = {subnet.id for subnet in network.subnets}
+    if "subnet_id" in wanted and wanted["subnet_id"] not in known:
+        subnets.get(call.w, wanted["subnet_id"])
+        raise Invalid(f"Invalid input for operation: Failed to create port on network {network.id}, because fixed_ips "
+                      f"included invalid subnet {wanted['subnet_id']}.", field="fixed_ips")  # fmt: skip
+    found = wanted.get("ip_address")
+    return None if found is None else str(found)
 
 
 def update(call: Call) -> Any:
     _refuse_what_is_not_offered(call)
     port = ports.get(call.w, call.path["port_id"])
-    refuse_unless(call, fixed_ips=_fixed_ips(port, call), device_id=port.device_id, device_owner=port.device_owner,
-                  binding__host_id=port.host)  # fmt: skip
-    return ports.update(
-        call.w,
-        port.id,
-        name=call.body.get("name"),
-        description=call.body.get("description"),
-        dns_name=call.body.get("dns_name"),
-        groups=call.body.get("security_groups"),
-    )
+    refuse_unless(call, fixed_ips=_fixed_ips(port, call), binding__host_id=port.host)
+    names = ("name", "description", "dns_name", "admin_state_up")
+    changes = {name: call.body[name] for name in names if name in call.body}
+    for name in ("device_id", "device_owner"):
+        if call.body.get(name) == "" and not port.host and port.device_owner not in ROUTED:
+            changes[name] = ""
+        else:
+            refuse_unless(call, **{name: getattr(port, name)})
+    if "port_security_enabled" in call.body:
+        _require_network_owner(call, networks.get(call.w, port.network_id))
+        changes["port_security"] = call.body["port_security_enabled"]
+    return ports.update(call.w, port.id, changes, groups=call.body.get("security_groups"))
 
 
 def delete(call: Call) -> None:
@@ -169,8 +237,7 @@ _ONE = f"{ROOT}/ports/{{port_id}}"
 ROUTES = [
     Route("GET", f"{ROOT}/ports", index, rule="get_port", unit="read"),
     Route("GET", _ONE, show, rule="get_port", unit="read"),
-    Route("POST", f"{ROOT}/ports", create, rule="create_port", body=NEW, view=PORT.one("port"), success=201,
-          unit="write"),
+    Route("POST", f"{ROOT}/ports", create, rule="create_port", body=NEW, success=201, unit="write"),
     Route("PUT", _ONE, update, rule="update_port", body=CHANGES, view=PORT.one("port"), unit="write"),
     Route("DELETE", _ONE, delete, rule="delete_port", success=204),
 ]  # fmt: skip

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from novalite.api.kit.body import Body, Item
+from novalite.api.kit.body import Item
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
 from novalite.api.kit.view import Field, View, utc_seconds
 from novalite.api.network import listing
+from novalite.api.network.bulk import OneOrMany
 from novalite.api.network.shapes import ANY, NAME, PROJECT, ROOT, whole_number
 from novalite.cloud.network import security_group_rules as rules
 
@@ -34,8 +35,9 @@ RULE = View(
 )
 _PORT = {"type": ["integer", "string", "null"], "pattern": r"^-?[0-9]{1,9}$"}
 _PREFIX = {"type": ["string", "null"], "maxLength": 64}
-NEW = Body(
+NEW = OneOrMany(
     "security_group_rule",
+    "security_group_rules",
     Item("security_group_id", {"type": "string", "format": "uuid"}, required=True),
     Item("direction", {"type": "string", "enum": ["ingress", "egress"]}, required=True),
     Item("ethertype", {"type": "string", "enum": ["IPv4", "IPv6", "ipv4", "ipv6"]}),
@@ -60,9 +62,15 @@ def show(call: Call) -> dict[str, Any]:
     return listing.one(call, "security_group_rule", RULE, rules.get(call.w, call.path["rule_id"]))
 
 
-def create(call: Call) -> Any:
-    body = call.body
-    new = rules.NewRule(
+def create(call: Call) -> dict[str, Any]:
+    if isinstance(call.body, list):
+        made = rules.create_many(call.w, [_asked(item) for item in call.body])
+        return {"security_group_rules": [RULE.renderer(call)(rule, call) for rule in made]}
+    return {"security_group_rule": RULE.renderer(call)(rules.create(call.w, _asked(call.body)), call)}
+
+
+def _asked(body: dict[str, Any]) -> rules.NewRule:
+    return rules.NewRule(
         group_id=body["security_group_id"],
         direction=body["direction"],
         ethertype="IPv6" if str(body.get("ethertype", "")).lower() == "ipv6" else "IPv4",
@@ -73,7 +81,6 @@ def create(call: Call) -> Any:
         remote_group_id=body.get("remote_group_id"),
         description=body.get("description", ""),
     )
-    return rules.create(call.w, new)
 
 
 def delete(call: Call) -> None:
@@ -84,7 +91,7 @@ _ALL, _ONE = f"{ROOT}/security-group-rules", f"{ROOT}/security-group-rules/{{rul
 ROUTES = [
     Route("GET", _ALL, index, rule="get_security_group_rule", unit="read"),
     Route("GET", _ONE, show, rule="get_security_group_rule", unit="read"),
-    Route("POST", _ALL, create, rule="create_security_group_rule", body=NEW, view=RULE.one("security_group_rule"),
+    Route("POST", _ALL, create, rule="create_security_group_rule", body=NEW,
           success=201, unit="write"),
     Route("DELETE", _ONE, delete, rule="delete_security_group_rule", success=204, unit="write"),
 ]  # fmt: skip

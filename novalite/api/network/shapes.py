@@ -6,7 +6,7 @@ from typing import Any
 
 from novalite.api.kit.call import Call
 from novalite.api.kit.view import Field, utc_seconds
-from novalite.errors import Unsupported
+from novalite.errors import Forbidden, Unsupported
 
 ROOT = "/v2.0"
 NAME = {"type": "string", "maxLength": 255}
@@ -41,7 +41,7 @@ def owner(call: Call) -> str:
     """The project a new object is for: the caller's, or any that an administrator names."""
     asked = str(call.body.get("project_id") or call.body.get("tenant_id") or "")
     if asked and asked != call.ctx.project_id and not call.ctx.is_admin:
-        raise Unsupported("Only an administrator may create objects for another project.", code="policy.other_project")
+        raise Forbidden("Only an administrator may create objects for another project.", code="policy.other_project")
     return asked or call.ctx.project_id
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Any
@@ -10,13 +10,14 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import selectinload
 
+from novalite.cloud.identity import policy
 from novalite.cloud.network import quota, subnets
 from novalite.cloud.network.addresses import free_range, number_in
-from novalite.cloud.network.records import FixedIp, Network, Port, Subnet
+from novalite.cloud.network.records import FixedIp, FloatingIp, Network, Port, Router, Subnet
 from novalite.db.records import new_id
 from novalite.db.work import Work
 from novalite.drivers.network.base import NetworkSpec
-from novalite.errors import Conflict, Invalid, NotFound
+from novalite.errors import Conflict, Forbidden, Invalid, NotFound
 
 __all__ = ["NetworkRequest", "choose", "ensure_first", "free_range", "get", "list_visible", "spec", "specs"]
 
@@ -36,9 +37,10 @@ class NetworkRequest:
 
 
 def _visible(w: Work, *, own_only: bool = False) -> sa.ColumnElement[bool]:
-    if w.ctx.is_admin and not own_only:
-        return sa.true()
-    return sa.or_(Network.project_id == w.ctx.project_id, Network.is_shared)
+    mine = sa.or_(Network.project_id == w.ctx.project_id, Network.is_shared)
+    if own_only:
+        return sa.and_(mine, ~Network.is_external)
+    return sa.true() if w.ctx.is_admin else sa.or_(mine, Network.is_external)
 
 
 def query_visible(w: Work) -> sa.Select[Network]:
@@ -61,9 +63,19 @@ def list_visible(w: Work, **filters: Any) -> list[Network]:
 
 
 def create(
-    w: Work, *, name: str, description: str = "", mtu: int = 1500, project_id: str = "", shared: bool = False
+    w: Work,
+    *,
+    name: str,
+    description: str = "",
+    mtu: int = 1500,
+    project_id: str = "",
+    shared: bool = False,
+    external: bool = False,
+    admin_state_up: bool = True,
+    port_security: bool = True,
 ) -> Network:
-    """A network without a subnet: nothing on the host yet."""
+    """A network without a subnet: nothing on the host yet. Its guests reach the outside through a router, those of
+    an ``external`` one by themselves. Raises ``OverQuota``."""
     owner = project_id or w.ctx.project_id
     quota.require(w, owner, "network")
     network = Network(
@@ -73,6 +85,10 @@ def create(
         description=description,
         is_shared=shared,
         mtu=mtu,
+        nat=external,
+        is_external=external,
+        admin_state_up=admin_state_up,
+        port_security=port_security,
         created_at=w.now,
         updated_at=w.now,
     )
@@ -84,11 +100,12 @@ def create(
 
 def ensure_first(w: Work, *, name: str, cidr: str, mtu: int, dns_servers: Sequence[str], project_id: str = "") -> str:
     """The id of the oldest network; when there is none, a shared one is made, owned by ``project_id`` (default:
-    the caller's). ``cidr`` is a range: 'auto' is resolved before, by ``free_range``."""
+    the caller's), which leads outside by itself. ``cidr`` is a range: 'auto' is resolved before, by ``free_range``."""
     oldest = w.session.scalar(sa.select(Network.id).order_by(Network.created_at, Network.id).limit(1))
     if oldest is not None:
         return oldest
     network = create(w, name=name, mtu=mtu, project_id=project_id, shared=True)
+    network.nat = True
     subnets.create(w, network, subnets.NewSubnet(cidr=cidr, name=name, dns_servers=tuple(dns_servers)))
     return network.id
 
@@ -101,14 +118,40 @@ def get_own(w: Work, network_id: str) -> Network:
     return network
 
 
-def rename(w: Work, network_id: str, *, name: str | None = None, description: str | None = None) -> Network:
-    """Change what people call a network."""
+def update(w: Work, network_id: str, changes: Mapping[str, Any]) -> Network:
+    """Set columns of a network. Raises ``Conflict`` for one that ceases to be external while routers or floating
+    addresses use it, and for one that ceases to be shared while others have ports on it."""
     network = get_own(w, network_id)
-    network.name = network.name if name is None else name
-    network.description = network.description if description is None else description
+    if network.is_external and not changes.get("is_external", True):
+        _refuse_used_outside(w, network_id)
+    if network.is_shared and not changes.get("is_shared", True):
+        _refuse_shared_use(w, network)
+    for name, value in changes.items():
+        setattr(network, name, value)
+    if "is_external" in changes:
+        network.nat = network.is_external
     network.updated_at, network.revision = w.now, network.revision + 1
     w.announce(TOPIC, network.id, network.project_id)
     return network
+
+
+def _refuse_used_outside(w: Work, network_id: str) -> None:
+    routers = sa.exists().where(Router.external_network_id == network_id)
+    if w.session.scalar(sa.select(sa.or_(routers, sa.exists().where(FloatingIp.network_id == network_id)))):
+        raise Conflict(
+            f"External network {network_id} cannot be updated to be made non-external, since it has existing gateway "
+            "ports.",
+            code="external_network.in_use",
+        )
+
+
+def _refuse_shared_use(w: Work, network: Network) -> None:
+    others = Port.project_id.not_in(("", network.project_id))
+    if w.session.scalar(sa.select(sa.exists().where(Port.network_id == network.id, others))):
+        raise Conflict(
+            f"Unable to reconfigure sharing settings for network {network.id}. Multiple tenants are using it.",
+            code="invalid_shared_setting",
+        )
 
 
 def begin_removal(w: Work, network_id: str) -> None:
@@ -147,6 +190,7 @@ def _as_spec(network: Network) -> NetworkSpec:
         metadata=True,
         dns_servers=tuple(subnet.dns_servers),
         isolated=not network.nat,
+        tells_gateway=subnet.tells_gateway,
         host_routes=tuple((route["destination"], route["nexthop"]) for route in subnet.host_routes),
     )
 
@@ -236,6 +280,8 @@ def _checked(w: Work, request: NetworkRequest, known: dict[str, Network], plugge
     network = known.get(request.network_id or "")
     if network is None:
         raise Invalid(f"Network {request.network_id} could not be found.", field="networks")
+    if network.is_external and not (network.is_shared or policy.allows("network:attach_external_network", w.ctx)):
+        raise Forbidden(f"It is not allowed to create an interface on external network {network.id}")
     if not network.subnets:
         raise Invalid(f"Network {network.id} requires a subnet in order to boot instances on.", field="networks")
     if request.fixed_ip:

@@ -25,8 +25,9 @@ _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 @dataclass(frozen=True)
 class NewPort:
-    """A port to make. ``fixed_ip`` None: the next free address; ``mac_address`` None: a random one.
-    ``security_groups`` are names or ids, None: the project's default. ``project_id`` empty: the caller's."""
+    """A port to make. ``fixed_ip`` None: the next free address, empty: none; ``mac_address`` None: a random one.
+    ``security_groups`` are names or ids, None: the project's default. ``project_id`` None: the caller's, empty:
+    nobody's."""
 
     network_id: str
     fixed_ip: str | None = None
@@ -40,7 +41,9 @@ class NewPort:
     tag: str = ""
     position: int = 0
     is_compute_made: bool = False
-    project_id: str = ""
+    project_id: str | None = None
+    port_security: bool = True
+    admin_state_up: bool = True
 
 
 def create(w: Work, new: NewPort) -> Port:
@@ -55,7 +58,7 @@ def create_many(w: Work, wanted: Sequence[NewPort]) -> list[Port]:
     for project_id, count in Counter(_owner(w, new) for new in wanted).items():
         quota.require(w, project_id, "port", count)
     for place, new in enumerate(wanted):
-        batches.setdefault((new.fixed_ip is None, new.network_id), []).append(place)
+        batches.setdefault((not new.fixed_ip, new.network_id), []).append(place)
     made: dict[int, Port] = {}
     for (_, network_id), places in sorted(batches.items()):  # addresses asked for before those given freely
         ports = _create_on(w, networks.get(w, network_id), [wanted[place] for place in places])
@@ -64,14 +67,14 @@ def create_many(w: Work, wanted: Sequence[NewPort]) -> list[Port]:
 
 
 def _create_on(w: Work, network: Network, wanted: list[NewPort]) -> list[Port]:
-    if not network.subnets:
-        raise Invalid(f"Network {network.id} has no subnet to take addresses from.", field="network_id")
+    if not network.subnets and any(new.fixed_ip for new in wanted):
+        raise Invalid(f"Network {network.id} has no subnet to take addresses from.", field="fixed_ips")
     if network.status != networks.ACTIVE:
         raise Conflict(f"Network {network.id} is being deleted.", code="network.in_removal")
-    subnet = network.subnets[0]
+    subnet = network.subnets[0] if network.subnets else None
     groups = _groups_of(w, wanted)
     for _ in range(_ATTEMPTS):
-        rows = _rows(w, subnet, wanted, groups)
+        rows = _rows(w, network, wanted, groups)
         try:
             with w.session.begin_nested():
                 for batch in rows:
@@ -79,7 +82,7 @@ def _create_on(w: Work, network: Network, wanted: list[NewPort]) -> list[Port]:
                     w.session.flush()
         except IntegrityError:
             # Another unit was quicker: take other values, unless the very ones asked for are gone.
-            _refuse_taken(w, subnet, wanted)
+            _refuse_taken(w, network, subnet, wanted)
             continue
         return loaded(w, [port.id for port in rows[0]])
     raise Conflict(
@@ -90,7 +93,7 @@ def _create_on(w: Work, network: Network, wanted: list[NewPort]) -> list[Port]:
 
 
 def _owner(w: Work, new: NewPort) -> str:
-    return new.project_id or w.ctx.project_id
+    return w.ctx.project_id if new.project_id is None else new.project_id
 
 
 def _groups_of(w: Work, wanted: list[NewPort]) -> dict[tuple[str, tuple[str, ...] | None], list[str]]:
@@ -99,24 +102,34 @@ def _groups_of(w: Work, wanted: list[NewPort]) -> dict[tuple[str, tuple[str, ...
         key = (_owner(w, new), new.security_groups)
         if key in found:
             continue
-        if new.security_groups is None:
+        if not new.port_security:
+            found[key] = []
+        elif new.security_groups is None:
             found[key] = [security_groups.ensure_default(w, key[0])]
         else:
             found[key] = security_groups.resolve(w, new.security_groups, key[0]) if new.security_groups else []
     return found
 
 
+def _numbers(w: Work, subnet: Subnet | None, wanted: list[NewPort]) -> list[int | None]:
+    """An address for each port, as a number; None for those that get none."""
+    if subnet is None:
+        return [None] * len(wanted)
+    if wanted[0].fixed_ip:
+        return [number_in(subnet, new.fixed_ip or "") for new in wanted]
+    free = iter(free_numbers(w, subnet, sum(new.fixed_ip is None for new in wanted)))
+    return [next(free) if new.fixed_ip is None else None for new in wanted]
+
+
 def _rows(
     w: Work,
-    subnet: Subnet,
+    network: Network,
     wanted: list[NewPort],
     groups: dict[tuple[str, tuple[str, ...] | None], list[str]],
 ) -> tuple[list[Port], list[FixedIp], list[PortSecurityGroup]]:
-    exact = wanted[0].fixed_ip is not None
-    numbers = (
-        [number_in(subnet, new.fixed_ip or "") for new in wanted] if exact else free_numbers(w, subnet, len(wanted))
-    )
-    macs = iter(_free_macs(w, subnet.network_id, len(wanted)))
+    subnet = network.subnets[0] if network.subnets else None
+    numbers = _numbers(w, subnet, wanted)
+    macs = iter(_free_macs(w, network.id, len(wanted)))
     ports: list[Port] = []
     addresses: list[FixedIp] = []
     members: list[PortSecurityGroup] = []
@@ -134,15 +147,15 @@ def _rows(
             tag=new.tag,
             position=new.position,
             is_compute_made=new.is_compute_made,
+            port_security=new.port_security,
+            admin_state_up=new.admin_state_up,
             created_at=w.now,
             updated_at=w.now,
         )
         ports.append(port)
-        addresses.append(
-            FixedIp(
-                id=new_id(), subnet_id=subnet.id, port_id=port.id, address=number, ip_address=str(IPv4Address(number))
-            )
-        )
+        if number is not None and subnet is not None:
+            text = str(IPv4Address(number))
+            addresses.append(FixedIp(subnet_id=subnet.id, port_id=port.id, address=number, ip_address=text))
         members += [
             PortSecurityGroup(port_id=port.id, group_id=group_id)
             for group_id in groups[_owner(w, new), new.security_groups]
@@ -182,7 +195,7 @@ def _mac(new: NewPort) -> str:
     return mac
 
 
-def _refuse_taken(w: Work, subnet: Subnet, wanted: list[NewPort]) -> None:
+def _refuse_taken(w: Work, network: Network, subnet: Subnet | None, wanted: list[NewPort]) -> None:
     """Raise ``Conflict`` for what was asked for exactly and is not to be had."""
     ips = [new.fixed_ip for new in wanted if new.fixed_ip]
     macs = [_mac(new) for new in wanted if new.mac_address]
@@ -190,25 +203,24 @@ def _refuse_taken(w: Work, subnet: Subnet, wanted: list[NewPort]) -> None:
         w.session.scalar(
             sa.select(FixedIp.ip_address).where(FixedIp.subnet_id == subnet.id, FixedIp.ip_address.in_(ips)).limit(1)
         )
-        if ips
+        if ips and subnet is not None
         else None
     )
     mac = (
         w.session.scalar(
-            sa.select(Port.mac_address).where(Port.network_id == subnet.network_id, Port.mac_address.in_(macs)).limit(1)
+            sa.select(Port.mac_address).where(Port.network_id == network.id, Port.mac_address.in_(macs)).limit(1)
         )
         if macs
         else None
     )
-    if ip or len(set(ips)) < len(ips):
+    if subnet is not None and (ip or len(set(ips)) < len(ips)):
         raise Conflict(
-            f"IP address {ip or ips[0]} already allocated in subnet {subnet.id}", code="network.address_in_use"
+            f"IP address {ip or ips[0]} already allocated in subnet {subnet.id}", code="ip_address.already_allocated"
         )
     if mac or len(set(macs)) < len(macs):
         raise Conflict(
-            f"Unable to complete operation for network {subnet.network_id}. The mac address "
-            f"{mac or macs[0]} is in use.",
-            code="network.mac_in_use",
+            f"Unable to complete operation for network {network.id}. The mac address {mac or macs[0]} is in use.",
+            code="mac_address.in_use",
         )
 
 

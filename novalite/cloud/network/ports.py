@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
-from novalite.cloud.network import security_groups
+from novalite.cloud.network import floating_ips, security_groups
 from novalite.cloud.network.new_ports import NewPort, create, create_many, loaded, with_parts
-from novalite.cloud.network.port_views import PortView, as_spec, at_address, of_device, of_devices, specs
+from novalite.cloud.network.port_views import ROUTED, PortView, as_spec, at_address, of_device, of_devices, specs
 from novalite.cloud.network.records import FixedIp, Port, PortSecurityGroup
 from novalite.db.work import Work
 from novalite.errors import Conflict, NotFound
@@ -103,34 +104,41 @@ def unbind(w: Work, port_id: str) -> None:
     w.announce("port", port_id)
 
 
-def update(
-    w: Work,
-    port_id: str,
-    *,
-    name: str | None = None,
-    description: str | None = None,
-    dns_name: str | None = None,
-    groups: Sequence[str] | None = None,
-) -> Port:
-    """Change what people call a port, the name its address gets, or its security groups (names or ids)."""
+def update(w: Work, port_id: str, changes: Mapping[str, Any], *, groups: Sequence[str] | None = None) -> Port:
+    """Set columns of a port, and its security groups (names or ids). Raises ``Conflict`` for a port without port
+    security that is to be in groups."""
     port = get(w, port_id)
-    port.name = port.name if name is None else name
-    port.description = port.description if description is None else description
-    port.dns_name = port.dns_name if dns_name is None else dns_name
+    for name, value in changes.items():
+        setattr(port, name, value)
     port.updated_at, port.revision = w.now, port.revision + 1
     if groups is not None:
-        ids = security_groups.resolve(w, groups, port.project_id) if groups else []
-        w.changed(sa.delete(PortSecurityGroup).where(PortSecurityGroup.port_id == port_id))
-        w.session.add_all(PortSecurityGroup(port_id=port_id, group_id=group_id) for group_id in ids)
-        w.announce(security_groups.PORT_TOPIC, port_id, port.project_id)
+        _join(w, port, groups)
     w.session.flush()
+    found = loaded(w, [port_id])[0]
+    if found.groups and not found.port_security:
+        raise Conflict(
+            "Port has security group associated. Cannot disable port security or IP address until security group is "
+            "removed.",
+            code="port_security.port_has_security_group",
+        )
     w.announce("port", port_id, port.project_id)
-    return loaded(w, [port_id])[0]
+    w.announce(security_groups.PORT_TOPIC, port_id, port.project_id)
+    return found
+
+
+def _join(w: Work, port: Port, groups: Sequence[str]) -> None:
+    ids = security_groups.resolve(w, groups, port.project_id) if groups else []
+    w.changed(sa.delete(PortSecurityGroup).where(PortSecurityGroup.port_id == port.id))
+    w.session.add_all(PortSecurityGroup(port_id=port.id, group_id=group_id) for group_id in ids)
 
 
 def delete(w: Work, port_id: str) -> Port:
     """Delete a port of the caller and give its address back. Raises ``Conflict`` while a server has it."""
     port = get(w, port_id)
+    if port.device_owner in ROUTED:
+        raise Conflict(
+            f"Port {port_id} cannot be deleted directly via the port API: has device owner {port.device_owner}.",
+            code="service_port.in_use")  # fmt: skip
     if port.device_id:
         raise Conflict(
             f"Port {port_id} cannot be deleted directly: device {port.device_id} has it.", code="port.in_use",
@@ -142,6 +150,7 @@ def delete(w: Work, port_id: str) -> Port:
 def _delete(w: Work, ids: Sequence[str]) -> None:
     if not ids:
         return
+    floating_ips.forget_ports(w, ids)
     w.changed(sa.delete(FixedIp).where(FixedIp.port_id.in_(ids)))
     w.changed(sa.delete(PortSecurityGroup).where(PortSecurityGroup.port_id.in_(ids)))
     w.changed(sa.delete(Port).where(Port.id.in_(ids)))

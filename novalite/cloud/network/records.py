@@ -54,6 +54,7 @@ class Subnet(Base):
     pool_last: Mapped[int] = mapped_column(sa.BigInteger)
     dns_servers: Mapped[list[str]] = mapped_column(default=list)
     host_routes: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
+    tells_gateway: Mapped[bool] = mapped_column(default=True, server_default=sa.text("true"))
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     revision: Mapped[int] = mapped_column(default=0)
@@ -203,3 +204,5 @@ class FloatingIp(Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     revision: Mapped[int] = mapped_column(default=0)
+
+    port: Mapped[Port | None] = relationship(lazy="raise", viewonly=True)

@@ -10,7 +10,7 @@ from novalite.db.work import Work
 from novalite.drivers.network.base import FloatingSpec, RouterSpec, RoutingSpec
 
 ROUTER_TOPIC = "router"
-FLOATING_TOPIC = "floatingip"
+FLOATING_TOPIC = "floating_ip"
 INTERFACE, GATEWAY, FLOATING = ROUTED
 
 

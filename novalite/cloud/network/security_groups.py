@@ -277,4 +277,5 @@ def _moved(w: Work, ports: list[Port]) -> None:
     for port in ports:
         port.updated_at, port.revision = w.now, port.revision + 1
         w.announce(PORT_TOPIC, port.id, port.project_id)
+        w.announce("port", port.id, port.project_id)
     w.session.flush()

@@ -44,6 +44,7 @@ class NetworkSpec:
     dns_domain: str = ""
     isolated: bool = False
     host_routes: tuple[tuple[str, str], ...] = ()  # (range, next hop), told to guests
+    tells_gateway: bool = True  # as the way to everything else
 
 
 @dataclass(frozen=True)

@@ -57,12 +57,12 @@ class DhcpServer:
         """The command line. The bridge's index is in it as a tag nothing uses: a server that is bound to a
         bridge which was made anew is thereby known as stale."""
         cidr, bridge = IPv4Network(spec.cidr), bridge_name(spec.id)
-        routes = ",".join(f"{range_},{hop}" for range_, hop in (*spec.host_routes, ("0.0.0.0/0", spec.gateway_ip)))
-        if spec.metadata:
-            routes = f"{METADATA_ADDRESS}/32,{spec.gateway_ip},{routes}"
+        told = [(f"{METADATA_ADDRESS}/32", spec.gateway_ip)] if spec.metadata else []
+        told += [*spec.host_routes, *([("0.0.0.0/0", spec.gateway_ip)] if spec.tells_gateway else [])]
+        routes = "".join(f",{range_},{hop}" for range_, hop in told)
         options = [
-            f"--dhcp-option=option:router,{spec.gateway_ip}",
-            f"--dhcp-option=option:classless-static-route,{routes}",
+            "--dhcp-option=option:router" + (f",{spec.gateway_ip}" if spec.tells_gateway else ""),
+            f"--dhcp-option=option:classless-static-route{routes}",
             f"--dhcp-option-force=option:mtu,{spec.mtu}",
         ]
         if spec.dns_servers:

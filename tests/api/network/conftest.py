@@ -10,7 +10,6 @@ from typing import Any
 
 import flask
 import pytest
-from werkzeug.test import TestResponse
 
 from novalite.api.kit.auth import TokenAuth
 from novalite.api.kit.dispatch import mount
@@ -46,7 +45,7 @@ class Neutron:
         self._client = app.test_client()
         self.database, self.driver, self.first = database, driver, first
 
-    def call(self, method: str, path: str, body: Any = None, *, who: str = "member") -> TestResponse:
+    def call(self, method: str, path: str, body: Any = None, *, who: str = "member") -> Any:
         headers = {"X-Auth-Token": who} if who else {}
         data = None if body is None else json.dumps(body)
         return self._client.open(f"/network{path}", method=method, headers=headers, data=data,

@@ -98,15 +98,15 @@ def test_a_network_the_machine_refuses_leaves_nothing(neutron: Neutron) -> None:
 @pytest.mark.parametrize(
     ("subnet", "status", "word"),
     [
-        ({"cidr": "10.1.0.128/25"}, 409, "overlaps"),
+        ({"cidr": "10.1.0.128/25"}, 400, "overlaps with another subnet"),
         ({"cidr": "10.2.0.1/24"}, 400, "10.2.0.1/24"),
         ({"cidr": "nonsense"}, 400, "nonsense"),
         ({"cidr": "10.2.0.0/31"}, 400, "/31"),
         ({"cidr": "fd00::/64", "ip_version": 6}, 501, "IPv4"),
         ({"cidr": "10.2.0.0/24", "gateway_ip": "10.3.0.1"}, 400, "10.3.0.1"),
-        ({"cidr": "10.2.0.0/24", "gateway_ip": None}, 501, "gateway"),
         ({"cidr": "10.2.0.0/24", "allocation_pools": [{"start": "10.2.0.9", "end": "10.2.0.3"}]}, 400, "pool"),
-        ({"cidr": "10.2.0.0/24", "host_routes": [{"destination": "0.0.0.0/0"}]}, 501, "host_routes"),
+        ({"cidr": "10.2.0.0/24", "host_routes": [{"destination": "0.0.0.0/0"}]}, 400, "nexthop"),
+        ({"cidr": "10.2.0.0/24", "host_routes": [{"destination": "x", "nexthop": "10.2.0.2"}]}, 400, "host_routes"),
         ({"cidr": "10.2.0.0/24", "dns_nameservers": ["1.1.1.1\n"]}, 400, "dns_nameservers"),
         ({"cidr": "10.2.0.0/24", "surprise": 1}, 400, "surprise"),
     ],
@@ -154,8 +154,7 @@ def test_renaming_is_for_owners(neutron: Neutron) -> None:
 
 @pytest.mark.parametrize(
     "field",
-    [{"router:external": True}, {"provider:network_type": "vlan"}, {"admin_state_up": False},
-     {"port_security_enabled": False}],
+    [{"provider:network_type": "vlan"}, {"qos_policy_id": "x"}, {"dns_domain": "x."}],
 )  # fmt: skip
 def test_what_is_not_offered_is_said(neutron: Neutron, field: dict[str, object]) -> None:
     answer = neutron.call("POST", "/v2.0/networks", {"network": {"name": "x", **field}}, who="admin")
@@ -198,3 +197,50 @@ def test_administrators_set_quotas_and_take_them_back(neutron: Neutron) -> None:
         assert neutron.call("PUT", path, {"quota": bad}, who="admin").status_code == 400
     assert neutron.call("DELETE", path, who="admin").status_code == 204
     assert neutron.get(path)["quota"] == neutron.get(f"{path}/default")["quota"]
+
+
+def test_networks_and_subnets_are_made_many_at_once(neutron: Neutron) -> None:
+    made = neutron.call("POST", "/v2.0/networks", {"networks": [{"name": "one"}, {"name": "two"}]}).json["networks"]
+    asked = [{"network_id": network["id"], "cidr": f"10.{20 + place}.0.0/24"} for place, network in enumerate(made)]
+    subnets = neutron.call("POST", "/v2.0/subnets", {"subnets": asked})
+    assert [subnet["cidr"] for subnet in subnets.json["subnets"]] == ["10.20.0.0/24", "10.21.0.0/24"]
+    third = neutron.new("network", name="three")
+    overlapping = [
+        {"network_id": third["id"], "cidr": "10.30.0.0/24"},
+        {"network_id": made[0]["id"], "cidr": "10.31.0.0/24"},
+    ]
+    assert neutron.call("POST", "/v2.0/subnets", {"subnets": overlapping}).status_code == 409
+    assert third["id"] not in neutron.driver.networks, "the one before it went too"
+    assert len(neutron.get("/v2.0/subnets")["subnets"]) == 3
+
+
+def test_what_guests_are_told_changes_with_the_subnet(neutron: Neutron) -> None:
+    network = neutron.new("network", name="blue")
+    subnet = neutron.new("subnet", network_id=network["id"], cidr="10.2.0.0/24")
+    path = f"/v2.0/subnets/{subnet['id']}"
+    change = {
+        "name": "new", "dns_nameservers": ["192.0.2.1"], "gateway_ip": "10.2.0.254", "enable_dhcp": False,
+        "host_routes": [{"destination": "10.9.0.0/16", "nexthop": "10.2.0.9"}],
+        "allocation_pools": [{"start": "10.2.0.10", "end": "10.2.0.20"}],
+    }  # fmt: skip
+    changed = neutron.call("PUT", path, {"subnet": change}).json["subnet"]
+    assert changed | change == changed
+    told = neutron.driver.networks[network["id"]]
+    assert (told.gateway_ip, told.dns_servers, told.dhcp) == ("10.2.0.254", ("192.0.2.1",), False)
+    assert told.host_routes == (("10.9.0.0/16", "10.2.0.9"),)
+    assert neutron.new("port", network_id=network["id"])["fixed_ips"][0]["ip_address"] == "10.2.0.10"
+    for bad in ({"gateway_ip": "10.2.0.10"}, {"gateway_ip": "10.3.0.1"}, {"host_routes": [{"nexthop": "x"}]}):
+        assert neutron.call("PUT", path, {"subnet": bad}).status_code in (400, 409)
+    closed = neutron.call("PUT", path, {"subnet": {"gateway_ip": None}}).json["subnet"]
+    assert closed["gateway_ip"] is None
+    assert not neutron.driver.networks[network["id"]].tells_gateway
+
+
+def test_external_networks_are_made_by_administrators_and_seen_by_all(neutron: Neutron) -> None:
+    body = {"network": {"name": "out", "router:external": True}}
+    assert neutron.call("POST", "/v2.0/networks", body).status_code == 403
+    made = neutron.call("POST", "/v2.0/networks", body, who="admin").json["network"]
+    assert made["router:external"] is True
+    assert neutron.names("networks", "router:external=True", who="other") == ["out"]
+    port = {"port": {"network_id": made["id"]}}
+    assert neutron.call("POST", "/v2.0/ports", port, who="other").status_code == 403

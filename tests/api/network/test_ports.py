@@ -35,7 +35,7 @@ def test_an_address_asked_for_is_given_once(neutron: Neutron) -> None:
         ({"mac_address": "fa:16:3e:00:00:01\n"}, 400),
         ({"network_id": "00000000-0000-4000-8000-000000000000"}, 404),
         ({"security_groups": ["unknown"]}, 400),
-        ({"port_security_enabled": False}, 501),
+        ({"device_owner": "network:router_interface"}, 501),
         ({"allowed_address_pairs": [{"ip_address": "10.1.0.0/24"}]}, 501),
     ],
 )
@@ -88,3 +88,30 @@ def test_each_project_has_its_default_group(neutron: Neutron) -> None:
     assert neutron.call("GET", f"/v2.0/security-groups/{mine[0]['id']}", who="other").status_code == 404
     assert len(neutron.get("/v2.0/security-group-rules")["security_group_rules"]) == 4
     assert neutron.get("/v2.0/security-groups")["security_groups"][0]["id"] == mine[0]["id"]
+
+
+def test_only_who_owns_a_network_switches_port_security_off(neutron: Neutron) -> None:
+    network = neutron.new("network", name="mine")
+    neutron.new("subnet", network_id=network["id"], cidr="10.2.0.0/24")
+    port = neutron.new("port", network_id=network["id"], port_security_enabled=False)
+    assert (port["port_security_enabled"], port["security_groups"]) == (False, [])
+    body = {"port": {"network_id": neutron.first, "port_security_enabled": False}}
+    assert neutron.call("POST", "/v2.0/ports", body, who="other").status_code == 403
+    guarded = neutron.new("port", network_id=network["id"])
+    path = f"/v2.0/ports/{guarded['id']}"
+    assert neutron.call("PUT", path, {"port": {"port_security_enabled": False}}).status_code == 409
+    change = {"port": {"port_security_enabled": False, "security_groups": []}}
+    assert neutron.call("PUT", path, change).json["port"]["port_security_enabled"] is False
+
+
+def test_ports_are_made_many_at_once_or_none(neutron: Neutron) -> None:
+    bare = neutron.new("network", name="bare")
+    asked = [{"network_id": neutron.first, "name": "one"}, {"network_id": bare["id"], "name": "two"}]
+    made = neutron.call("POST", "/v2.0/ports", {"ports": asked})
+    assert made.status_code == 201
+    assert [(port["name"], len(port["fixed_ips"])) for port in made.json["ports"]] == [("one", 1), ("two", 0)]
+    broken = [{"network_id": neutron.first, "name": "three"}, {"network_id": MINE}]
+    assert neutron.call("POST", "/v2.0/ports", {"ports": broken}).status_code == 404
+    for body in ({"ports": []}, {"ports": [{"name": "x"}]}, {"ports": asked, "port": asked[0]}, {"ports": "x"}):
+        assert neutron.call("POST", "/v2.0/ports", body).status_code == 400
+    assert sorted(neutron.names("ports")) == ["one", "two"]

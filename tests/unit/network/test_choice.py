@@ -117,7 +117,7 @@ def test_ports_of_many_servers_come_in_one_query(database: Database) -> None:
 
 def test_networks_may_not_overlap(database: Database) -> None:
     make_network(database)
-    with pytest.raises(Conflict, match=r"overlaps 10\.0\.0\.0/28"):
+    with pytest.raises(Invalid, match=r"overlaps with another subnet.*10\.0\.0\.0/28"):
         make_network(database, "10.0.0.0/16", ctx=OTHER)
 
 

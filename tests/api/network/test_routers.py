@@ -1,0 +1,233 @@
+"""Routers and floating addresses over HTTP, as Neutron's clients and Tempest's isolated networks use them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from novalite.cloud.network import routing
+from novalite.context import internal
+from novalite.drivers.network.base import RoutingSpec
+from tests.api.network.conftest import Neutron
+
+ROUTERS, FLOATING = "/v2.0/routers", "/v2.0/floatingips"
+
+
+@dataclass
+class Site:
+    """An external network, and a member's own network with its router between them."""
+
+    neutron: Neutron
+    public: dict[str, Any]
+    network: dict[str, Any]
+    subnet: dict[str, Any]
+    router: dict[str, Any]
+
+    def port(self, **more: Any) -> dict[str, Any]:
+        return self.neutron.new("port", network_id=self.network["id"], **more)
+
+    def floating(self, **more: Any) -> dict[str, Any]:
+        return self.neutron.new("floatingip", floating_network_id=self.public["id"], **more)
+
+    def change(self, path: str, key: str, *, who: str = "member", **fields: Any) -> Any:
+        return self.neutron.call("PUT", path, {key: fields}, who=who)
+
+    def interface(self, verb: str, **fields: Any) -> Any:
+        path = f"{ROUTERS}/{self.router['id']}/{verb}_router_interface"
+        return self.neutron.call("PUT", path, fields)
+
+    def told(self) -> RoutingSpec:
+        with self.neutron.database.read(internal()) as w:
+            return routing.spec(w)
+
+
+@pytest.fixture
+def site(neutron: Neutron) -> Site:
+    public = neutron.new("network", name="public", **{"router:external": True}, who="admin")
+    neutron.new("subnet", network_id=public["id"], cidr="10.9.0.0/28", who="admin")
+    network = neutron.new("network", name="mine")
+    subnet = neutron.new("subnet", network_id=network["id"], cidr="10.2.0.0/24")
+    router = neutron.new("router", name="r", external_gateway_info={"network_id": public["id"]})
+    found = Site(neutron, public, network, subnet, router)
+    answer = found.interface("add", subnet_id=subnet["id"])
+    assert answer.status_code == 200, answer.text
+    return found
+
+
+def test_a_router_is_shown_with_its_gateway(site: Site) -> None:
+    shown = site.neutron.get(f"{ROUTERS}/{site.router['id']}")["router"]
+    info = shown["external_gateway_info"]
+    assert (info["network_id"], info["enable_snat"]) == (site.public["id"], True)
+    assert info["external_fixed_ips"][0]["ip_address"].startswith("10.9.0.")
+    assert (shown["status"], shown["admin_state_up"], shown["routes"]) == ("ACTIVE", True, [])
+    assert "distributed" not in shown
+    assert "distributed" in site.neutron.get(f"{ROUTERS}/{site.router['id']}", who="admin")["router"]
+    assert site.neutron.names("routers", "name=r") == ["r"]
+
+
+def test_the_machine_is_told_of_routers_that_are_up(site: Site) -> None:
+    (told,) = site.told().routers
+    assert (told.networks, told.external) == ((site.network["id"],), site.public["id"])
+    assert told.address
+    site.change(f"{ROUTERS}/{site.router['id']}", "router", admin_state_up=False)
+    assert site.told() == RoutingSpec()
+
+
+def test_a_router_is_changed_and_loses_its_gateway(site: Site) -> None:
+    path = f"{ROUTERS}/{site.router['id']}"
+    changed = site.change(path, "router", name="new", external_gateway_info={}).json["router"]
+    assert (changed["name"], changed["external_gateway_info"]) == ("new", None)
+    assert site.told().routers[0].external == ""
+    again = site.change(path, "router", external_gateway_info={"network_id": site.public["id"]}).json["router"]
+    assert again["external_gateway_info"]["network_id"] == site.public["id"]
+    for bad, status in (({"network_id": site.network["id"]}, 400), ({"network_id": str(uuid4())}, 404),
+                        ({"enable_snat": False}, 400)):  # fmt: skip
+        assert site.change(path, "router", external_gateway_info=bad).status_code == status
+    snat = {"network_id": site.public["id"], "enable_snat": False}
+    assert site.change(path, "router", external_gateway_info=snat).status_code == 403
+    shown = site.change(path, "router", who="admin", external_gateway_info=snat).json["router"]
+    assert shown["external_gateway_info"]["enable_snat"] is False
+
+
+def test_a_subnet_is_joined_once_and_left(site: Site) -> None:
+    assert site.interface("add", subnet_id=site.subnet["id"]).status_code == 400
+    (port,) = site.neutron.get(f"/v2.0/ports?device_id={site.router['id']}")["ports"]
+    assert (port["device_owner"], port["fixed_ips"][0]["ip_address"]) == ("network:router_interface", "10.2.0.1")
+    assert site.neutron.call("DELETE", f"/v2.0/ports/{port['id']}").status_code == 409
+    assert site.neutron.call("DELETE", f"/v2.0/subnets/{site.subnet['id']}").status_code == 409
+    assert site.neutron.call("DELETE", f"{ROUTERS}/{site.router['id']}").status_code == 409
+    left = site.interface("remove", subnet_id=site.subnet["id"])
+    assert (left.status_code, left.json["port_id"], left.json["subnet_ids"]) == (200, port["id"], [site.subnet["id"]])
+    assert site.interface("remove", subnet_id=site.subnet["id"]).status_code == 404
+    assert site.interface("add", subnet_id=site.subnet["id"]).status_code == 200, "the gateway address is free again"
+
+
+def test_a_network_is_joined_by_a_port_too(site: Site) -> None:
+    second = site.neutron.new("network", name="second")
+    site.neutron.new("subnet", network_id=second["id"], cidr="10.3.0.0/24")
+    port = site.neutron.new("port", network_id=second["id"])
+    assert site.interface("add", port_id=port["id"], subnet_id=site.subnet["id"]).status_code == 400
+    assert site.interface("add").status_code == 400
+    assert site.interface("add", port_id=str(uuid4())).status_code == 404
+    assert site.interface("add", port_id=port["id"]).json["port_id"] == port["id"]
+    assert set(site.told().routers[0].networks) == {site.network["id"], second["id"]}
+    used = site.port(device_id="server-1")
+    assert site.interface("add", port_id=used["id"]).status_code in (400, 409)
+    assert site.interface("remove", port_id=port["id"]).status_code == 200
+    assert site.neutron.call("GET", f"/v2.0/ports/{port['id']}").status_code == 404
+
+
+def test_everything_is_taken_down_again(site: Site) -> None:
+    """What Tempest does at the end of each class, and nothing is left."""
+    floating = site.floating()
+    for method, path in (
+        ("DELETE", f"{FLOATING}/{floating['id']}"),
+        ("PUT", f"{ROUTERS}/{site.router['id']}/remove_router_interface"),
+        ("DELETE", f"{ROUTERS}/{site.router['id']}"),
+        ("DELETE", f"/v2.0/subnets/{site.subnet['id']}"),
+        ("DELETE", f"/v2.0/networks/{site.network['id']}"),
+    ):
+        body = {"subnet_id": site.subnet["id"]} if method == "PUT" else None
+        assert site.neutron.call(method, path, body).status_code in (200, 204), path
+    assert site.neutron.get("/v2.0/ports", who="admin")["ports"] == []
+    assert site.told() == RoutingSpec()
+    for path in (f"/v2.0/subnets/{site.neutron.get('/v2.0/subnets', who='admin')['subnets'][-1]['id']}",
+                 f"/v2.0/networks/{site.public['id']}"):  # fmt: skip
+        assert site.neutron.call("DELETE", path, who="admin").status_code == 204
+
+
+def test_a_floating_address_leads_to_a_port_and_back(site: Site) -> None:
+    port, floating = site.port(name="p"), site.floating(description="mine")
+    assert (floating["status"], floating["port_id"], floating["description"]) == ("DOWN", None, "mine")
+    path = f"{FLOATING}/{floating['id']}"
+    led = site.change(path, "floatingip", port_id=port["id"]).json["floatingip"]
+    fixed = port["fixed_ips"][0]["ip_address"]
+    assert (led["status"], led["fixed_ip_address"], led["router_id"]) == ("ACTIVE", fixed, site.router["id"])
+    assert led["port_details"]["name"] == "p"
+    (told,) = site.told().floating
+    assert (told.address, told.fixed_address) == (floating["floating_ip_address"], fixed)
+    assert [one["id"] for one in site.neutron.get(f"{FLOATING}?port_id={port['id']}")["floatingips"]] == [led["id"]]
+    assert site.change(path, "floatingip", description="x").json["floatingip"]["port_id"] == port["id"]
+    freed = site.change(path, "floatingip", port_id=None).json["floatingip"]
+    assert (freed["status"], freed["port_id"], freed["fixed_ip_address"], freed["router_id"]) == (
+        "DOWN",
+        None,
+        None,
+        None,
+    )
+    assert site.neutron.call("DELETE", path).status_code == 204
+    assert site.neutron.call("GET", path).status_code == 404
+
+
+def test_a_floating_address_may_be_led_at_once_and_what_needs_it_stays(site: Site) -> None:
+    port = site.port()
+    floating = site.floating(port_id=port["id"], fixed_ip_address=port["fixed_ips"][0]["ip_address"])
+    assert floating["router_id"] == site.router["id"]
+    again = {"floatingip": {"floating_network_id": site.public["id"], "port_id": port["id"]}}
+    assert site.neutron.call("POST", FLOATING, again).status_code == 409
+    assert site.interface("remove", subnet_id=site.subnet["id"]).status_code == 409
+    assert site.change(f"{ROUTERS}/{site.router['id']}", "router", external_gateway_info=None).status_code == 409
+    assert site.neutron.call("DELETE", f"/v2.0/ports/{port['id']}").status_code == 204
+    shown = site.neutron.get(f"{FLOATING}/{floating['id']}")["floatingip"]
+    assert (shown["status"], shown["port_id"]) == ("DOWN", None), "it outlives its port"
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({"floating_network_id": "NETWORK"}, 400),
+        ({"floating_network_id": str(uuid4())}, 404),
+        ({"floating_network_id": "x"}, 400),
+        ({"floating_network_id": "PUBLIC", "port_id": str(uuid4())}, 404),
+        ({"floating_network_id": "PUBLIC", "floating_ip_address": "10.9.0.9"}, 403),
+        ({"floating_network_id": "PUBLIC", "surprise": 1}, 400),
+        ({}, 400),
+    ],
+)
+def test_a_floating_address_that_cannot_be_is_refused(site: Site, fields: dict[str, Any], status: int) -> None:
+    known = {"NETWORK": site.network["id"], "PUBLIC": site.public["id"]}
+    asked = {name: known.get(str(value), value) for name, value in fields.items()}
+    assert site.neutron.call("POST", FLOATING, {"floatingip": asked}).status_code == status
+    assert site.neutron.get(FLOATING)["floatingips"] == []
+
+
+def test_there_must_be_a_router_between_them(site: Site) -> None:
+    lonely = site.neutron.new("network", name="lonely")
+    site.neutron.new("subnet", network_id=lonely["id"], cidr="10.4.0.0/24")
+    port = site.neutron.new("port", network_id=lonely["id"])
+    asked = {"floatingip": {"floating_network_id": site.public["id"], "port_id": port["id"]}}
+    assert site.neutron.call("POST", FLOATING, asked).status_code == 404
+    assert site.neutron.get(FLOATING)["floatingips"] == []
+
+
+def test_addresses_run_out(site: Site) -> None:
+    for _ in range(12):
+        site.floating()
+    answer = site.neutron.call("POST", FLOATING, {"floatingip": {"floating_network_id": site.public["id"]}})
+    assert (answer.status_code, "No more IP addresses" in answer.text) == (409, True)
+    assert len(site.neutron.get(FLOATING)["floatingips"]) == 12
+
+
+def test_routers_and_floating_addresses_are_counted(site: Site) -> None:
+    project = site.router["project_id"]
+    site.change(f"/v2.0/quotas/{project}", "quota", who="admin", router=1, floatingip=0)
+    for kind, fields in (("router", {}), ("floatingip", {"floating_network_id": site.public["id"]})):
+        answer = site.neutron.call("POST", f"/v2.0/{kind}s", {kind: fields})
+        assert (answer.status_code, kind in answer.text) == (409, True)
+
+
+def test_others_see_none_of_it_and_readers_change_nothing(site: Site) -> None:
+    floating = site.floating()
+    for path in (f"{ROUTERS}/{site.router['id']}", f"{FLOATING}/{floating['id']}"):
+        for method in ("GET", "DELETE"):
+            assert site.neutron.call(method, path, who="other").status_code == 404
+        assert site.neutron.call("DELETE", path, who="reader").status_code == 403
+        assert site.neutron.call("GET", path, who="reader").status_code == 200
+    assert site.neutron.get(ROUTERS, who="other")["routers"] == []
+    assert site.neutron.get(FLOATING, who="other")["floatingips"] == []
+    other = {"port_id": site.port()["id"]}
+    mine = site.neutron.new("floatingip", floating_network_id=site.public["id"], who="other")
+    assert site.change(f"{FLOATING}/{mine['id']}", "floatingip", who="other", **other).status_code == 404
