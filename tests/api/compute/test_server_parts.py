@@ -110,29 +110,6 @@ def test_no_figures_of_a_stopped_server(admin: Cloud, member: Cloud) -> None:
     member.gone(off)
 
 
-def test_moves(admin: Cloud, one: str) -> None:
-    assert admin.get("/os-migrations?status=done&host=x", "2.1").json == {"migrations": []}
-    assert admin.get("/os-migrations?color=red", "2.58").status_code == 200
-    assert admin.get("/os-migrations?color=red", "2.59").status_code == 400
-    assert admin.get(f"/os-migrations?marker={UNKNOWN}", "2.59").status_code == 400
-    assert admin.get("/os-migrations?limit=x", "2.59").status_code == 400
-    assert admin.get("/os-migrations?changes-since=yesterday", "2.59").status_code == 400
-    assert admin.get("/os-migrations?changes-before=2026-01-01T00:00:00", "2.65").status_code == 400
-    assert admin.get("/os-migrations?changes-before=2026-01-01T00:00:00", "2.66").json == {"migrations": []}
-    assert admin.get("/os-migrations?project_id=x", "2.79").status_code == 400
-    assert admin.get("/os-migrations?project_id=x&user_id=y", "2.80").json == {"migrations": []}
-    assert admin.get(f"/servers/{one}/migrations", "2.22").status_code == 404
-    assert admin.get(f"/servers/{one}/migrations", "2.23").json == {"migrations": []}
-    assert admin.get(f"/servers/{one}/migrations/1", "2.23").status_code == 404
-
-
-def test_managers_see_moves_of_their_project(admin: Cloud, member: Cloud) -> None:
-    manager = Cloud(admin.appliance, admin.appliance.member("carol", role="manager"), admin.image_id)
-    assert manager.get("/os-migrations").json == {"migrations": []}
-    assert manager.get("/os-migrations?project_id=other").status_code == 403
-    assert manager.get(f"/servers/{UNKNOWN}/migrations/1").status_code == 403
-
-
 READS = ("os-interface", "os-volume_attachments", "os-security-groups", "os-server-password", "topology")
 
 
