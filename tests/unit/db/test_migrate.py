@@ -5,9 +5,13 @@ from __future__ import annotations
 import sqlite3
 import stat
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
@@ -50,6 +54,42 @@ def test_a_second_time_nothing_happens(file: Path) -> None:
     migrate.upgrade(_url(file))
     assert file.read_bytes() == before
     assert not list(file.parent.glob("*.before-*"))
+
+
+def _value(column: sa.Column[Any]) -> Any:
+    if column.foreign_keys:
+        return _value(next(iter(column.foreign_keys)).column)
+    kinds: dict[type[Any], Any] = {sa.Integer: 1, sa.Boolean: True, sa.JSON: "{}", sa.Float: 1.0, sa.LargeBinary: b"x"}
+    found = next((value for kind, value in kinds.items() if isinstance(column.type, kind)), None)
+    if isinstance(column.type, sa.DateTime):
+        return datetime(2026, 1, 1, tzinfo=UTC).replace(tzinfo=None)
+    return found if found is not None else f"{column.name}"[: getattr(column.type, "length", None) or 64]
+
+
+def _fill(engine: sa.Engine) -> list[str]:
+    """One row in every table, each pointing to the others' where it has to; the names of the tables."""
+    tables = sa.MetaData()
+    tables.reflect(engine)
+    with engine.connect().execution_options(writes=True) as connection:
+        for table in tables.sorted_tables:
+            if table.name != "alembic_version":
+                connection.execute(table.insert().values({each.name: _value(each) for each in table.columns}))
+        connection.commit()
+    return [table.name for table in tables.sorted_tables]
+
+
+def test_what_stands_in_the_first_schema_is_carried_over(file: Path) -> None:
+    file.parent.mkdir()
+    command.upgrade(migrate._config(_url(file)), "0001")
+    engine = make_engine(_url(file))
+    names = _fill(engine)
+    migrate.upgrade(_url(file))
+    with engine.connect() as connection:
+        counts = {name: connection.scalar(sa.text(f"SELECT count(*) FROM {name}")) for name in names}
+        assert counts == dict.fromkeys(names, 1)
+        assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
+    engine.dispose()
+    assert (file.parent / "novalite.db.before-0001").exists()
 
 
 def test_a_database_of_an_earlier_revision_is_copied_aside_for_its_owner_only(file: Path) -> None:
