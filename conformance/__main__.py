@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import signal
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
@@ -44,10 +46,23 @@ def _run(one: suite.Suite, installed: environment.Environment, chosen: argparse.
         finally:
             _keep(directory, kept)
     results.store(kept / "results.jsonl", found)
-    verdict = known.judge(found, known.load(), chosen.driver)
+    seconds = time.monotonic() - began
+    told = {
+        "suite": one.packages[0], "version": installed.versions[one.packages[0]], "driver": chosen.driver,
+        "date": f"{datetime.now(UTC):%Y-%m-%d}", "tests": _what(one, chosen), "seconds": seconds,
+        "findings": len(findings),
+    }  # fmt: skip
+    (kept / "run.json").write_text(json.dumps(told))
+    verdict = known.judge(found, known.load(), known.load_skips(), chosen.driver)
     _tell(found, verdict, findings)
-    print(f"\n{time.monotonic() - began:.0f} s; the results are in {kept}", flush=True)
+    print(f"\n{seconds:.0f} s; the results are in {kept}", flush=True)
     return 0 if verdict.good and not findings else 1
+
+
+def _what(one: suite.Suite, chosen: argparse.Namespace) -> str:
+    if chosen.tests:
+        return f"tests that match `{chosen.tests}`"
+    return "smoke tests" if chosen.smoke else "all tests"
 
 
 def _tested(
@@ -78,6 +93,9 @@ def _tell(found: list[Result], verdict: known.Verdict, findings: list[dict[str, 
         if each:
             print(f"\n{title}:")
             print("\n".join(f"  {known.plain(result.test)}\n      {result.reason[:300]}" for result in each))
+    if verdict.unexplained:
+        print("\nskipped for a reason that conformance/skips.toml does not have:")
+        print("\n".join(f"  {known.plain(each.test)}\n      {each.reason[:300]}" for each in verdict.unexplained))
     if verdict.mended:
         print("\nlisted as failing, but passed:\n" + "\n".join(f"  {entry.test}" for entry in verdict.mended))
     for finding in findings:

@@ -69,6 +69,12 @@ def by_room(results: Sequence[Result]) -> list[list[str]]:
     return rows
 
 
+def read(file: Path) -> list[Result]:
+    """What ``store`` has written."""
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    return [Result(row["test"], row["end"], row["reason"], row["seconds"]) for row in rows]
+
+
 def store(file: Path, results: Iterable[Result]) -> None:
     """One line of JSON for each test."""
     lines = (

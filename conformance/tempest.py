@@ -1,6 +1,6 @@
 """Tempest: Nova's tests and the smoke tests of all services, configured from what the running cloud says of itself.
 
-A feature is off here only when one host cannot have it, or when it names another product; each such line says why.
+A feature is off only when one host cannot have it, or when a deployment has one of two: ``LEFT_OUT`` says why.
 """
 
 from __future__ import annotations
@@ -15,27 +15,25 @@ from conformance.suite import Suite
 _ON = "True"
 _OFF = "False"
 
+_HAD = (
+    "change_password", "resize", "vnc_console", "serial_console", "stable_rescue", "personality", "swap_volume",
+    "volume_multiattach", "hostname_fqdn_sanitization",
+)  # fmt: skip
+_ONE_HOST = "There is one host: nothing to migrate to."
+LEFT_OUT = {
+    "shelve_migrate": _ONE_HOST,
+    "block_migration_for_live_migration": _ONE_HOST,
+    "live_migrate_back_and_forth": _ONE_HOST,
+    "volume_backed_live_migration": _ONE_HOST,
+    "vtpm_live_migration": _ONE_HOST,
+    "unified_limits": "Limits kept in Keystone instead of Nova: a deployment has one or the other.",
+    "spice_console": "A guest has one screen, and it speaks VNC: a deployment has one or the other.",
+}
+"""Features of Compute that are off, and why."""
 _COMPUTE_FEATURES = {
-    "change_password": _ON,
-    "resize": _ON,
-    "vnc_console": _ON,
-    # A guest has one screen, and it speaks VNC: SPICE is the other choice of a deployment.
-    "spice_console": _OFF,
-    "serial_console": _ON,
-    "stable_rescue": _ON,
-    "personality": _ON,
-    "swap_volume": _ON,
-    "volume_multiattach": _ON,
-    "hostname_fqdn_sanitization": _ON,
+    **dict.fromkeys(_HAD, _ON),
+    **dict.fromkeys(LEFT_OUT, _OFF),
     "scheduler_enabled_filters": "all",
-    # There is one host: nothing to migrate to.
-    "shelve_migrate": _OFF,
-    "block_migration_for_live_migration": _OFF,
-    "live_migrate_back_and_forth": _OFF,
-    "volume_backed_live_migration": _OFF,
-    "vtpm_live_migration": _OFF,
-    # Limits kept in Keystone instead of Nova: a deployment has one or the other.
-    "unified_limits": _OFF,
 }
 
 
@@ -93,6 +91,7 @@ def sections(cloud: Cloud, directory: Path) -> dict[str, dict[str, str]]:
         "service_available": {
             "nova": _ON, "glance": _ON, "neutron": _ON, "cinder": _ON, "swift": _OFF, "horizon": _OFF,
         },
+        "volume": {"min_microversion": "3.0", "max_microversion": "latest"},
         "validation": _validation(cloud),
     }  # fmt: skip
 
