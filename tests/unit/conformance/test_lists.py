@@ -56,8 +56,8 @@ def test_the_page_tells_each_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     kept = tmp_path / "suite-fake"
     kept.mkdir()
     results.store(kept / "results.jsonl", [ended("a.b.c.d.good", "passed"), ended("a.b.c.d.bad", "failed", "Boom")])
-    told = {"suite": "suite", "version": "9", "driver": "fake", "date": "2026-01-01", "tests": "all tests", "seconds": 7,
-            "findings": 0}  # fmt: skip
+    told = {"suite": "suite", "version": "9", "driver": "fake", "date": "2026-01-01", "tests": "all tests",
+            "seconds": 7, "findings": 0}  # fmt: skip
     (kept / "run.json").write_text(json.dumps(told))
     monkeypatch.setattr(page, "RUNS", tmp_path)
     text = page.runs()
