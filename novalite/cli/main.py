@@ -31,6 +31,7 @@ OPERATORS = {
     "status": ("novalite.cli.status:status", "Components of the appliance and their health."),
     "doctor": ("novalite.cli.doctor:doctor", "What database, hypervisor, network and disks disagree about."),
     "config": ("novalite.cli.config:config", "Every option, its value and where it comes from."),
+    "policy": ("novalite.cli.policy:policy", "Who may do what, and why somebody may not."),
     "openrc": ("novalite.cli.config:openrc", "The admin's credentials, for a shell."),
     "purge": ("novalite.cli.purge:purge", "Take away all that the appliance made on this machine."),
     "db": ("novalite.cli.database:db", "The database's schema."),

@@ -1,11 +1,11 @@
-"""Images as Compute showed them: the image service's own, in its older form."""
+"""Images as Compute showed them: the image service's own, in its older form, and by its rules."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from novalite.api.compute.instance_actions import moment_of
-from novalite.api.compute.shapes import ANY_QUERY, METADATA, NUMBER_QUERY, ROOT, RULE, item_links, truth
+from novalite.api.compute.shapes import ANY_QUERY, METADATA, NUMBER_QUERY, ROOT, item_links, truth
 from novalite.api.kit.answers import (
     LINKS,
     MOMENT,
@@ -164,7 +164,6 @@ _TEXTS = ("marker", "name", "status", "server", "type", "changes-since")
 _QUERY = Query(*(Item(name, NUMBER_QUERY) for name in _NUMBERS), *(Item(name, ANY_QUERY) for name in _TEXTS))
 _ALL, _ONE = f"{ROOT}/images", f"{ROOT}/images/{{image_id}}"
 _META, _KEY = f"{_ONE}/metadata", f"{_ONE}/metadata/{{key}}"
-_RULE = RULE + "images"
 _TOLD, _ITEM_TOLD = Told("metadata", whole=TEXT_BY_NAME), Told("meta", whole=TEXT_BY_NAME)
 _ITEMS, _ITEM = (
     Body("metadata", whole=METADATA),
@@ -174,18 +173,19 @@ _ITEMS, _ITEM = (
 
 def _meta(method: str, path: str, handler: Any, body: Body | None = None, success: int = 200) -> Route:
     unit: Any = "read" if method == "GET" else "write"
+    rule = "get_image" if method == "GET" else "modify_image"
     view = _TOLD if path == _META else _ITEM_TOLD
-    return Route(method, path, handler, rule=_RULE, body=body, success=success, unit=unit, until="2.38",
+    return Route(method, path, handler, rule=rule, body=body, success=success, unit=unit, until="2.38",
                  view=None if method == "DELETE" else view)  # fmt: skip
 
 
 ROUTES = [
-    Route("GET", _ALL, list_all, rule=_RULE, query=_QUERY, unit="read", view=BASIC.many("images", nova_links),
+    Route("GET", _ALL, list_all, rule="get_images", query=_QUERY, unit="read", view=BASIC.many("images", nova_links),
           until="2.35"),
-    Route("GET", f"{_ALL}/detail", list_all, rule=_RULE, query=_QUERY, unit="read",
+    Route("GET", f"{_ALL}/detail", list_all, rule="get_images", query=_QUERY, unit="read",
           view=DETAIL.many("images", nova_links), until="2.35"),
-    Route("GET", _ONE, show, rule=_RULE, unit="read", view=DETAIL.one("image"), until="2.35"),
-    Route("DELETE", _ONE, delete, rule=_RULE, success=204, until="2.35"),
+    Route("GET", _ONE, show, rule="get_image", unit="read", view=DETAIL.one("image"), until="2.35"),
+    Route("DELETE", _ONE, delete, rule="delete_image", success=204, until="2.35"),
     _meta("GET", _META, show_metadata),
     _meta("POST", _META, merge_metadata, _ITEMS),
     _meta("PUT", _META, replace_metadata, _ITEMS),

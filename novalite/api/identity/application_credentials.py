@@ -62,10 +62,10 @@ def _shown(w: Work, records: list[ApplicationCredential]) -> list[Shown]:
     return [Shown(one, [known[role_id] for role_id in one.role_ids if role_id in known]) for one in records]
 
 
-def _own(call: Call) -> str:
-    user_id = call.path["user_id"]
-    policy.require("identity:list_application_credentials", call.ctx, user_id=user_id)
-    return user_id
+def _user(call: Call) -> str:
+    """The user in the path, to whom the route's rule applies."""
+    policy.require(call.route.rule, call.ctx, user_id=call.path["user_id"])
+    return call.path["user_id"]
 
 
 def _moment(text: str | None) -> datetime | None:
@@ -76,8 +76,7 @@ def _moment(text: str | None) -> datetime | None:
 
 
 def create(call: Call) -> dict[str, Any]:
-    if call.path["user_id"] != call.ctx.user_id:
-        raise Forbidden("Application credentials are made by their own user.")
+    _user(call)
     body = call.body
     secret = body.get("secret") or secrets.token_urlsafe(48)
     secret_hash = passwords.make_hash(secret)
@@ -101,11 +100,11 @@ def _role_ids(w: Work, wanted: list[dict[str, str]]) -> tuple[str, ...]:
 
 
 def list_all(call: Call) -> list[Shown]:
-    return _shown(call.w, application_credentials.find(call.w, _own(call), call.query.get("name")))
+    return _shown(call.w, application_credentials.find(call.w, _user(call), call.query.get("name")))
 
 
 def show(call: Call) -> Shown:
-    (shown,) = _shown(call.w, [application_credentials.get(call.w, _own(call), call.path["credential_id"])])
+    (shown,) = _shown(call.w, [application_credentials.get(call.w, _user(call), call.path["credential_id"])])
     return shown
 
 
@@ -116,8 +115,9 @@ def _refuse_restricted(w: Work, call: Call) -> None:
 
 
 def remove(call: Call) -> None:
+    user_id = _user(call)
     _refuse_restricted(call.w, call)
-    application_credentials.remove(call.w, _own(call), call.path["credential_id"])
+    application_credentials.remove(call.w, user_id, call.path["credential_id"])
 
 
 _ALL = f"{ROOT}/users/{{user_id}}/application_credentials"

@@ -71,6 +71,6 @@ def tasks_of_image(call: Call) -> dict[str, Any]:
 ROUTES = [
     *(Route("GET", f"/v2/schemas/{name}", _document(name), rule="get_schemas") for name in DOCUMENTS),
     Route("GET", "/v2/info/import", import_methods, rule="get_info"),
-    Route("GET", "/v2/tasks", tasks, rule="get_info"),
+    Route("GET", "/v2/tasks", tasks, rule="tasks_api_access"),
     Route("GET", "/v2/images/{image_id}/tasks", tasks_of_image, rule="get_image", unit="read"),
 ]

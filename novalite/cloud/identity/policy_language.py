@@ -258,7 +258,7 @@ def _walk(name: str, rules: Mapping[str, Check], path: tuple[str, ...], done: se
     if name in done:
         return
     if name in path:
-        raise Invalid(f"the rule {name} leans on itself: {_shown_path([*path, name])}", field=path[0])
+        raise Invalid(f"the rule {name} leans on itself: {_shown_path([*path, name])}", field=name)
     for other in rules[name].names():
         if other not in rules:
             raise Invalid(f"there is no rule {other}", field=name)

@@ -295,6 +295,10 @@ class World:
 
         return self._keep("project", make)
 
+    def stranger(self) -> str:
+        """A token of a member of another project."""
+        return self._keep("stranger", lambda: self.appliance.member("stranger"))
+
     def alias(self) -> str:
         return "os-keypairs"
 

@@ -1,0 +1,8 @@
+"""Who may look at the appliance itself."""
+
+MAY = {
+    "cloud_admin": """
+        GET /status
+        GET /doctor
+    """,
+}

@@ -1,0 +1,99 @@
+"""Who may do what by the defaults that Cinder documents, operation by operation."""
+
+MAY = {
+    "public": """
+        GET /
+        GET /v3
+    """,
+    "reader": """
+        GET /v3/volumes
+        GET /v3/volumes/detail
+        GET /v3/volumes/summary
+        GET /v3/volumes/{volume_id}
+        POST /v3/volumes/{id}/action os-show_image_metadata
+        GET /v3/volumes/{id}/metadata
+        GET /v3/volumes/{id}/metadata/{key}
+        GET /v3/snapshots/{id}/metadata
+        GET /v3/snapshots/{id}/metadata/{key}
+        GET /v3/snapshots
+        GET /v3/snapshots/detail
+        GET /v3/snapshots/{id}
+        GET /v3/attachments
+        GET /v3/attachments/detail
+        GET /v3/attachments/{id}
+        GET /v3/types
+        GET /v3/types/default
+        GET /v3/types/{id}
+        GET /v3/types/{id}/extra_specs
+        GET /v3/types/{id}/extra_specs/{key}
+        GET /v3/limits
+        GET /v3/os-availability-zone
+        GET /v3/extensions
+        GET /v3/extensions/{alias}
+        GET /v3/resource_filters
+    """,
+    "reader_here": """
+        GET /v3/os-quota-sets/{project_id}
+        GET /v3/os-quota-sets/{project_id}/defaults
+    """,
+    "member": """
+        POST /v3/volumes
+        PUT /v3/volumes/{volume_id}
+        DELETE /v3/volumes/{volume_id}
+        POST /v3/volumes/{id}/action os-extend
+        POST /v3/volumes/{id}/action os-set_bootable
+        POST /v3/volumes/{id}/action os-update_readonly_flag
+        POST /v3/volumes/{id}/action os-volume_upload_image
+        POST /v3/volumes/{id}/action os-set_image_metadata
+        POST /v3/volumes/{id}/action os-unset_image_metadata
+        POST /v3/volumes/{id}/action os-retype
+        POST /v3/volumes/{id}/action revert
+        POST /v3/volumes/{id}/action os-reimage
+        POST /v3/volumes/{id}/action os-reserve
+        POST /v3/volumes/{id}/action os-unreserve
+        POST /v3/volumes/{id}/action os-begin_detaching
+        POST /v3/volumes/{id}/action os-roll_detaching
+        POST /v3/volumes/{id}/action os-attach
+        POST /v3/volumes/{id}/action os-detach
+        POST /v3/volumes/{id}/action os-initialize_connection
+        POST /v3/volumes/{id}/action os-terminate_connection
+        POST /v3/volumes/{id}/metadata
+        PUT /v3/volumes/{id}/metadata
+        PUT /v3/volumes/{id}/metadata/{key}
+        DELETE /v3/volumes/{id}/metadata/{key}
+        POST /v3/snapshots/{id}/metadata
+        PUT /v3/snapshots/{id}/metadata
+        PUT /v3/snapshots/{id}/metadata/{key}
+        DELETE /v3/snapshots/{id}/metadata/{key}
+        POST /v3/snapshots
+        PUT /v3/snapshots/{id}
+        DELETE /v3/snapshots/{id}
+        POST /v3/snapshots/{id}/action os-update_snapshot_status
+        POST /v3/attachments
+        PUT /v3/attachments/{id}
+        DELETE /v3/attachments/{id}
+        POST /v3/attachments/{id}/action os-complete
+    """,
+    "admin": """
+        POST /v3/volumes/{id}/action os-reset_status
+        POST /v3/volumes/{id}/action os-force_delete
+        POST /v3/volumes/{id}/action os-force_detach
+        POST /v3/snapshots/{id}/action os-reset_status
+        POST /v3/snapshots/{id}/action os-force_delete
+        POST /v3/types
+        PUT /v3/types/{id}
+        DELETE /v3/types/{id}
+        POST /v3/types/{id}/extra_specs
+        PUT /v3/types/{id}/extra_specs/{key}
+        DELETE /v3/types/{id}/extra_specs/{key}
+        GET /v3/types/{id}/os-volume-type-access
+        POST /v3/types/{id}/action addProjectAccess
+        POST /v3/types/{id}/action removeProjectAccess
+        PUT /v3/os-quota-sets/{project_id}
+        DELETE /v3/os-quota-sets/{project_id}
+        GET /v3/os-quota-class-sets/{name}
+        PUT /v3/os-quota-class-sets/{name}
+        GET /v3/os-services
+        GET /v3/scheduler-stats/get_pools
+    """,
+}
