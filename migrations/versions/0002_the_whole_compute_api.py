@@ -324,6 +324,7 @@ def upgrade() -> None:
         sa.Column("status", sa.String(length=32), nullable=False),
         sa.Column("size_gib", sa.Integer(), nullable=False),
         sa.Column("metadata", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("progress", sa.String(length=255), nullable=False),
         sa.Column("problem", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(), nullable=False),
         sa.Column("updated_at", sa.DateTime(), nullable=True),

@@ -17,11 +17,16 @@ _GIB = 1 << 30
 _VENDOR = "NovaLite"
 
 
+def _services(call: Call) -> tuple[tuple[str, str], ...]:
+    """The two services of Block Storage and their hosts: both are this process."""
+    backend = _host_name(call)
+    return ("cinder-scheduler", backend.partition("@")[0]), ("cinder-volume", backend)
+
+
 def list_services(call: Call) -> dict[str, Any]:
-    """This process does both: it answers, so it is up."""
-    backend = call.parts.volume_driver.pool().name.partition("#")[0]
+    """What answers is up."""
     rows = []
-    for binary, host in (("cinder-scheduler", backend.partition("@")[0]), ("cinder-volume", backend)):
+    for binary, host in _services(call):
         row = {
             "binary": binary,
             "host": host,
@@ -36,8 +41,14 @@ def list_services(call: Call) -> dict[str, Any]:
         if call.since("3.49") and binary == "cinder-volume":
             row["backend_state"] = "up"
         rows.append(row)
-    wanted = {name: call.query[name] for name in ("binary", "host") if call.query.get(name)}
-    return {"services": [row for row in rows if all(row[name] == value for name, value in wanted.items())]}
+    wanted, where = call.query.get("binary"), call.query.get("host")
+    return {
+        "services": [
+            row
+            for row in rows
+            if wanted in (None, row["binary"]) and where in (None, row["host"], str(row["host"]).partition("@")[0])
+        ]
+    }
 
 
 def list_pools(call: Call) -> dict[str, Any]:
@@ -67,16 +78,19 @@ def _host_name(call: Call) -> str:
 
 
 def list_hosts(call: Call) -> dict[str, Any]:
-    row = {
-        "host_name": _host_name(call),
-        "service": "cinder-volume",
-        "service-status": "available",
-        "service-state": "enabled",
-        "zone": new_volumes.DEFAULT_ZONE,
-        "last-update": utc_micros(clock.now()),
-    }
+    rows = [
+        {
+            "host_name": host,
+            "service": binary,
+            "service-status": "available",
+            "service-state": "enabled",
+            "zone": new_volumes.DEFAULT_ZONE,
+            "last-update": utc_micros(clock.now()),
+        }
+        for binary, host in _services(call)
+    ]
     wanted = call.query.get("service")
-    return {"hosts": [row] if wanted in (None, "cinder-volume") else []}
+    return {"hosts": [row for row in rows if wanted in (None, row["service"])]}
 
 
 def show_host(call: Call) -> dict[str, Any]:

@@ -12,8 +12,6 @@ from novalite.cloud.identity import policy, quotas
 from novalite.cloud.volume import usage
 from novalite.errors import Invalid
 
-NOT_OFFERED = ("backups", "backup_gigabytes", "groups")
-"""Parts of Block Storage that are not there: nobody may have any."""
 _LIMIT = {"type": ["integer", "string"], "pattern": "^-?[0-9]{1,10}$", "minimum": -1, "maximum": quotas.LARGEST}
 _LIMITS = [Item(name, _LIMIT) for name in usage.RESOURCES]
 _UPDATE = Body("quota_set", *_LIMITS, Item("force", BOOLEAN), Item("skip_validation", BOOLEAN),
@@ -22,7 +20,7 @@ _CLASS = Body("quota_class_set", *_LIMITS, Item("class_name", {"type": "string",
 
 
 def _of(limits: dict[str, int]) -> dict[str, int]:
-    return {**{name: limits[name] for name in usage.RESOURCES}, **dict.fromkeys(NOT_OFFERED, 0)}
+    return {name: limits[name] for name in usage.RESOURCES}
 
 
 def show(call: Call) -> dict[str, Any]:

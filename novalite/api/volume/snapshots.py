@@ -18,7 +18,7 @@ from novalite.errors import Invalid
 
 
 def _progress(item: Snapshot, call: Call) -> str:
-    return "100%" if item.status == "available" else "0%"
+    return item.progress or ("100%" if item.status == "available" else "0%")
 
 
 SUMMARY = View(
@@ -98,7 +98,8 @@ def report_status(call: Call) -> None:
     status = call.body["status"].lower()
     if status not in allowed.get(found.status, ()):
         raise Invalid(f"Snapshot {found.id} cannot go from {found.status} to {status}.", field="status")
-    snapshots.change(call.w, found.id, {"status": status})
+    said = {"progress": call.body["progress"]} if call.body.get("progress") else {}
+    snapshots.change(call.w, found.id, {"status": status, **said})
 
 
 _STATUSES = ("available", "creating", "deleting", "error", "error_deleting")

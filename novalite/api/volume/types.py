@@ -40,6 +40,7 @@ VIEW = View(
     Field("qos_specs_id", lambda item, call: None, only=is_admin),
     Field("os-volume-type-access:is_public", "is_public"),
 )
+ANSWERED = VIEW.extended(without=["qos_specs_id"])
 _DESCRIPTION = {"type": ["string", "null"], "maxLength": 255}
 _NEW = Body(
     "volume_type",
@@ -163,10 +164,10 @@ ROUTES = [
     Route("GET", _ALL, list_all, rule=_RULE + "get_all", query=_QUERY, view=VIEW.many("volume_types", nova_links),
           unit="read"),
     Route("POST", _ALL, create, rule=_RULE + "create", body=_NEW,
-          view=VIEW.extended(without=["qos_specs_id"]).one("volume_type"), unit="write"),
+          view=ANSWERED.one("volume_type"), unit="write"),
     Route("GET", f"{_ALL}/default", show_default, rule=_RULE + "get", view=VIEW.one("volume_type"), unit="write"),
     Route("GET", _ONE, show, rule=_RULE + "get", view=VIEW.one("volume_type"), unit="read"),
-    Route("PUT", _ONE, update, rule=_RULE + "update", body=_CHANGE, view=VIEW.one("volume_type"), unit="write"),
+    Route("PUT", _ONE, update, rule=_RULE + "update", body=_CHANGE, view=ANSWERED.one("volume_type"), unit="write"),
     Route("DELETE", _ONE, delete, rule=_RULE + "delete", success=202, unit="write"),
     Route("GET", f"{_ONE}/extra_specs", list_specs, rule=_SPEC + "index", unit="read"),
     Route("POST", f"{_ONE}/extra_specs", add_specs, rule=_SPEC + "create", body=_NEW_SPECS, unit="write"),

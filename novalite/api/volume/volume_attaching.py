@@ -55,6 +55,14 @@ def detach(call: Call) -> None:
     attachments.detach(call.w, attachment.id)
 
 
+def force_detach(call: Call) -> None:
+    """Also from a volume in error: what was wrong with it is over then."""
+    volume = volumes.get(call.w, call.path["id"])
+    if volume.status.startswith("error"):
+        volumes.change(call.w, volume.id, {"status": "detaching"})
+    detach(call)
+
+
 def _meant(call: Call, volume: Volume) -> VolumeAttachment | None:
     there = attachments.of_volumes(call.w, [volume.id])[volume.id]
     wanted = (call.body or {}).get("attachment_id")
@@ -106,7 +114,7 @@ ROUTES = [
     ),
     Route("POST", f"{ROOT}/volumes/{{id}}/action", detach, rule=EXTENSION + "volume_actions:detach", action="os-detach",
           success=202, unit="write", body=Body("os-detach", whole=_DETACHED)),
-    Route("POST", f"{ROOT}/volumes/{{id}}/action", detach, rule=EXTENSION + "volume_admin_actions:force_detach",
+    Route("POST", f"{ROOT}/volumes/{{id}}/action", force_detach, rule=EXTENSION + "volume_admin_actions:force_detach",
           action="os-force_detach", success=202, unit="write", body=Body("os-force_detach", whole=_DETACHED)),
     _action("os-initialize_connection", initialize_connection, Item("connector", CONNECTOR, required=True),
             success=200),

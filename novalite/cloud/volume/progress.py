@@ -64,7 +64,9 @@ def gone(w: Work, volume_id: str) -> None:
 
 
 def snapshot_made(w: Work, snapshot_id: str) -> None:
-    snapshots.change(w, snapshot_id, {"status": "available", "problem": ""}, Snapshot.status == "creating")
+    snapshots.change(
+        w, snapshot_id, {"status": "available", "progress": "", "problem": ""}, Snapshot.status == "creating"
+    )
 
 
 def snapshot_failed(w: Work, snapshot_id: str, status: str, message: str) -> None:

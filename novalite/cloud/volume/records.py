@@ -98,7 +98,8 @@ class VolumeAttachment(Base):
 
 
 class Snapshot(Base):
-    """What a volume held at one moment. ``size_gib`` is the volume's size then."""
+    """What a volume held at one moment. ``size_gib`` is the volume's size then; ``progress`` what was
+    said of it."""
 
     __tablename__ = "volume_snapshots"
     __table_args__ = (sa.Index("ix_volume_snapshots_project_id_created_at", "project_id", "created_at", "id"),)
@@ -112,6 +113,7 @@ class Snapshot(Base):
     status: Mapped[str] = mapped_column(sa.String(32), default="creating")
     size_gib: Mapped[int]
     metadata_items: Mapped[dict[str, str]] = mapped_column("metadata", default=dict)
+    progress: Mapped[str] = mapped_column(default="")
     problem: Mapped[str] = mapped_column(sa.Text, default="")
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime | None]

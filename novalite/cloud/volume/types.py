@@ -100,8 +100,6 @@ def create(
     )  # fmt: skip
     w.session.add(made)
     w.session.flush()
-    if not is_public and w.ctx.project_id:
-        w.session.add(VolumeTypeAccess(type_id=made.id, project_id=w.ctx.project_id))
     return made
 
 

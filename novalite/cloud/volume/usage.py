@@ -12,8 +12,11 @@ from novalite.cloud.volume.records import Snapshot, Volume
 from novalite.db.work import Work
 from novalite.errors import OverQuota
 
-RESOURCES = ("volumes", "snapshots", "gigabytes", "per_volume_gigabytes")
-"""The quotas of this room. Snapshots count as gigabytes too; the last one is for each volume alone."""
+RESOURCES = (
+    "volumes", "snapshots", "gigabytes", "per_volume_gigabytes", "backups", "backup_gigabytes", "groups"
+)  # fmt: skip
+"""The quotas of this room. Snapshots count as gigabytes too; ``per_volume_gigabytes`` is for each volume alone. Backups
+and groups cannot be made yet: of them nothing is used."""
 
 
 def used(w: Work, project_id: str) -> dict[str, int]:

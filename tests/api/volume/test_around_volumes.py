@@ -40,12 +40,12 @@ def test_quotas(admin: Cinder, member: Cinder, other: Cinder) -> None:
     used = member.get(f"{path}?usage=True")["quota_set"]
     assert used["volumes"]["limit"] == 30
     assert used["volumes"]["in_use"] >= 1
-    assert used["backups"] == {"limit": 0, "in_use": 0, "reserved": 0}
+    assert used["backups"] == {"limit": 10, "in_use": 0, "reserved": 0}
     assert other.refused("GET", path)[0] == 403
     assert member.refused("PUT", path, {"quota_set": {"volumes": 50}})[0] == 403
     changed = admin.call("PUT", path, {"quota_set": {"volumes": 50, "gigabytes": "-1"}}).json["quota_set"]
     assert (changed["volumes"], changed["gigabytes"], changed["snapshots"]) == (50, -1, 10)
-    bad: list[Any] = [{"volumes": -2}, {"volumes": "x"}, {"backups": 5}, {"cores": 5}, {}]
+    bad: list[Any] = [{"volumes": -2}, {"volumes": "x"}, {"cores": 5}, {"backups": None}, {}]
     assert {admin.refused("PUT", path, {"quota_set": body})[0] for body in bad} == {400}
     assert admin.refused("PUT", path, {"quota_set": {"volumes": 0, "skip_validation": False}})[0] == 400
     assert admin.call("DELETE", path).status_code == 200
@@ -82,12 +82,15 @@ def test_services_and_pools_are_for_admins(admin: Cinder, member: Cinder) -> Non
     services = admin.get("/os-services")["services"]
     assert {one["binary"] for one in services} == {"cinder-scheduler", "cinder-volume"}
     assert {one["state"] for one in services} == {"up"}
-    assert len(admin.get("/os-services?binary=cinder-volume")["services"]) == 1
+    (service,) = admin.get("/os-services?binary=cinder-volume")["services"]
+    by_host = f"/os-services?host={service['host'].partition('@')[0]}"
+    assert len(admin.get(by_host)["services"]) == 2
+    assert admin.get("/os-services?host=mars")["services"] == []
     (pool,) = admin.get("/scheduler-stats/get_pools?detail=True")["pools"]
     assert pool["name"].endswith("@fake#fake")
     assert pool["capabilities"]["total_capacity_gb"] > 0
     assert "capabilities" not in admin.get("/scheduler-stats/get_pools")["pools"][0]
-    (host,) = admin.get("/os-hosts")["hosts"]
+    (host,) = admin.get("/os-hosts?service=cinder-volume")["hosts"]
     assert host["host_name"].endswith("@fake")
     total = admin.get(f"/os-hosts/{host['host_name']}")["host"][0]["resource"]
     listed = admin.get("/volumes/detail?all_tenants=1")["volumes"]
