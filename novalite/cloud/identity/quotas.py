@@ -31,7 +31,9 @@ _RENAMED = {
     "routers": "router",
     "floating_ips": "floatingip",
     "security_groups": "security_group",
-    "security_group_rules": "security_group_rule", "volume_groups": "groups"}
+    "security_group_rules": "security_group_rule",
+    "volume_groups": "groups",
+}
 """What settings call otherwise: those of networks have Neutron's names, so that they are not Compute's."""
 
 
