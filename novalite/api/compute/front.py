@@ -9,6 +9,7 @@ from novalite.api.compute import (
     consoles,
     extensions,
     external_events,
+    fixed_ips,
     flavors,
     floating_ips,
     gone,
@@ -60,7 +61,7 @@ _NOUNS = (
     server_diagnostics, server_topology,
     migrations, security_groups,
     extensions, quota_classes, usage_audit_log, external_events, assisted_snapshots,
-    server_shares, os_hosts, images, networks, floating_ips, volumes, gone,
+    server_shares, os_hosts, images, networks, floating_ips, fixed_ips, volumes, gone,
 )  # fmt: skip
 FRONT = Front(
     "compute",

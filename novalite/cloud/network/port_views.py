@@ -159,7 +159,7 @@ def _specs(w: Work, which: sa.ColumnElement[bool]) -> tuple[PortSpec, ...]:
         .order_by(Port.id)
     )  # fmt: skip
     rows = w.session.execute(query).all()
-    groups = _groups(w, which)
+    groups, addresses = _groups(w, which), _addresses(w, which)
     return tuple(
         PortSpec(
             id=row.id,
@@ -169,9 +169,18 @@ def _specs(w: Work, which: sa.ColumnElement[bool]) -> tuple[PortSpec, ...]:
             hostname=row.dns_name,
             groups=tuple(groups.get(row.id, ())) if row.port_security else None,
             secured=row.port_security,
+            more=tuple(addresses[row.id][1:]),
         )
         for row in rows
     )
+
+
+def _addresses(w: Work, which: sa.ColumnElement[bool]) -> dict[str, list[str]]:
+    query = sa.select(FixedIp.port_id, FixedIp.ip_address).join(Port, Port.id == FixedIp.port_id).where(which)
+    found: dict[str, list[str]] = {}
+    for port_id, address in w.session.execute(query.order_by(FixedIp.address)):
+        found.setdefault(str(port_id), []).append(address)
+    return found
 
 
 def _groups(w: Work, which: sa.ColumnElement[bool]) -> dict[str, list[str]]:
@@ -197,6 +206,7 @@ def as_spec(view: PortView, hostname: str = "") -> PortSpec:
         hostname=hostname,
         groups=view.group_ids if view.port_security else None,
         secured=view.port_security,
+        more=view.fixed_ips[1:],
     )
 
 

@@ -49,9 +49,9 @@ class NetworkSpec:
 
 @dataclass(frozen=True)
 class PortSpec:
-    """One port: the address a MAC gets by DHCP and the only one it may speak from. ``groups`` are ids of the
-    security groups whose rules let packets through; None lets everything through. A port that is not ``secured``
-    may also speak from any address."""
+    """One port: the address a MAC gets by DHCP and, with ``more``, the only ones it may speak from. ``groups`` are
+    ids of the security groups whose rules let packets through; None lets everything through. A port that is not
+    ``secured`` may also speak from any address."""
 
     id: str
     network_id: str
@@ -60,6 +60,11 @@ class PortSpec:
     hostname: str = ""
     groups: tuple[str, ...] | None = None
     secured: bool = True
+    more: tuple[str, ...] = ()
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        return (self.ip_address, *self.more)
 
 
 @dataclass(frozen=True)

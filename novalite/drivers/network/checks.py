@@ -66,7 +66,8 @@ def port(spec: PortSpec) -> PortSpec:
     uuid_text(spec.network_id, "network id")
     if not _MAC.fullmatch(spec.mac_address):
         raise _refuse("MAC address", spec.mac_address)
-    _address(spec.ip_address, "address")
+    for address in spec.addresses:
+        _address(address, "address")
     for group_id in spec.groups or ():
         uuid_text(group_id, "security group id")
     name = spec.hostname.partition(".")[0]

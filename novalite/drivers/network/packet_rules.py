@@ -70,7 +70,8 @@ class PacketRules:
         return [rule for id_ in group_ids if id_ in self.groups for rule in self.groups[id_].rules]
 
     def _members(self, group_id: str) -> list[str]:
-        return [self._ports[port_id].ip_address for port_id in self._users.get(group_id, ())]
+        users = self._users.get(group_id, ())
+        return [address for port_id in users for address in self._ports[port_id].addresses]
 
     def _profile(self, key: str) -> Part:
         rules = self._rules(self._profiles[key])

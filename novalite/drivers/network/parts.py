@@ -30,7 +30,8 @@ def of_port(port: PortSpec) -> Part:
     tap, mac = f'"{tap_name(port.id)}"', port.mac_address
     part: dict[tuple[str, str], frozenset[str]] = {}
     if port.secured:
-        part |= _frames(taps=[tap], macs=[f"{tap} . {mac}"], sources=[f"{tap} . {mac} . {port.ip_address}"])
+        sources = [f"{tap} . {mac} . {address}" for address in port.addresses]
+        part |= _frames(taps=[tap], macs=[f"{tap} . {mac}"], sources=sources)
     if port.groups is not None:
         key = profile_key(port.groups)
         part |= _frames(leaving=[f"{tap} : goto out_{key}"], arriving=[f"{tap} : goto in_{key}"])
@@ -47,6 +48,7 @@ def of_network(spec: NetworkSpec) -> Part:
     is_open = not spec.isolated
     return _routed(
         bridges=[bridge],
+        same=[f"{bridge} . {bridge}"],
         joined=[f"{bridge} . {bridge}"],
         closed=[bridge] if spec.nat or spec.isolated else [],
         open_out=[bridge] if is_open else [],
