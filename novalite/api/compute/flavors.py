@@ -33,7 +33,7 @@ from novalite.api.kit.call import Call
 from novalite.api.kit.paging import nova_links, whole_number
 from novalite.api.kit.routes import Route
 from novalite.api.kit.view import Field, Page, View
-from novalite.cloud.compute import flavors
+from novalite.cloud.compute import extra_specs, flavors
 from novalite.cloud.compute.flavors import Flavor
 from novalite.errors import Conflict, Invalid, NotFound
 
@@ -149,8 +149,16 @@ def list_specs(call: Call) -> dict[str, Any]:
     return {"extra_specs": _flavor(call).extra_specs}
 
 
-def add_specs(call: Call) -> dict[str, Any]:
+def _specs(call: Call) -> dict[str, str]:
     specs = {key: str(value) for key, value in call.body.items()}
+    if call.since("2.86"):
+        for key, value in specs.items():
+            extra_specs.check(key, value)
+    return specs
+
+
+def add_specs(call: Call) -> dict[str, Any]:
+    specs = _specs(call)
     flavors.set_extra_specs(call.w, call.path["flavor_id"], specs)
     return {"extra_specs": specs}
 
@@ -165,7 +173,7 @@ def show_spec(call: Call) -> dict[str, Any]:
 def put_spec(call: Call) -> dict[str, Any]:
     if list(call.body) != [call.path["key"]]:
         raise Invalid("Request body and URI mismatch", field=call.path["key"])
-    specs = {key: str(value) for key, value in call.body.items()}
+    specs = _specs(call)
     flavors.set_extra_specs(call.w, call.path["flavor_id"], specs)
     return specs
 

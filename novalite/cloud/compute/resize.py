@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from novalite.cloud.compute import actions, flavors, migrations, moving_tasks, servers, states, tasks
+from novalite.cloud.compute import actions, flavors, guest_properties, migrations, moving_tasks, servers, states, tasks
 from novalite.cloud.compute.migrations import Migration
 from novalite.cloud.compute.servers import Server
 from novalite.cloud.hosts import hosts
@@ -66,20 +66,23 @@ def _refuse_unless_it_fits(w: Work, server: Server, new: dict[str, Any]) -> None
     old = server.flavor
     if new["id"] == old["id"]:
         raise Invalid("When resizing, instances must change flavor!", field="flavorRef")
-    if new["disk"] == 0 and old["disk"]:
+    has_root = server.image_id is not None  # else it is a volume
+    if has_root and new["disk"] == 0 and old["disk"]:
         raise _cannot_resize_disk("Resize to zero disk flavor is not allowed.")
-    if new["disk"] < old["disk"] or new["ephemeral"] < old["ephemeral"]:
+    if (has_root and new["disk"] < old["disk"]) or new["ephemeral"] < old["ephemeral"]:
         raise _cannot_resize_disk("Unable to resize disk down.")
     image = server.image
+    guest_properties.refuse_nonsense(vcpus=new["vcpus"], ram_mib=new["ram"], extra_specs=new["extra_specs"],
+                                     image_properties=image.get("properties") or {})  # fmt: skip
     if int(image.get("min_ram") or 0) > new["ram"]:
         raise Invalid("Flavor's memory is too small for requested image.", field="flavorRef")
-    if not new["disk"] or new["disk"] == old["disk"]:
+    if not has_root or new["disk"] == old["disk"]:
         return
     if int(image.get("min_disk") or 0) > new["disk"]:
         raise Invalid("The size of the flavor's disk is smaller than the minimum size specified in image metadata. "
                       f"Flavor disk is {new['disk']} GiB, minimum size is {image['min_disk']} GiB.",
                       field="flavorRef")  # fmt: skip
-    stored = w.session.get(Image, server.image_id) if server.image_id else None
+    stored = w.session.get(Image, server.image_id)
     if stored is not None and (stored.virtual_size or 0) > new["disk"] << 30:
         raise Invalid("Flavor's disk is too small for requested image. "
                       f"Flavor disk is {new['disk']} GiB, image is {stored.virtual_size} bytes.",

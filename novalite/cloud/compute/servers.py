@@ -14,6 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from novalite.cloud.compute import (
     boot_devices,
     flavors,
+    guest_properties,
     keypairs,
     migrations,
     personality,
@@ -192,6 +193,8 @@ def create(w: Work, new: NewServer, *, boot_seconds: float = 900.0) -> list[Serv
     """
     flavor = _referenced(lambda: flavors.get(w, new.flavor_id), "flavorRef")
     layout = boot_devices.resolve(w, new.image_id, new.devices, flavor, count=new.max_count)
+    guest_properties.refuse_nonsense(vcpus=flavor.vcpus, ram_mib=flavor.ram_mib, extra_specs=flavor.extra_specs,
+                                     image_properties=layout.image.get("properties") or {})  # fmt: skip
     key = _referenced(lambda: keypairs.get(w, new.key_name), "key_name") if new.key_name else None
     zone, forced_host = _zone(w, new.zone)
     group = _group(w, new)

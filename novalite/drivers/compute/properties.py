@@ -20,7 +20,7 @@ DISK_LIMITS = tuple(
 )  # fmt: skip
 _TRUE, _FALSE = ("1", "t", "true", "on", "y", "yes"), ("0", "f", "false", "off", "n", "no", "")
 _PAGE_UNITS = {"": 1, "kb": 1, "kib": 1, "mb": 1 << 10, "mib": 1 << 10, "gb": 1 << 20, "gib": 1 << 20}
-_NOT_OFFERED = (
+NOT_OFFERED = (
     "hw:cpu_realtime",
     "hw:mem_encryption",
     "hw_mem_encryption",
@@ -85,7 +85,7 @@ class Reader:
 def read(spec: GuestSpec) -> Wishes:
     """Everything the guest's properties ask for. Raises ``DriverError`` with code ``guest.refused``."""
     reader = Reader(spec.properties)
-    for name in _NOT_OFFERED:
+    for name in NOT_OFFERED:
         if spec.properties.get(name, "").lower() not in _FALSE:
             raise refused(name, "is not offered here")
     return Wishes(_cpu(reader, spec.vcpus), _memory(reader, spec), _devices(reader, spec.vcpus), _boot(reader, spec))

@@ -18,7 +18,7 @@ from novalite.engine.flow import Run
 from novalite.engine.scheduler.ports import Filter
 from novalite.engine.scheduler.select import explain, removed_by, select
 from novalite.engine.scheduler.snapshot import Group, Hints, HostView, Request
-from novalite.errors import Failed, NoValidHost
+from novalite.errors import DriverError, Failed, NoValidHost
 from novalite.settings import Settings
 
 _CLAIM_ROUNDS = 20
@@ -218,11 +218,13 @@ def _view(
 
 
 def _unmet(report: dict[str, Any], request: Request) -> tuple[str, ...]:
-    """What of the properties the host cannot do, but for what a filter finds out by itself. Raises ``DriverError``
-    for properties that make no sense."""
+    """What of the properties the host cannot do, but for what a filter finds out by itself."""
     properties = {**request.image_properties, **request.extra_specs}
     if not report or not any(name.startswith(_GUEST_PROPERTIES) for name in properties):
         return ()
     spec = GuestSpec(request.server_id, "", "", request.vcpus, request.memory_mib, (), properties=properties)
-    reasons = needs.unmet(spec, msgspec.convert(report, HostReport, strict=False))
+    try:
+        reasons = needs.unmet(spec, msgspec.convert(report, HostReport, strict=False))
+    except DriverError as error:  # nobody can do that
+        return (error.detail,)
     return tuple(reason for reason in reasons if not reason.startswith(_SEEN_BY_FILTERS))
