@@ -116,7 +116,7 @@ def _volume_driver(settings: Settings) -> VolumeDriver:
     if settings.compute.driver == "fake":
         from novalite.drivers.storage.fake_volumes import FakeVolumes
 
-        return FakeVolumes(settings.state_path / "fake" / "volumes", name=f"{local_host_name(settings)}@fake#fake")
+        return FakeVolumes(settings.state_path / "fake-volumes", name=f"{local_host_name(settings)}@fake#fake")
     from novalite.drivers.storage.volumes import FileVolumes
 
     return FileVolumes(settings.state_path / "volumes", name=f"{local_host_name(settings)}@local#local")
