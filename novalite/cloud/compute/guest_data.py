@@ -56,9 +56,19 @@ class NicFact:
 
 
 @dataclass(frozen=True)
+class DiskFact:
+    """A volume with the user's word for it. ``serial`` is the volume's id, of which guests see the beginning."""
+
+    serial: str
+    bus: str
+    tag: str
+
+
+@dataclass(frozen=True)
 class GuestFacts:
     """``user_data`` is what the user sent, decoded; ``admin_pass`` is known at the first boot only. ``files`` are
-    (path, content) to be written by the guest. ``security_groups`` are names."""
+    (path, content) to be written by the guest. ``security_groups`` are names; ``block_devices`` maps EC2's words
+    for disks to their names."""
 
     id: str
     name: str
@@ -76,6 +86,9 @@ class GuestFacts:
     nics: tuple[NicFact, ...] = ()
     security_groups: tuple[str, ...] = ()
     files: tuple[tuple[str, bytes], ...] = ()
+    disks: tuple[DiskFact, ...] = ()
+    block_devices: Mapping[str, str] = field(default_factory=lambda: {"ami": "vda", "root": "/dev/vda"})
+    public_ip: str = ""
 
 
 @dataclass(frozen=True)
@@ -150,11 +163,19 @@ def _meta_data(data: GuestData, version: str) -> dict[str, Any]:
     if version >= "2015-10-15":
         found["project_id"] = facts.project_id
     if version >= "2016-06-30":
-        found["devices"] = [{"type": "nic", "bus": "none", "address": "none", "mac": nic.mac_address,
-                             "tags": [nic.tag]} for nic in facts.nics if nic.tag]  # fmt: skip
+        found["devices"] = _devices(facts)
     if version >= "2020-10-14":
         found["dedicated_cpus"] = []
     return found
+
+
+def _devices(facts: GuestFacts) -> list[dict[str, Any]]:
+    """What users have given words to. Where on a bus it is, is the host's choice."""
+    nics = [{"type": "nic", "bus": "none", "address": "none", "mac": nic.mac_address, "tags": [nic.tag]}
+            for nic in facts.nics if nic.tag]  # fmt: skip
+    disks = [{"type": "disk", "bus": disk.bus, "address": "none", "serial": disk.serial, "tags": [disk.tag]}
+             for disk in facts.disks if disk.tag]  # fmt: skip
+    return [*nics, *disks]
 
 
 def _network_data(data: GuestData, version: str) -> dict[str, Any]:
@@ -204,7 +225,7 @@ def ec2_tree(data: GuestData) -> Tree:
     tree: Tree = {
         "ami-id": ec2_id("ami", facts.image_id) if facts.image_id else "",
         "ami-launch-index": str(facts.launch_index),
-        "block-device-mapping": {"ami": "vda", "root": "/dev/vda"},
+        "block-device-mapping": dict(facts.block_devices),
         "hostname": facts.hostname,
         "instance-action": "none",
         "instance-id": ec2_id("i", facts.id),
@@ -213,7 +234,7 @@ def ec2_tree(data: GuestData) -> Tree:
         "local-ipv4": address,
         "placement": {"availability-zone": facts.availability_zone},
         "public-hostname": facts.hostname,
-        "public-ipv4": "",
+        "public-ipv4": facts.public_ip,
         "reservation-id": facts.reservation_id,
         "security-groups": "\n".join(facts.security_groups),
     }

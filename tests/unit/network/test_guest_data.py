@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,10 +12,12 @@ import pytest
 from novalite.api.metadata.app import tree
 from novalite.api.metadata.files import Missing, find
 from novalite.cloud.compute.guest_data import (
+    DiskFact,
     GuestFacts,
     KeyFact,
     NicFact,
     config_drive_files,
+    ec2_tree,
     guest_data,
     openstack_file,
 )
@@ -126,3 +129,22 @@ def test_what_is_absent_is_not_listed() -> None:
     for path in (["latest", "user-data"], ["latest", "meta-data", "public-keys"], ["..", "etc"]):
         with pytest.raises(Missing):
             find(tree(guest_data(BARE)), path)
+
+
+def test_devices_with_words_of_users() -> None:
+    nic = replace(FACTS.nics[0], tag="backup")
+    disk = DiskFact("0a1b2c3d-0000-4000-8000-000000000001", "virtio", "database")
+    untagged = replace(disk, tag="")
+    facts = GuestFacts("i", "n", "n", "p", nics=(nic, replace(nic, tag="")), disks=(disk, untagged))
+    found = _json(facts, "meta_data.json")["devices"]
+    assert [(one["type"], one["tags"]) for one in found] == [("nic", ["backup"]), ("disk", ["database"])]
+    assert found[0]["mac"] == nic.mac_address
+    assert (found[1]["serial"], found[1]["bus"]) == (disk.serial, "virtio")
+
+
+def test_ec2_names_disks_and_the_address_outside() -> None:
+    facts = GuestFacts("i", "n", "n", "p", block_devices={"ami": "vda", "ebs0": "/dev/vdb"}, public_ip="203.0.113.5")
+    tree = ec2_tree(guest_data(facts))
+    assert (tree["block-device-mapping"], tree["public-ipv4"]) == (
+        {"ami": "vda", "ebs0": "/dev/vdb"}, "203.0.113.5"
+    )  # fmt: skip
