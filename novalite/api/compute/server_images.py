@@ -46,7 +46,7 @@ def _metadata(call: Call) -> dict[str, str]:
 
 def create_image(call: Call) -> Answer:
     server = actions.allowed(call.w, call.path["server_id"], "createImage")
-    if snapshots.is_volume_backed(server):
+    if snapshots.is_volume_backed(call.w, server):
         policy.require(RULE + "servers:create_image:allow_volume_backed", call.ctx, project_id=server.project_id)
     return _answer(call, snapshots.create_image(call.w, server.id, _name(call), _metadata(call)))
 

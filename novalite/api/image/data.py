@@ -96,10 +96,10 @@ def download(call: Call) -> Answer:
     image_id = call.path["image_id"]
     with call.parts.database.read(call.ctx) as w:
         image = images.get(w, image_id)
-        status, checksum = image.status, image.checksum
+        status, checksum, size = image.status, image.checksum, image.size
     if status == "deactivated" and not call.ctx.is_admin:
         raise Forbidden("The requested image has been deactivated. Image data download is forbidden.")
-    if status not in ("active", "deactivated"):
+    if status not in ("active", "deactivated") or size == 0:
         return Answer(status=204)
     file = call.parts.image_store.path(image_id)
     if file is None:

@@ -19,6 +19,17 @@ class CreateImage:
 
 
 @dataclass(frozen=True)
+class CreateVolumeImage:
+    """The same for a server that boots from a volume: the image has no data but names the snapshots."""
+
+    kind: ClassVar[str] = "server.create_volume_image"
+    action: ClassVar[str] = "createImage"
+    server_id: str
+    image_id: str
+    snapshot_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class CreateBackup:
     """The same; then of the server's images of this type only the newest ``rotation`` stay."""
 
@@ -111,6 +122,7 @@ class AssistSnapshot:
 
 KINDS: tuple[type[durable.Kind], ...] = (
     CreateImage,
+    CreateVolumeImage,
     CreateBackup,
     Shelve,
     Offload,

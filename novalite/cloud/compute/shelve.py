@@ -14,6 +14,7 @@ from novalite.cloud.hosts import hosts
 from novalite.cloud.image import made
 from novalite.cloud.network import ports
 from novalite.cloud.tasks import tasks as durable
+from novalite.cloud.volume import attachments
 from novalite.db.work import Work
 from novalite.errors import Conflict, Invalid, NotFound
 
@@ -44,7 +45,7 @@ def shelve(w: Work, server_id: str) -> Server:
     """
     server = actions.allowed(w, server_id, "shelve")
     image_id = ""
-    if not snapshots.is_volume_backed(server):
+    if not snapshots.is_volume_backed(w, server):
         suffix = "-shelved"
         name = server.name[: _LONGEST_NAME - len(suffix)] + suffix
         image_id = snapshots.new_image(w, server, name, {"image_type": "snapshot"}).id
@@ -115,6 +116,7 @@ def offloaded(w: Work, server_id: str) -> None:
     if change(w, server_id, values, Server.deleted_at.is_(None), Server.task_state == OFFLOADING):
         hosts.release(w, server_id)
         ports.set_host(w, server_id, "")
+        attachments.move_host(w, server_id, "")
 
 
 def unshelve(w: Work, server_id: str, to: Destination) -> Server:
@@ -169,7 +171,8 @@ def _root(w: Work, image_id: str) -> dict[str, Any]:
 def unshelved(w: Work, server_id: str) -> None:
     """The server is no longer shelved, and its image no longer needed. Repeatable."""
     values = {"shelved_at": None, "shelved_image_id": None, "forced_host": ""}
-    change(w, server_id, values, Server.deleted_at.is_(None), Server.vm_state.not_in(_SHELVED))
+    if change(w, server_id, values, Server.deleted_at.is_(None), Server.vm_state.not_in(_SHELVED)):
+        attachments.move_host(w, server_id, w.session.get_one(Server, server_id).host or "")
 
 
 def is_lost(w: Work, image_id: str) -> bool:

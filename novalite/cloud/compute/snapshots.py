@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from novalite.cloud.compute import actions, image_tasks
+from novalite.cloud.compute import actions, block_devices, image_tasks
 from novalite.cloud.compute.servers import Server, change
+from novalite.cloud.compute.volume_images import snapshot_volumes, volume_mapping
 from novalite.cloud.identity import quotas
 from novalite.cloud.image import made
 from novalite.cloud.image.images import NewImage
@@ -40,18 +41,22 @@ _NOT_INHERITED_PREFIX = "os_glance"
 
 
 def create_image(w: Work, server_id: str, name: str, metadata: Mapping[str, str]) -> Image:
-    """A queued image of the server's root disk; a task fills it while the server goes on.
+    """A queued image of the server's root disk; a task fills it while the server goes on. Of a server whose root
+    disk is a volume all volumes become snapshots instead, which the image names.
 
-    Raises ``NotFound``, ``Conflict`` when the server's state does not allow it, ``Invalid`` for a server whose
-    root disk is a volume or for too many properties.
+    Raises ``NotFound``, ``Conflict`` when the server's state does not allow it, ``Invalid`` for too many properties
+    or a volume whose status does not allow it, ``OverQuota`` for snapshots.
     """
     server = actions.allowed(w, server_id, "createImage")
-    if is_volume_backed(server):
-        raise Invalid(
-            f"Server {server.id} boots from a volume.", field="createImage", hint="Make a snapshot of its volume."
-        )
-    image = new_image(w, server, name, {"image_type": "snapshot", **metadata})
-    task = image_tasks.CreateImage(server.id, image.id)
+    rows = block_devices.of_server(w, server.id)
+    if block_devices.root_volume(rows) is None:
+        image = new_image(w, server, name, {"image_type": "snapshot", **metadata})
+        task: image_tasks.CreateImage | image_tasks.CreateVolumeImage = image_tasks.CreateImage(server.id, image.id)
+    else:
+        snapshots = snapshot_volumes(w, name, rows)
+        described = volume_mapping(server, rows, snapshots)
+        image = new_image(w, server, name, {**metadata, **described}, is_of_volumes=True)
+        task = image_tasks.CreateVolumeImage(server.id, image.id, tuple(snapshots.values()))
     actions.begin(w, server, "createImage", task, deadline_seconds=MOST_SECONDS)
     return image
 
@@ -64,7 +69,7 @@ def create_backup(
     Raises as ``create_image``.
     """
     server = actions.allowed(w, server_id, "createBackup")
-    if is_volume_backed(server):
+    if is_volume_backed(w, server):
         raise Invalid("Backup is not supported for volume-backed instances.", field="createBackup")
     image = new_image(w, server, name, {"image_type": "backup", **metadata, "backup_type": backup_type})
     task = image_tasks.CreateBackup(server.id, image.id, backup_type, rotation)
@@ -72,20 +77,15 @@ def create_backup(
     return image
 
 
-def is_volume_backed(server: Server) -> bool:
-    return not server.image_id
+def is_volume_backed(w: Work, server: Server) -> bool:
+    return block_devices.root_volume(block_devices.of_server(w, server.id)) is not None
 
 
-def new_image(w: Work, server: Server, name: str, properties: Mapping[str, str]) -> Image:
+def new_image(
+    w: Work, server: Server, name: str, properties: Mapping[str, str], *, is_of_volumes: bool = False
+) -> Image:
     """The record of an image to be made of the server: what it was made of hands its properties down."""
-    told = {
-        "instance_uuid": server.id,
-        "user_id": w.ctx.user_id,
-        "owner_id": server.project_id,
-        "image_location": "snapshot",
-        "image_state": "available",
-        "base_image_ref": server.image_id or "",
-    }
+    told = {} if is_of_volumes else _origin(w, server)
     is_foreign = w.ctx.project_id != server.project_id
     if is_foreign:
         told["instance_owner"] = server.project_id
@@ -97,6 +97,17 @@ def new_image(w: Work, server: Server, name: str, properties: Mapping[str, str])
         properties={**_inherited(server.image), **told, **properties},
     )
     return made.create(w, new, project_id=server.project_id)
+
+
+def _origin(w: Work, server: Server) -> dict[str, str]:
+    return {
+        "instance_uuid": server.id,
+        "user_id": w.ctx.user_id,
+        "owner_id": server.project_id,
+        "image_location": "snapshot",
+        "image_state": "available",
+        "base_image_ref": server.image_id or "",
+    }
 
 
 def _inherited(image: Mapping[str, Any]) -> dict[str, str]:

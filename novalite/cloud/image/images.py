@@ -251,5 +251,6 @@ def without_record(w: Work, blob_ids: Iterable[str]) -> list[str]:
 
 
 def active_ids(w: Work) -> set[str]:
-    """Every image whose bytes must be in the store."""
-    return set(w.session.scalars(sa.select(Image.id).where(Image.status.in_(("active", "deactivated")))))
+    """Every image whose bytes must be in the store. Those of servers that boot from volumes have none."""
+    has_data = sa.or_(Image.size.is_(None), Image.size > 0)
+    return set(w.session.scalars(sa.select(Image.id).where(Image.status.in_(("active", "deactivated")), has_data)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import sqlalchemy as sa
 
 from novalite.cloud.image import images, members
@@ -35,6 +37,14 @@ def begin(w: Work, image_id: str, disk_format: str) -> bool:
         return False
     w.announce("image", image_id)
     return True
+
+
+def complete_without_data(w: Work, image_id: str) -> bool:
+    """queued -> active for an image that is no more than what it tells. False when it is in another state."""
+    empty = hashlib.md5(b"", usedforsecurity=False).hexdigest()
+    return begin(w, image_id, "raw") and images.finish_upload(
+        w, image_id, size=0, virtual_size=0, checksum=empty, os_hash_value=hashlib.sha512(b"").hexdigest()
+    )
 
 
 def discard(w: Work, image_id: str) -> bool:

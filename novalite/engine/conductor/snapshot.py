@@ -7,16 +7,15 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 
 from novalite import logs
-from novalite.cloud.compute import progress, snapshots
-from novalite.cloud.compute.image_tasks import CreateBackup, CreateImage
+from novalite.cloud.compute import progress, snapshots, volume_images
+from novalite.cloud.compute.image_tasks import CreateBackup, CreateImage, CreateVolumeImage
 from novalite.cloud.image import images, made
 from novalite.cloud.tasks import tasks
 from novalite.context import internal
 from novalite.db.work import Work
-from novalite.drivers.compute.base import FullDriver, SnapshotFile
 from novalite.drivers.compute.snapshots import chunks
 from novalite.engine.conductor import guests, outcome
-from novalite.engine.flow import Flow, Run, Step
+from novalite.engine.flow import Flow, Run, Step, Wait
 from novalite.errors import DriverError, Failed, NovaLiteError, Unavailable
 
 _log = logs.get("conductor")
@@ -48,11 +47,9 @@ def upload(run: Run) -> None:
     """The copy becomes the image's data. What an earlier attempt left is begun anew."""
     with run.parts.database.write(internal()) as w:
         begun = made.begin(w, image_id(run), _FORMAT)
-        image = made.find(w, image_id(run))
     if not begun:
-        if image is not None and image.status == "active":
-            return
-        raise _unwanted("it was deleted" if image is None else f"it is {image.status}")
+        _require_active(run)
+        return
     finished = False
     try:
         finished = _store(run)
@@ -65,10 +62,15 @@ def upload(run: Run) -> None:
         raise _unwanted("it was deleted")
 
 
+def _require_active(run: Run) -> None:
+    with run.parts.database.read(internal()) as w:
+        image = made.find(w, image_id(run))
+    if image is None or image.status != "active":
+        raise _unwanted("it was deleted" if image is None else f"it is {image.status}")
+
+
 def _store(run: Run) -> bool:
-    driver = guests.driver(run)
-    snapshot = driver.take_snapshot(run.server_id, _ROOT, image_id(run))
-    stored = run.parts.images.save(image_id(run), _pieces(run, driver, snapshot), disk_format=_FORMAT)
+    stored = run.parts.images.save(image_id(run), _copied(run), disk_format=_FORMAT)
     with run.parts.database.write(internal()) as w:
         return images.finish_upload(
             w, image_id(run), size=stored.size, virtual_size=stored.virtual_size, checksum=stored.md5,
@@ -76,7 +78,10 @@ def _store(run: Run) -> bool:
         )  # fmt: skip
 
 
-def _pieces(run: Run, driver: FullDriver, snapshot: SnapshotFile) -> Iterator[bytes]:
+def _copied(run: Run) -> Iterator[bytes]:
+    """The copy's bytes; the copy is made again if it is not there any more."""
+    driver = guests.driver(run)
+    snapshot = driver.take_snapshot(run.server_id, _ROOT, image_id(run))
     looked = time.monotonic()
     for piece in chunks(driver, snapshot):
         if time.monotonic() - looked > _LOOK_SECONDS:
@@ -119,6 +124,26 @@ def forget(run: Run, wanted: str) -> None:
         gone = made.forget(w, wanted)
     if gone:
         run.parts.images.delete(wanted)
+
+
+def _await_snapshots(run: Run) -> Wait | None:
+    """The volumes' own tasks make them."""
+    _require_wanted(run)
+    wanted = run.args["snapshot_ids"]
+    with run.parts.database.read(internal()) as w:
+        if volume_images.unfinished(w, wanted):
+            return Wait(f"snapshots:{run.task_id}", _LOOK_SECONDS)
+        failed_ones = volume_images.failed(w, wanted)
+    if failed_ones:
+        raise Failed(f"Snapshots of volumes could not be made: {', '.join(failed_ones)}.", code="snapshot.failed")
+    return None
+
+
+def _describe(run: Run) -> None:
+    with run.parts.database.write(internal()) as w:
+        done = made.complete_without_data(w, image_id(run))
+    if not done:
+        _require_active(run)
 
 
 def _rotate(run: Run) -> None:
@@ -174,6 +199,10 @@ FLOWS = (
     Flow(CreateImage.kind,
          (_BEGIN, Step("copy", copy, drop, shows=snapshots.COPYING),
           Step("upload", upload, shows=snapshots.UPLOADING), _FINISH),
+         failed=failed, show=_show),
+    Flow(CreateVolumeImage.kind,
+         (_BEGIN, Step("snapshots", _await_snapshots, shows=snapshots.COPYING),
+          Step("describe", _describe, shows=snapshots.UPLOADING), Step("finish", _settle)),
          failed=failed, show=_show),
     Flow(CreateBackup.kind,
          (_BEGIN, Step("copy", copy, drop), Step("upload", upload, shows=snapshots.UPLOADING),
