@@ -23,6 +23,12 @@ _RESOURCES = {
     "extension": "extensions",
 }
 _EXTENSIONS = {
+    "ext-gw-mode": "Neutron L3 Configurable external gateway mode",
+    "fip-port-details": "Floating IP Port Details Extension",
+    "port-security": "Port Security",
+    "router": "Neutron L3 Router",
+    "router_availability_zone": "Router Availability Zone",
+    "security-groups-normalized-cidr": "Normalized CIDR field for security group rules",
     "agent": "agent",
     "availability_zone": "Availability Zone",
     "binding": "Port Binding",

@@ -59,6 +59,7 @@ _FRAME_CHAINS = f"""
 
 _ROUTED_SETS = {
     "bridges": "ifname",
+    "same": "ifname . ifname",
     "joined": "ifname . ifname",
     "closed": "ifname",
     "open_out": "ifname",
@@ -123,7 +124,7 @@ _ROUTED_CHAINS = f"""
     iifname @bridges ct status dnat snat to ip saddr map @seen_as
     oifname @external snat to ip saddr map @seen_as
     oifname @external snat to ip saddr map @gateways
-    ip saddr @nat_ranges oifname @bridges ct status dnat masquerade
+    iifname . oifname @same ct status dnat masquerade
     ip saddr @nat_ranges oifname != "nlb*" masquerade
   }}
 """
