@@ -87,7 +87,7 @@ def begin(call: Call) -> Answer:
         body["imageRef"], password, values, key_name=body.get("key_name", KEEP_KEY),
         files=tuple({"path": one.get("path", ""), "contents": one.get("contents", "")}
                     for one in body.get("personality", ())),
-        preserve_ephemeral=truth(body.get("preserve_ephemeral", False)),
+        preserve_ephemeral=truth(body.get("preserve_ephemeral", False)), begins_volumes_anew=call.since("2.93"),
     ))  # fmt: skip
     (shown,) = load(call, [servers.get(call.w, server_id)])
     answer = Rebuilt(**{each.name: getattr(shown, each.name) for each in fields(shown)}, admin_pass=password)

@@ -110,7 +110,8 @@ class DetachInterface:
 @dataclass(frozen=True)
 class Rebuild:
     """Begin the server's disks anew from its image. ``was`` is its vm_state before; ``old_image`` the copy of the
-    image it stood on, with ``old_image_id``, which it gets back when nothing has been touched."""
+    image it stood on, with ``old_image_id``, which it gets back when nothing has been touched. ``volume_id`` is the
+    root disk, if it is a volume that is to be begun anew from ``image_id``."""
 
     kind: ClassVar[str] = "server.rebuild"
     action: ClassVar[str] = "rebuild"
@@ -120,6 +121,8 @@ class Rebuild:
     old_image_id: str | None = None
     old_image: dict[str, Any] = field(default_factory=dict)
     admin_pass: str = ""
+    volume_id: str = ""
+    image_id: str = ""
 
 
 @dataclass(frozen=True)

@@ -72,13 +72,13 @@ def revert(w: Work, volume_id: str, snapshot_id: str) -> None:
     volumes.start(w, volume, tasks.VolumeRefill(volume_id, snapshot_id=snapshot_id))
 
 
-def reimage(w: Work, volume_id: str, image_id: str, *, reserved_too: bool = False) -> None:
+def reimage(w: Work, volume_id: str, image_id: str, *, reserved_too: bool = False, attached_too: bool = False) -> None:
     """Begin the volume anew from an image; with ``reserved_too`` also one that a server waits for with its guest
-    off. Raises ``Invalid``."""
+    off, with ``attached_too`` one that a server has, whose guest is off. Raises ``Invalid``."""
     volume, image = volumes.get(w, volume_id), new_volumes.usable_image(w, image_id, "image_id")
     if new_volumes.least_gib(image) > volume.size_gib:
         raise Invalid(f"Image {image_id} does not fit into {volume.size_gib} GiB.", field="image_id")
-    allowed = ("available", "error", "reserved") if reserved_too else ("available", "error")
+    allowed = ["available", "error", *["reserved"] * (reserved_too or attached_too), *["in-use"] * attached_too]
     volumes.move(
         w, volume, allowed, "downloading", ~volumes.being_copied(volume_id), doing="re-imaged", bootable=True,
         image_metadata=new_volumes.image_facts(image), image_id=image.id,

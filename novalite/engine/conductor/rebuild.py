@@ -5,12 +5,18 @@ from __future__ import annotations
 from novalite.cloud.compute import progress, states
 from novalite.cloud.compute import rebuild as rebuilding
 from novalite.cloud.compute.tasks import Rebuild
+from novalite.cloud.volume import changes, volumes
+from novalite.cloud.volume import tasks as volume_tasks
 from novalite.db.work import Work
 from novalite.drivers.compute.base import Power
 from novalite.engine.conductor import guests, outcome, placement, power
 from novalite.engine.flow import Flow, Run, Step, Wait
+from novalite.errors import Failed
 
 _EPHEMERAL = ("ephemeral", "swap")
+_FILLING = "downloading"
+_LOOK_AGAIN_SECONDS = 2.0
+"""The volume may be filled between the look at it and the waiting for it."""
 
 
 def _show(w: Work, run: Run, what: str) -> None:
@@ -44,6 +50,27 @@ def _disks(run: Run) -> None:
         kept = run.args["preserve_ephemeral"] and disk.name.startswith(_EPHEMERAL)
         if not disk.path and not kept:
             driver.replace_disk(run.server_id, disk)
+    below = run.args["old_image"].get("root")
+    if below:  # what a shelved server came back from; no other server begins from that
+        driver.remove_image(below["id"])
+
+
+def _volume(run: Run) -> Wait | None:
+    """A root disk that is a volume has the new image. To ask twice is to fill it twice."""
+    volume_id = str(run.args["volume_id"])
+    if not volume_id:
+        return None
+    with run.parts.database.write(run.ctx) as w:
+        volume = volumes.get(w, volume_id)
+        if volume.status != _FILLING and not run.memo.get("filling"):
+            changes.reimage(w, volume_id, str(run.args["image_id"]), attached_too=True)
+        elif volume.status != _FILLING:
+            if volume.status != "in-use":
+                raise Failed(f"Volume {volume_id} could not be begun anew: it is {volume.status}. {volume.problem}",
+                             code="volume.not_made")  # fmt: skip
+            return None
+    run.memo["filling"] = True
+    return Wait(volume_tasks.changed(volume_id), _LOOK_AGAIN_SECONDS)
 
 
 def _stays_off(run: Run) -> bool:
@@ -78,6 +105,7 @@ FLOWS = (
             Step("image", _image),
             Step("down", _down),
             Step("disks", _disks, shows="rebuild_block_device_mapping"),
+            Step("volume", _volume),
             Step("wire", guests.wire, shows="rebuild_spawning"),
             Step("spawn", _spawn),
             Step("finish", _finish),
