@@ -24,15 +24,15 @@ ABSOLUTE = View(
     Field("maxServerGroupMembers", "server_group_members", schema=WHOLE),
     Field("maxPersonality", "injected_files", until="2.56", schema=WHOLE),
     Field("maxPersonalitySize", "injected_file_content_bytes", until="2.56", schema=WHOLE),
-    Field("maxTotalFloatingIps", lambda numbers, call: -1, until="2.35", schema=WHOLE),
-    Field("maxSecurityGroups", lambda numbers, call: -1, until="2.35", schema=WHOLE),
-    Field("maxSecurityGroupRules", lambda numbers, call: -1, until="2.35", schema=WHOLE),
+    Field("maxTotalFloatingIps", "floatingip", until="2.35", schema=WHOLE),
+    Field("maxSecurityGroups", "security_group", until="2.35", schema=WHOLE),
+    Field("maxSecurityGroupRules", "security_group_rule", until="2.35", schema=WHOLE),
     Field("totalInstancesUsed", "instances_used", schema=WHOLE),
     Field("totalCoresUsed", "cores_used", schema=WHOLE),
     Field("totalRAMUsed", "ram_used", schema=WHOLE),
     Field("totalServerGroupsUsed", "server_groups_used", schema=WHOLE),
-    Field("totalFloatingIpsUsed", lambda numbers, call: 0, until="2.35", schema=WHOLE),
-    Field("totalSecurityGroupsUsed", lambda numbers, call: 0, until="2.35", schema=WHOLE),
+    Field("totalFloatingIpsUsed", "floating_ips_used", until="2.35", schema=WHOLE),
+    Field("totalSecurityGroupsUsed", "security_groups_used", until="2.35", schema=WHOLE),
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from novalite.api.compute.quota_sets import LIMIT
-from novalite.api.compute.quota_use import UNLIMITED_ELSEWHERE
+from novalite.api.compute.quota_use import OF_NETWORKS, resource
 from novalite.api.compute.shapes import ROOT, RULE
 from novalite.api.kit.answers import TEXT, WHOLE, Told, record
 from novalite.api.kit.body import Body, Item, JsonSchema
@@ -22,19 +22,19 @@ _UPDATE = Body(
     "quota_class_set",
     *(Item(name, LIMIT) for name in (*_COMMON, *_GROUPS)),
     *(Item(name, LIMIT, until="2.56") for name in _INJECTED),
-    *(Item(name, LIMIT, until="2.49") for name in UNLIMITED_ELSEWHERE),
+    *(Item(name, LIMIT, until="2.49") for name in OF_NETWORKS),
 )
 
 
 def _limit(name: str, **window: str) -> Field:
-    return Field(name, lambda limits, call: limits.get(name, -1), schema=WHOLE, **window)  # type: ignore[arg-type]
+    return Field(name, lambda limits, call: limits[resource(name)], schema=WHOLE, **window)  # type: ignore[arg-type]
 
 
 LIMITS = View(
     *(_limit(name) for name in _COMMON),
     *(_limit(name, since="2.50") for name in _GROUPS),
     *(_limit(name, until="2.56") for name in _INJECTED),
-    *(_limit(name, until="2.49") for name in UNLIMITED_ELSEWHERE),
+    *(_limit(name, until="2.49") for name in OF_NETWORKS),
 )
 
 
@@ -44,7 +44,7 @@ def show(call: Call) -> dict[str, Any]:
 
 
 def update(call: Call) -> dict[str, int]:
-    wanted = {name: int(value) for name, value in call.body.items()}
+    wanted = {resource(name): int(value) for name, value in call.body.items()}
     return quotas.set_class_limits(call.w, call.path["class_name"], wanted)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from novalite.api.compute import quota_use
-from novalite.api.compute.quota_use import UNLIMITED_ELSEWHERE
+from novalite.api.compute.quota_use import OF_NETWORKS
 from novalite.api.compute.shapes import ANY_QUERY, BOOLEAN, ROOT, RULE, truth
 from novalite.api.kit.answers import TEXT, WHOLE, Told, record
 from novalite.api.kit.body import Body, Item, JsonSchema, Query
@@ -22,7 +22,7 @@ _UPDATE = Body(
                                       "server_groups", "server_group_members")),
     *(Item(name, LIMIT, until="2.56") for name in ("injected_files", "injected_file_content_bytes",
                                                     "injected_file_path_bytes")),
-    *(Item(name, LIMIT, until="2.35") for name in UNLIMITED_ELSEWHERE),
+    *(Item(name, LIMIT, until="2.35") for name in OF_NETWORKS),
     Item("force", BOOLEAN),
 )  # fmt: skip
 _QUERY = Query(Item("user_id", ANY_QUERY), strict_since="2.75")
@@ -83,10 +83,11 @@ def update(call: Call) -> dict[str, Any]:
     quotas.hold(call.w, project_id)
     if not force:
         _refuse_below_use(call, project_id, wanted)
+    limits = {quota_use.resource(name): limit for name, limit in wanted.items()}
     if user_id:
-        quotas.set_user_limits(call.w, project_id, user_id, wanted)
+        quotas.set_user_limits(call.w, project_id, user_id, limits)
     else:
-        quotas.set_limits(call.w, project_id, wanted)
+        quotas.set_limits(call.w, project_id, limits)
     return {"quota_set": _limits(call, project_id)}
 
 

@@ -19,8 +19,6 @@ DEFAULTS = ""
 DEFAULT_CLASS = "default"
 """The quota class that overrides the appliance's defaults for every project."""
 LARGEST = 2**31 - 1
-UNCOUNTED = ("fixed_ips", "floating_ips", "security_groups", "security_group_rules")
-"""Compute's older names for what the network service counts: kept and told, and asked by nobody."""
 _CLASS = "class:"
 _LONGEST_NAME = 64 - len(_CLASS)
 _RENAMED = {
@@ -151,7 +149,7 @@ def reset_user(w: Work, project_id: str, user_id: str) -> None:
 
 
 def _refuse_unfit(resource: str, value: int) -> None:
-    if resource not in RESOURCES and resource not in UNCOUNTED:
+    if resource not in RESOURCES:
         raise Invalid(f"There is no quota for {resource}.", field=resource)
     if not -1 <= value <= LARGEST:
         raise Invalid(f"Quota limit {value} for {resource} must be in the range of -1 and {LARGEST}.", field=resource)

@@ -32,3 +32,19 @@ def test_a_users_own_limits_count_beside_the_projects(admin: Cloud, member: Clou
     assert admin.call("DELETE", mine).status_code == 202
     member.gone(member.boot("second"))
     assert appliance.get(f"/compute/v2.1{mine}").json["quota_set"]["instances"] == before["instances"]
+
+
+def test_quotas_of_networks_have_compute_names_of_old(admin: Cloud, member: Cloud, appliance: Appliance) -> None:
+    project = admin.server(member.boot("networked"))["tenant_id"]
+    path = f"/os-quota-sets/{project}"
+    old = {"fixed_ips": 50, "floating_ips": 7, "security_groups": 8, "security_group_rules": 90}
+    assert admin.call("PUT", path, {"quota_set": old}, "2.35").status_code == 200
+    shown = member.get(path, "2.35").json["quota_set"]
+    assert {name: shown[name] for name in old} == old
+    assert not set(old) & set(member.get(path, "2.36").json["quota_set"])
+    networks = appliance.get(f"/network/v2.0/quotas/{project}").json["quota"]
+    assert (networks["port"], networks["floatingip"], networks["security_group"]) == (50, 7, 8)
+    limits = member.get("/limits", "2.35").json["limits"]["absolute"]
+    assert (limits["maxTotalFloatingIps"], limits["maxSecurityGroups"], limits["totalSecurityGroupsUsed"]) == (7, 8, 1)
+    below = admin.call("PUT", path, {"quota_set": {"security_groups": 0}}, "2.35")
+    assert below.status_code == 400
