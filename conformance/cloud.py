@@ -55,12 +55,11 @@ class Cloud:
 @contextmanager
 def running(directory: Path, driver: str, given: dict[str, str]) -> Iterator[Cloud]:
     """A prepared cloud until the context ends; real guests and networks end with it."""
-    state_dir = directory / "state"
+    state_dir, file = directory / "state", directory / "guest.img"
+    disk_format = _make_image(file, driver)
     with appliance(state_dir, driver=driver, options={**_OPTIONS, **given}) as program:
         caller = program.await_ready()
         caller.log_in(state_dir)
-        file = directory / "guest.img"
-        disk_format = _make_image(file, driver)
         images = (_upload(caller, "conformance", file, disk_format), _upload(caller, "other", file, disk_format))
         flavors = (_flavor(caller, "conformance.nano", 256), _flavor(caller, "conformance.micro", 320))
         try:

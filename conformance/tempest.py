@@ -107,7 +107,13 @@ def _validation(cloud: Cloud) -> dict[str, str]:
     """Nobody can log in to a simulated guest."""
     if cloud.driver == "fake":
         return {"run_validation": _OFF}
-    return {"run_validation": _ON, "image_ssh_user": "root", "ssh_shell_prologue": ""}
+    login = {
+        "run_validation": _ON, "image_ssh_user": "root", "image_alt_ssh_user": "root", "ssh_shell_prologue": "",
+    }  # fmt: skip
+    if cloud.first_network(external=True) is not None:
+        return {**login, "connect_method": "floating"}
+    shared = cloud.first_network(external=False)
+    return {**login, "connect_method": "fixed", "network_for_ssh": shared["name"] if shared else ""}
 
 
 TEMPEST = Suite(
