@@ -48,6 +48,7 @@ from novalite.api.compute import (
     usage_audit_log,
     versions,
     volumes,
+    volumes_boot,
 )
 from novalite.api.kit import faults
 from novalite.api.kit.routes import Front
@@ -63,10 +64,11 @@ _NOUNS = (
     extensions, quota_classes, usage_audit_log, external_events, assisted_snapshots,
     server_shares, os_hosts, images, networks, floating_ips, fixed_ips, volumes, gone,
 )  # fmt: skip
+_ROUTES = [route for noun in _NOUNS for route in noun.ROUTES]
 FRONT = Front(
     "compute",
     "/compute",
-    [route for noun in _NOUNS for route in noun.ROUTES],
+    [*_ROUTES, *volumes_boot.aliases(_ROUTES)],
     faults.NOVA,
     versions.VERSIONS,
     project_after="/v2.1",

@@ -283,3 +283,23 @@ def test_volumes_count(appliance: Appliance, member: Cloud, mine: Volumes) -> No
     with mine.database.write(mine.ctx) as w:
         quotas.set_limits(w, mine.ctx.project_id, {"volumes": -1})
     member.gone(server)
+
+
+def test_the_other_name_of_servers(member: Cloud, stranger: Cloud) -> None:
+    body = {"server": {"name": "alias", "flavorRef": "1", "imageRef": "", "networks": "auto",
+                       "block_device_mapping_v2": [_of_image(member, delete_on_termination=True)]}}  # fmt: skip
+    made = member.call("POST", "/os-volumes_boot", body, "2.102")
+    assert made.status_code == 202, made.text
+    server = made.json["server"]["id"]
+    member.wait(server, "ACTIVE")
+    path = f"/os-volumes_boot/{server}"
+    assert member.get(path, "2.102").json == member.get(f"/servers/{server}", "2.102").json
+    assert member.call("PUT", path, {"server": {"name": "changed"}}, "2.1").json["server"]["name"] == "changed"
+    assert server in [one["id"] for one in member.get("/os-volumes_boot", "2.1").json["servers"]]
+    assert server in [one["id"] for one in member.get("/os-volumes_boot/detail", "2.1").json["servers"]]
+    assert member.call("POST", f"{path}/action", {"os-stop": None}, "2.1").status_code == 202
+    member.wait(server, "SHUTOFF")
+    assert stranger.get(path, "2.1").status_code == 404
+    assert member.get(path, "2.103").status_code == 404
+    assert member.call("DELETE", path, version="2.1").status_code == 204
+    wait_for(lambda: member.get(f"/servers/{server}").status_code == 404)
