@@ -41,6 +41,7 @@ VIEW = View(
     Field("os-volume-type-access:is_public", "is_public"),
 )
 ANSWERED = VIEW.extended(without=["qos_specs_id"])
+CHANGED = ANSWERED.extended(without=["os-volume-type-access:is_public"])
 _DESCRIPTION = {"type": ["string", "null"], "maxLength": 255}
 _NEW = Body(
     "volume_type",
@@ -167,7 +168,7 @@ ROUTES = [
           view=ANSWERED.one("volume_type"), unit="write"),
     Route("GET", f"{_ALL}/default", show_default, rule=_RULE + "get", view=VIEW.one("volume_type"), unit="write"),
     Route("GET", _ONE, show, rule=_RULE + "get", view=VIEW.one("volume_type"), unit="read"),
-    Route("PUT", _ONE, update, rule=_RULE + "update", body=_CHANGE, view=ANSWERED.one("volume_type"), unit="write"),
+    Route("PUT", _ONE, update, rule=_RULE + "update", body=_CHANGE, view=CHANGED.one("volume_type"), unit="write"),
     Route("DELETE", _ONE, delete, rule=_RULE + "delete", success=202, unit="write"),
     Route("GET", f"{_ONE}/extra_specs", list_specs, rule=_SPEC + "index", unit="read"),
     Route("POST", f"{_ONE}/extra_specs", add_specs, rule=_SPEC + "create", body=_NEW_SPECS, unit="write"),

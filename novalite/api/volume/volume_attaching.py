@@ -13,6 +13,8 @@ from novalite.cloud.volume import attachments, volumes
 from novalite.cloud.volume.records import Volume, VolumeAttachment
 from novalite.errors import Invalid, NotFound
 
+_DETACHED_FROM = ("available", "in-use", "detaching")
+
 
 def reserve(call: Call) -> None:
     volume = volumes.get(call.w, call.path["id"])
@@ -47,9 +49,9 @@ def attach(call: Call) -> None:
 def detach(call: Call) -> None:
     volume = volumes.get(call.w, call.path["id"])
     attachment = _meant(call, volume)
-    if attachment is None:
-        if not volumes.change(call.w, volume.id, {"status": "available"}, Volume.status.in_(("in-use", "detaching"))):
-            raise volumes.refusal(volume, "detached", ("in-use", "detaching"))
+    if attachment is None:  # attached or not, it is not now
+        if not volumes.change(call.w, volume.id, {"status": "available"}, Volume.status.in_(_DETACHED_FROM)):
+            raise volumes.refusal(volume, "detached", _DETACHED_FROM)
         return
     attachments.refuse_if_computes(call.w, attachment)
     attachments.detach(call.w, attachment.id)

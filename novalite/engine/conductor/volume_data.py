@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from novalite.cloud.volume import progress, snapshots, tasks, volumes
+from novalite.cloud.compute import external_events
+from novalite.cloud.volume import attachments, progress, snapshots, tasks, volumes
 from novalite.cloud.volume.records import Volume
 from novalite.drivers.compute.base import ChangesDisks
 from novalite.drivers.storage.base import OfImage, OfSnapshot, VolumeSource
@@ -112,8 +113,12 @@ def _grow(run: Run) -> None:
 
 
 def _grown(run: Run) -> None:
+    """Servers that have it are told, so that their history tells too."""
     with run.parts.database.write(run.ctx) as w:
         progress.extended(w, _id(run), int(run.args["size_gib"]))
+        for attachment in attachments.of_volumes(w, [_id(run)])[_id(run)]:
+            told = external_events.Event(attachment.server_id or "", external_events.VOLUME_EXTENDED, _id(run))
+            external_events.happened(w, told)
 
 
 def _refill(run: Run) -> None:

@@ -93,6 +93,8 @@ def test_it_grows_in_the_guest(member: Cinder, server: Server, volume: str) -> N
     spec = member.appliance.driver._guests[server.id].spec
     assert spec is not None
     assert {disk.serial: disk.size_gib for disk in spec.disks}[volume[:20]] == 3
+    listed = server.ask("GET", f"/servers/{server.id}/os-instance-actions").json["instanceActions"]
+    assert "extend_volume" in [one["action"] for one in listed]
     away(member, server, volume)
 
 
