@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from werkzeug.exceptions import HTTPException
-from werkzeug.routing import Map, Rule
+from werkzeug.routing import Map, MapAdapter, Rule
 
 from novalite.api.kit.faults import BadMethod, NoRoute, NotInVersion
 from novalite.api.kit.routes import Front, Route
@@ -70,17 +71,22 @@ class RouteTable:
                 raise ValueError(f"{front.name}: {route.method} {route.path} {route.action} is declared twice")
             others.append(route)
         self.groups = {key: tuple(routes) for key, routes in grouped.items()}
+        self._strict_slashes = front.strict_slashes
+
+    @cached_property
+    def _adapter(self) -> MapAdapter:
+        """Made when the front is first asked for something: hundreds of rules take a while to compile."""
         rules = [
             Rule(
                 _PLACEHOLDER.sub(_converter, path),
                 methods=[method],
                 endpoint=(method, path),
-                strict_slashes=front.strict_slashes and path.count("/") > 1,
+                strict_slashes=self._strict_slashes and path.count("/") > 1,
                 merge_slashes=False,
             )
             for method, path in self.groups
         ]
-        self._adapter = Map(rules, strict_slashes=False, merge_slashes=False).bind("front")
+        return Map(rules, strict_slashes=False, merge_slashes=False).bind("front")
 
     def match(self, method: str, path: str) -> Match:
         """Raises ``NoRoute``, or ``BadMethod`` when the path has other methods."""
