@@ -37,6 +37,7 @@ def list_zones(call: Call) -> dict[str, Any]:
 
 ROUTES = [
     *_routes("subnetpools", "subnetpool", "get_subnetpool"),
-    *_routes("agents", "agent", "get_agent"),
+    Route("GET", f"{ROOT}/agents", _none("agents"), rule="get_extension"),  # whoever may see none sees no refusal
+    Route("GET", f"{ROOT}/agents/{{id}}", _no_such("agent"), rule="get_agent"),
     Route("GET", f"{ROOT}/availability_zones", list_zones, rule="get_availability_zone"),
 ]

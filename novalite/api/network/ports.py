@@ -23,7 +23,7 @@ from novalite.api.network.shapes import (
     refuse_unless,
 )
 from novalite.cloud.identity import policy
-from novalite.cloud.network import networks, ports, subnets
+from novalite.cloud.network import networks, port_addresses, ports, subnets
 from novalite.cloud.network.port_views import ROUTED
 from novalite.cloud.network.records import Network, Port
 from novalite.errors import Forbidden, Invalid, Unsupported
@@ -97,7 +97,7 @@ NEW = OneOrMany(
     Item("tenant_id", PROJECT),
     *_SHARED,
 )
-CHANGES = Body("port", Item("fixed_ips", LIST), *_SHARED)
+CHANGES = Body("port", Item("fixed_ips", {"type": "array", "items": _FIXED_IP}), *_SHARED)
 
 
 def _refuse_what_is_not_offered(call: Call) -> None:
@@ -140,7 +140,6 @@ def _create(call: Call) -> Port:
     _refuse_what_is_not_offered(call)
     if call.body.get("binding:host_id"):
         policy.require("create_port:binding:host_id", call.ctx)
-    refuse_unless(call, binding__host_id="")
     network = networks.get(call.w, call.body["network_id"])
     _refuse_others_network(call, network)
     groups = call.body.get("security_groups")
@@ -151,11 +150,12 @@ def _create(call: Call) -> Port:
         raise Invalid("Port has security group associated. Cannot disable port security or IP address until security "
                       "group is removed.", code="port_security.port_has_security_group",
                       field="port_security_enabled")  # fmt: skip
-    return ports.create(
+    addresses = _addresses_asked_for(call, network)
+    made = ports.create(
         call.w,
         ports.NewPort(
             network_id=network.id,
-            fixed_ip=_address_asked_for(call, network),
+            fixed_ip=addresses[0] if addresses else "",
             mac_address=call.body.get("mac_address"),
             name=call.body.get("name", ""),
             description=call.body.get("description", ""),
@@ -166,8 +166,13 @@ def _create(call: Call) -> Port:
             project_id=owner(call),
             port_security=security,
             admin_state_up=call.body.get("admin_state_up", True),
+            host=call.body.get("binding:host_id") or "",
         ),
     )
+    if len(addresses) > 1:
+        port_addresses.change(call.w, made, addresses)
+        return ports.get(call.w, made.id)
+    return made
 
 
 def _refuse_others_network(call: Call, network: Network) -> None:
@@ -193,29 +198,37 @@ def _device_owner(call: Call) -> str:
     return wanted
 
 
-def _address_asked_for(call: Call, network: Network) -> str | None:
-    """The address wanted; None: any, empty: none. Raises ``Invalid`` for another network's subnet."""
+def _addresses_asked_for(call: Call, network: Network) -> list[str | None]:
+    """The addresses wanted, None for any. Raises ``Invalid`` for another network's subnet."""
     asked = call.body.get("fixed_ips")
-    if asked == []:
-        return ""
-    if asked and len(asked) > 1:
-        raise Unsupported("A port has one address.", code="network.unsupported", field="fixed_ips")
-    wanted = (asked or [{}])[0]
+    if asked is None:
+        return [None]
     known = {subnet.id for subnet in network.subnets}
-    if "subnet_id" in wanted and wanted["subnet_id"] not in known:
-        subnets.get(call.w, wanted["subnet_id"])
-        raise Invalid(f"Invalid input for operation: Failed to create port on network {network.id}, because fixed_ips "
-                      f"included invalid subnet {wanted['subnet_id']}.", field="fixed_ips")  # fmt: skip
-    found = wanted.get("ip_address")
-    return None if found is None else str(found)
+    for wanted in asked:
+        if "subnet_id" in wanted and wanted["subnet_id"] not in known:
+            subnets.get(call.w, wanted["subnet_id"])
+            raise Invalid(f"Invalid input for operation: Failed to create port on network {network.id}, because "
+                          f"fixed_ips included invalid subnet {wanted['subnet_id']}.", field="fixed_ips")  # fmt: skip
+    found = [wanted.get("ip_address") for wanted in asked]
+    if len(found) != len(set(found) - {None}) + found.count(None):
+        raise Invalid("Invalid input for fixed_ips. Reason: an address stands there twice.", field="fixed_ips")
+    return found
 
 
 def update(call: Call) -> Any:
     _refuse_what_is_not_offered(call)
     port = ports.get(call.w, call.path["port_id"])
-    refuse_unless(call, fixed_ips=_fixed_ips(port, call), binding__host_id=port.host)
+    if call.body.get("binding:host_id", port.host) != port.host:
+        policy.require("update_port:binding:host_id", call.ctx)
+        if port.device_id:
+            refuse_unless(call, binding__host_id=port.host)
+    if "fixed_ips" in call.body:
+        network = networks.get(call.w, port.network_id)
+        port_addresses.change(call.w, port, _addresses_asked_for(call, network))
     names = ("name", "description", "dns_name", "admin_state_up")
     changes = {name: call.body[name] for name in names if name in call.body}
+    if "binding:host_id" in call.body:
+        changes["host"] = call.body["binding:host_id"] or ""
     for name in ("device_id", "device_owner"):
         if call.body.get(name) == "" and not port.host and port.device_owner not in ROUTED:
             changes[name] = ""

@@ -45,7 +45,7 @@ NEW = OneOrMany(
     Item("port_range_min", _PORT),
     Item("port_range_max", _PORT),
     Item("remote_ip_prefix", _PREFIX),
-    Item("remote_group_id", {"type": ["string", "null"], "format": "uuid"}),
+    Item("remote_group_id", {"type": ["string", "null"], "maxLength": 64}),
     Item("remote_address_group_id", {"type": "null"}),
     Item("description", NAME),
     Item("project_id", PROJECT),

@@ -13,6 +13,7 @@ from sqlalchemy.orm import selectinload
 from novalite.cloud.identity import policy
 from novalite.cloud.network import quota, subnets
 from novalite.cloud.network.addresses import free_range, number_in
+from novalite.cloud.network.port_views import FLOATING
 from novalite.cloud.network.records import FixedIp, FloatingIp, Network, Port, Router, Subnet
 from novalite.db.records import new_id
 from novalite.db.work import Work
@@ -156,9 +157,11 @@ def _refuse_shared_use(w: Work, network: Network) -> None:
 
 def begin_removal(w: Work, network_id: str) -> None:
     """Let nothing new onto the network, so that it can be taken from the host; may be repeated. Raises
-    ``Conflict`` while it has ports."""
+    ``Conflict`` while it has ports; floating addresses that lead nowhere go with it."""
     network = get_own(w, network_id)
-    ports = sa.exists().where(Port.network_id == network_id)
+    led = sa.exists().where(FloatingIp.network_id == network_id, FloatingIp.port_id.is_not(None))
+    waiting = sa.and_(Port.device_owner == FLOATING, ~led)
+    ports = sa.exists().where(Port.network_id == network_id, ~waiting)
     if not w.changed(sa.update(Network).where(Network.id == network_id, ~ports).values(status=DELETING)):
         raise Conflict(
             f"Unable to complete operation on network {network_id}. There are one or more ports still in use on "
@@ -171,7 +174,11 @@ def begin_removal(w: Work, network_id: str) -> None:
 def remove(w: Work, network_id: str) -> None:
     """Delete a network and its subnets; an absent one is a success."""
     own = sa.select(Subnet.id).where(Subnet.network_id == network_id).scalar_subquery()
-    w.changed(sa.delete(FixedIp).where(FixedIp.subnet_id.in_(own), FixedIp.port_id.is_(None)))
+    floating = sa.select(Port.id).where(Port.network_id == network_id, Port.device_owner == FLOATING)
+    kept_back = sa.or_(FixedIp.port_id.is_(None), FixedIp.port_id.in_(floating.scalar_subquery()))
+    w.changed(sa.delete(FixedIp).where(FixedIp.subnet_id.in_(own), kept_back))
+    w.changed(sa.delete(FloatingIp).where(FloatingIp.network_id == network_id))
+    w.changed(sa.delete(Port).where(Port.network_id == network_id, Port.device_owner == FLOATING))
     w.changed(sa.delete(Subnet).where(Subnet.network_id == network_id))
     w.changed(sa.delete(Network).where(Network.id == network_id))
     w.announce(TOPIC, network_id)

@@ -44,6 +44,7 @@ class NewPort:
     project_id: str | None = None
     port_security: bool = True
     admin_state_up: bool = True
+    host: str = ""
 
 
 def create(w: Work, new: NewPort) -> Port:
@@ -149,6 +150,7 @@ def _rows(
             is_compute_made=new.is_compute_made,
             port_security=new.port_security,
             admin_state_up=new.admin_state_up,
+            host=new.host,
             created_at=w.now,
             updated_at=w.now,
         )

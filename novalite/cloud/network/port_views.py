@@ -9,19 +9,18 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from novalite.cloud.network.records import FixedIp, FloatingIp, Network, Port, PortSecurityGroup, SecurityGroup, Subnet
+from novalite.cloud.network.records import FixedIp, Network, Port, PortSecurityGroup, SecurityGroup, Subnet
 from novalite.db.work import Work
 from novalite.drivers.network.base import PortSpec
 
-ROUTED = ("network:router_interface", "network:router_gateway", "network:floatingip")
+ROUTED = INTERFACE, GATEWAY, FLOATING = "network:router_interface", "network:router_gateway", "network:floatingip"
 """What a port's ``device_owner`` is when no guest has it but a router or a floating address."""
 
 
 @dataclass(frozen=True)
 class PortView:
     """What Compute shows and passes on of a port. ``ip_address`` is the first of ``fixed_ips``; ``dns_servers``,
-    ``cidr`` and ``gateway_ip`` are those of its subnet; ``floating_ips`` are pairs of a fixed address and the
-    floating one that leads to it; ``mtu`` in bytes."""
+    ``cidr`` and ``gateway_ip`` are those of its subnet; ``mtu`` in bytes."""
 
     port_id: str
     device_id: str
@@ -36,7 +35,6 @@ class PortView:
     dhcp: bool
     dns_servers: tuple[str, ...]
     fixed_ips: tuple[str, ...]
-    floating_ips: tuple[tuple[str, str], ...]
     security_groups: tuple[str, ...]
     group_ids: tuple[str, ...]
     port_security: bool
@@ -85,16 +83,12 @@ def of_devices(w: Work, ids: Iterable[str]) -> dict[str, list[PortView]]:
             Subnet.enable_dhcp,
             Subnet.dns_servers,
             FixedIp.ip_address,
-            FloatingIp.ip_address.label("floating_ip"),
             SecurityGroup.id.label("group_id"),
             SecurityGroup.name.label("group_name"),
         )
         .join(Network, Network.id == Port.network_id)
         .outerjoin(FixedIp, FixedIp.port_id == Port.id)
         .outerjoin(Subnet, Subnet.id == FixedIp.subnet_id)
-        .outerjoin(
-            FloatingIp, sa.and_(FloatingIp.port_id == Port.id, FloatingIp.fixed_ip_address == FixedIp.ip_address)
-        )
         .outerjoin(PortSecurityGroup, PortSecurityGroup.port_id == Port.id)
         .outerjoin(SecurityGroup, SecurityGroup.id == PortSecurityGroup.group_id)
         .where(Port.device_id.in_(wanted))
@@ -125,7 +119,6 @@ def _view(rows: list[Any]) -> PortView:
         dhcp=bool(first.enable_dhcp),
         dns_servers=tuple(first.dns_servers or ()),
         fixed_ips=ips,
-        floating_ips=tuple(dict.fromkeys((row.ip_address, row.floating_ip) for row in rows if row.floating_ip)),
         security_groups=tuple({row.group_id: row.group_name for row in rows if row.group_id}.values()),
         group_ids=tuple(sorted({row.group_id for row in rows if row.group_id})),
         port_security=first.port_security,

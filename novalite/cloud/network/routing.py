@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from novalite.cloud.network.port_views import ROUTED
+from novalite.cloud.network.port_views import FLOATING, GATEWAY, INTERFACE
 from novalite.cloud.network.records import FixedIp, FloatingIp, Port, Router
 from novalite.db.work import Work
 from novalite.drivers.network.base import FloatingSpec, RouterSpec, RoutingSpec
 
 ROUTER_TOPIC = "router"
 FLOATING_TOPIC = "floating_ip"
-INTERFACE, GATEWAY, FLOATING = ROUTED
+__all__ = ["FLOATING", "FLOATING_TOPIC", "GATEWAY", "INTERFACE", "ROUTER_TOPIC", "spec"]
 
 
 def spec(w: Work) -> RoutingSpec:
@@ -25,10 +25,13 @@ def spec(w: Work) -> RoutingSpec:
         .order_by(Port.id)
     ).all()
     inside: dict[str, list[str]] = {}
+    own: dict[str, list[tuple[str, str]]] = {}
     gateways: dict[str, str] = {}
     for plug in plugs:
         if plug.device_owner == INTERFACE:
             inside.setdefault(plug.device_id, []).append(plug.network_id)
+            if plug.address:
+                own.setdefault(plug.device_id, []).append((plug.network_id, plug.address))
         else:
             gateways[plug.device_id] = plug.address or ""
     return RoutingSpec(
@@ -39,6 +42,7 @@ def spec(w: Work) -> RoutingSpec:
                 external=router.external_network_id or "",
                 address=gateways.get(router.id, ""),
                 snat=router.enable_snat,
+                own=tuple(own.get(router.id, ())),
             )
             for router in routers
         ),

@@ -109,11 +109,11 @@ def remove(w: Work, subnet_id: str) -> None:
 
 
 def query_visible(w: Work) -> sa.Select[Subnet]:
-    """Subnets of networks the caller may see."""
+    """Subnets of networks the caller may see; those of external networks are their owner's business."""
     query = sa.select(Subnet).join(Network, Network.id == Subnet.network_id)
     if w.ctx.is_admin:
         return query
-    return query.where(sa.or_(Network.project_id == w.ctx.project_id, Network.is_shared, Network.is_external))
+    return query.where(sa.or_(Network.project_id == w.ctx.project_id, Network.is_shared))
 
 
 def list_visible(w: Work) -> list[Subnet]:

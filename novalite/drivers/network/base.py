@@ -92,13 +92,14 @@ class GroupSpec:
 @dataclass(frozen=True)
 class RouterSpec:
     """Joins networks (ids) to one another and, with ``external`` (a network's id), to the outside: from ``address``
-    of it when ``snat`` is set."""
+    of it when ``snat`` is set. ``own`` are its addresses on the networks (id, address)."""
 
     id: str
     networks: tuple[str, ...] = ()
     external: str = ""
     address: str = ""
     snat: bool = True
+    own: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -96,8 +96,8 @@ def routing(spec: RoutingSpec) -> None:
     for router in spec.routers:
         for id_ in (router.id, *router.networks, *([router.external] if router.external else [])):
             uuid_text(id_)
-        if router.address:
-            _address(router.address, "address of a router")
+        for address in (*([router.address] if router.address else []), *(address for _, address in router.own)):
+            _address(address, "address of a router")
     for item in spec.floating:
         uuid_text(item.external, "network id")
         _address(item.address, "floating address")

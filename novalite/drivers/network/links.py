@@ -117,9 +117,9 @@ def _stale_addresses(link: dict[str, Any], spec: NetworkSpec, cidr: IPv4Network)
 def own_addresses(name: str, wanted: set[str]) -> None:
     """Beside its gateway address, the bridge has exactly these, each alone."""
     (link,) = run_json("ensure_routing", ["ip", "-j", "-4", "addr", "show", "dev", name])
-    present = {
-        entry["local"] for entry in link.get("addr_info", ()) if entry["family"] == "inet" and entry["prefixlen"] == 32
-    }
+    entries = [entry for entry in link.get("addr_info", ()) if entry["family"] == "inet"]
+    present = {entry["local"] for entry in entries if entry["prefixlen"] == 32}
+    wanted = wanted - {entry["local"] for entry in entries if entry["prefixlen"] < 32}
     lines = [f"addr del {address}/32 dev {name}\n" for address in sorted(present - wanted)]
     lines += [f"addr add {address}/32 dev {name}\n" for address in sorted(wanted - present)]
     if lines:

@@ -84,9 +84,11 @@ def of_routing(routing: RoutingSpec, networks: Mapping[str, NetworkSpec]) -> Par
 
 
 def addresses(routing: RoutingSpec) -> dict[str, set[str]]:
-    """External network id -> the addresses the machine has on it for routers and guests."""
+    """Network id -> the addresses the machine has on it for routers and guests."""
     found: dict[str, set[str]] = {}
     for router in routing.routers:
+        for network_id, address in router.own:
+            found.setdefault(network_id, set()).add(address)
         if router.external and router.address:
             found.setdefault(router.external, set()).add(router.address)
     for item in routing.floating:

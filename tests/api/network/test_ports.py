@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.api.network.conftest import MINE, Neutron
@@ -30,7 +32,9 @@ def test_an_address_asked_for_is_given_once(neutron: Neutron) -> None:
         ({"fixed_ips": [{"ip_address": "10.9.9.9"}]}, 400),
         ({"fixed_ips": [{"ip_address": "10.1.0.255"}]}, 400),
         ({"fixed_ips": [{"ip_address": "10.1.0.1"}]}, 409),
-        ({"fixed_ips": [{}, {}]}, 501),
+        ({"fixed_ips": [{"ip_address": "10.1.0.7"}] * 2}, 400),
+        ({"fixed_ips": [{}] * 6}, 400),
+        ({"binding:host_id": "h"}, 403),
         ({"mac_address": "01:00:5e:00:00:01"}, 400),
         ({"mac_address": "fa:16:3e:00:00:01\n"}, 400),
         ({"network_id": "00000000-0000-4000-8000-000000000000"}, 404),
@@ -115,3 +119,33 @@ def test_ports_are_made_many_at_once_or_none(neutron: Neutron) -> None:
     for body in ({"ports": []}, {"ports": [{"name": "x"}]}, {"ports": asked, "port": asked[0]}, {"ports": "x"}):
         assert neutron.call("POST", "/v2.0/ports", body).status_code == 400
     assert sorted(neutron.names("ports")) == ["one", "two"]
+
+
+def test_a_port_has_several_addresses_and_changes_them(neutron: Neutron) -> None:
+    port = neutron.new("port", network_id=neutron.first, fixed_ips=[{"ip_address": "10.1.0.70"}, {}])  # type: ignore[arg-type]
+    path = f"/v2.0/ports/{port['id']}"
+
+    def addresses(wanted: list[str]) -> Any:
+        answer = neutron.call("PUT", path, {"port": {"fixed_ips": [{"ip_address": one} for one in wanted]}})
+        return [one["ip_address"] for one in answer.json["port"]["fixed_ips"]] if answer.status_code == 200 else answer
+
+    assert len(port["fixed_ips"]) == 2
+    assert addresses(["10.1.0.80", "10.1.0.70"]) == ["10.1.0.70", "10.1.0.80"]
+    other = neutron.new("port", network_id=neutron.first, fixed_ips=[{"ip_address": "10.1.0.90"}])  # type: ignore[arg-type]
+    assert other["fixed_ips"]
+    assert addresses(["10.1.0.90"]).status_code == 409
+    assert addresses(["10.1.0.1"]).status_code == 409
+    assert addresses(["10.9.0.1"]).status_code == 400
+    assert addresses([]) == []
+    assert addresses(["10.1.0.70"]) == ["10.1.0.70"]
+
+
+def test_administrators_say_where_a_port_is(neutron: Neutron) -> None:
+    body = {"port": {"network_id": neutron.first, "binding:host_id": "h"}}
+    port = neutron.call("POST", "/v2.0/ports", body, who="admin").json["port"]
+    assert (port["binding:host_id"], port["status"]) == ("h", "ACTIVE")
+    assert "binding:host_id" not in neutron.get(f"/v2.0/ports/{port['id']}")["port"]
+    change = {"port": {"binding:host_id": ""}}
+    assert neutron.call("PUT", f"/v2.0/ports/{port['id']}", change).status_code == 403
+    changed = neutron.call("PUT", f"/v2.0/ports/{port['id']}", change, who="admin").json["port"]
+    assert changed["status"] == "DOWN"
