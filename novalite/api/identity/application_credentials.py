@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from novalite.api.identity.shapes import FLAG, ID, NAME, ROOT, TEXT
+from novalite.api.identity.shapes import FLAG, ID, NAME, ROOT, TEXT, refuse_trust_token
 from novalite.api.kit.body import Body, Item
 from novalite.api.kit.call import Call
 from novalite.api.kit.paging import keystone_links
@@ -110,6 +110,7 @@ def show(call: Call) -> Shown:
 
 def _refuse_restricted(w: Work, call: Call) -> None:
     maker = tokens.resolve(w, call.token).credential
+    refuse_trust_token(call, w)
     if maker is not None and not maker.unrestricted:
         raise Forbidden("A restricted application credential neither makes nor deletes others.")
 

@@ -6,7 +6,7 @@ import json
 import secrets
 from typing import Any
 
-from novalite.api.identity.shapes import ID, ROOT
+from novalite.api.identity.shapes import ID, ROOT, refuse_trust_token
 from novalite.api.kit.body import Body, Item
 from novalite.api.kit.call import Call
 from novalite.api.kit.paging import keystone_links
@@ -64,6 +64,7 @@ def create(call: Call) -> dict[str, Any]:
 
 
 def _store(call: Call, user_id: str, project_id: str | None, type: str, blob: str) -> StoredCredential:
+    refuse_trust_token(call, call.w)
     user = users.get(call.w, user_id)
     if project_id is not None:
         projects.get(call.w, project_id)

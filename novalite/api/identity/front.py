@@ -12,6 +12,7 @@ from novalite.api.identity import (
     roles,
     services,
     tokens,
+    trusts,
     users,
     versions,
 )
@@ -30,5 +31,6 @@ _NOUNS = (
     credentials,
     policies,
     groups,
+    trusts,
 )
 FRONT = Front("identity", "/identity", [route for noun in _NOUNS for route in noun.ROUTES], faults.KEYSTONE)

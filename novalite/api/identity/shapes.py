@@ -8,7 +8,9 @@ from typing import Any
 from novalite.api.kit.body import Item
 from novalite.api.kit.call import Call
 from novalite.api.kit.view import Field
-from novalite.errors import Invalid
+from novalite.cloud.identity import tokens
+from novalite.db.work import Work
+from novalite.errors import Forbidden, Invalid
 
 NAME = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"[\S]"}
 TEXT = {"type": ["string", "null"], "maxLength": 60000}
@@ -43,6 +45,12 @@ def filters(call: Call, texts: str, flags: str = "") -> dict[str, Any]:
 def values(call: Call, names: str) -> dict[str, Any]:
     """The body's values among ``names``."""
     return {name: call.body[name] for name in names.split() if name in call.body}
+
+
+def refuse_trust_token(call: Call, w: Work) -> None:
+    """Raises ``Forbidden`` when the caller's token is one of a trust: what it makes would outlive the trust."""
+    if tokens.resolve(w, call.token).trust is not None:
+        raise Forbidden("A token of a trust makes no credentials and no trusts.")
 
 
 def refuse_change(call: Call, name: str, value: Callable[[], str]) -> None:

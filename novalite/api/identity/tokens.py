@@ -45,6 +45,7 @@ _SCOPE = {
                 "domain": _DOMAIN,
                 "system": {"type": "object", "properties": {"all": FLAG}},
                 "unscoped": {"type": "object"},
+                "OS-TRUST:trust": {"type": "object", "properties": {"id": ID}, "required": ["id"]},
             },
         },
     ]
@@ -63,6 +64,8 @@ def _wish(scope: Any) -> Wish:
     if scope == "unscoped" or "unscoped" in scope:
         return Wish("unscoped")
     kind, target = next(iter(scope.items()))
+    if kind == "OS-TRUST:trust":
+        return Wish("trust", Named(id=target["id"]))
     if kind not in ("project", "domain", "system"):
         raise Invalid(f"Unknown scope {kind[:100]}.", field="scope")
     if kind == "system" and target.get("all") is not True:
@@ -133,6 +136,12 @@ def _document(call: Call, w: Work, grant: Grant) -> dict[str, Any]:
         shown["application_credential"] = {
             "id": grant.credential.id, "name": grant.credential.name,
             "restricted": not grant.credential.unrestricted,
+        }  # fmt: skip
+    if grant.trust is not None:
+        trust = grant.trust
+        shown["OS-TRUST:trust"] = {
+            "id": trust.id, "impersonation": trust.impersonation,
+            "trustor_user": {"id": trust.trustor_user_id}, "trustee_user": {"id": trust.trustee_user_id},
         }  # fmt: skip
     if "nocatalog" not in call.query:
         shown["catalog"] = entries(call, w)

@@ -12,13 +12,13 @@ import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute
 
 from novalite import settings
-from novalite.cloud.identity import passwords, projects, roles, tokens
+from novalite.cloud.identity import passwords, projects, roles, tokens, trusts
 from novalite.cloud.identity.limiter import LoginLimiter
 from novalite.cloud.identity.records import ApplicationCredential, Domain, Project, User
 from novalite.cloud.identity.tokens import NO_TOKEN, Grant, Scope
 from novalite.context import Context
 from novalite.db.work import Database, Work
-from novalite.errors import Unauthenticated
+from novalite.errors import Forbidden, Unauthenticated
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Proof:
 
 @dataclass(frozen=True)
 class Wish:
-    """The scope asked for. ``kind`` is project, domain, system, unscoped, or empty: the user's own project."""
+    """The scope asked for. ``kind`` is project, domain, system, trust, unscoped, or empty: the user's own project."""
 
     kind: str = ""
     target: Named = Named()
@@ -82,6 +82,8 @@ class Logins:
         """A living token; the new one ends no later, and a credential's token stays with its project."""
         with self._database.read(Context()) as w:
             grant = tokens.resolve(w, token)
+            if grant.trust is not None:
+                raise Forbidden("A token of a trust gives no other token.")
             methods = tuple(dict.fromkeys((*grant.token.methods, "token")))
             proof = Proof(grant.user.id, methods, grant.token.expires_at)
             if grant.credential is not None:
@@ -103,12 +105,27 @@ class Logins:
             user = w.session.get(User, proof.user_id)
             if user is None or not user.enabled:
                 raise Unauthenticated(NO_TOKEN)
+            if wish.kind == "trust":
+                return self._issue_by_trust(w, user, wish.target.id, proof)
             scope = _scope(w, user, wish, proof)
             token = tokens.issue(
                 w, user, scope, methods=proof.methods, seconds=self._options.token_seconds, until=proof.until,
                 credential_id=proof.credential_id,
             )  # fmt: skip
             return token, tokens.resolve(w, token)
+
+    def _issue_by_trust(self, w: Work, trustee: User, trust_id: str, proof: Proof) -> tuple[str, Grant]:
+        """Raises ``Forbidden`` for a trust that is not the trustee's or gives no more."""
+        if proof.credential_id is not None:
+            raise Unauthenticated(NO_TOKEN)
+        trust = trusts.use(w, trust_id, trustee.id)
+        user = w.session.get(User, trust.trustor_user_id) if trust.impersonation else trustee
+        ends = [moment for moment in (proof.until, trust.expires_at) if moment is not None]
+        token = tokens.issue(
+            w, user or trustee, Scope("project", trust.project_id), methods=proof.methods,
+            seconds=self._options.token_seconds, until=min(ends, default=None), trust_id=trust.id,
+        )  # fmt: skip
+        return token, tokens.resolve(w, token)
 
     def log_in(self, name: str, password: str, ctx: Context, *, domain_name: str = "Default") -> tuple[str, Grant]:
         """For people: name and password to a token in the user's own project."""

@@ -37,20 +37,21 @@ _IDENTITY = {
         "get_group "
         "check_grant get_endpoint get_implied_role get_policy get_role get_service list_domains list_endpoints "
         "list_grants list_implied_roles list_policies list_projects list_role_assignments list_roles list_services "
-        "list_groups list_users list_users_in_group"
+        "list_groups list_trusts list_users list_users_in_group"
     ),
     f"{SYSTEM_READER} or project_id:%(target.project.id)s": "get_project",
     f"{SYSTEM_READER} or user_id:%(target.user.id)s": (
         "check_user_in_group get_application_credential get_user list_application_credentials list_groups_for_user "
         "list_user_projects"
     ),
-    "user_id:%(user_id)s": "change_password create_application_credential",
+    "user_id:%(user_id)s": "change_password create_application_credential create_trust",
     "rule:admin_required or user_id:%(user_id)s": (
         "create_credential delete_application_credential delete_credential ec2_create_credential "
-        "ec2_delete_credential update_credential"
+        "ec2_delete_credential update_credential delete_trust"
     ),
     f"{SYSTEM_READER} or user_id:%(user_id)s": (
-        "ec2_get_credential ec2_list_credentials get_credential list_credentials"
+        "ec2_get_credential ec2_list_credentials get_credential get_role_for_trust get_trust list_credentials "
+        "list_roles_for_trust list_trusts_for_trustee list_trusts_for_trustor"
     ),
     f"{SYSTEM_READER} or role:service or user_id:%(target.token.user_id)s": "check_token validate_token",
     "rule:admin_required or user_id:%(target.token.user_id)s": "revoke_token",

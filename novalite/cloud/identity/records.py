@@ -86,7 +86,8 @@ class Assignment(Base):
 
 class Token(Base):
     """``token_hash`` is SHA-256 in hex: the token itself is told once. ``scope_kind`` is empty (unscoped),
-    project, domain or system. A credential's token never has more than the credential's roles."""
+    project, domain or system. A credential's token never has more than the credential's roles, one of a trust
+    never more than the trust's."""
 
     __tablename__ = "tokens"
     __table_args__ = (sa.Index("ix_tokens_user_id", "user_id"), sa.Index("ix_tokens_expires_at", "expires_at"))
@@ -98,6 +99,7 @@ class Token(Base):
     methods: Mapped[list[str]]
     audit_id: Mapped[str] = mapped_column(sa.String(32))
     credential_id: Mapped[str | None] = mapped_column(sa.ForeignKey("application_credentials.id", ondelete="CASCADE"))
+    trust_id: Mapped[str | None] = mapped_column(Key)
     issued_at: Mapped[datetime]
     expires_at: Mapped[datetime]
 

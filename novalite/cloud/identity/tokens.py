@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from novalite.cloud.identity import revocation, roles
+from novalite.cloud.identity import revocation, roles, trusts
 from novalite.cloud.identity.records import ApplicationCredential, Domain, Project, Role, Token, User
+from novalite.cloud.identity.trusts import Trust
 from novalite.context import Context
 from novalite.db.work import Work
 from novalite.errors import NotFound, Unauthenticated
@@ -38,6 +39,7 @@ class Grant:
     domain: Domain | None
     roles: tuple[Role, ...]
     credential: ApplicationCredential | None = None
+    trust: Trust | None = None
 
 
 def hash_of(token: str) -> str:
@@ -53,6 +55,7 @@ def issue(
     seconds: int,
     until: datetime | None = None,
     credential_id: str | None = None,
+    trust_id: str | None = None,
 ) -> str:
     """A new token, good for ``seconds`` (at most ``until``); the user's expired ones go.
     Raises ``Unauthenticated`` without a role there."""
@@ -63,6 +66,7 @@ def issue(
         Token(
             token_hash=hash_of(token), user_id=user.id, scope_kind=scope.kind, scope_id=scope.id,
             methods=list(methods), audit_id=secrets.token_urlsafe(16), credential_id=credential_id,
+            trust_id=trust_id,
             issued_at=w.now, expires_at=min(expires_at, until) if until else expires_at,
         )
     )  # fmt: skip
@@ -88,7 +92,11 @@ def resolve(w: Work, token: str) -> Grant:
     found, user, user_domain = row
     project, domain = _scope_records(w, found)
     credential = w.session.get(ApplicationCredential, found.credential_id) if found.credential_id else None
-    given = roles.held(w, user.id, found.scope_kind, found.scope_id) if found.scope_kind else []
+    trust = trusts.living(w, found.trust_id) if found.trust_id else None
+    if found.trust_id:
+        given = trusts.carried(w, trust) if trust is not None else []
+    else:
+        given = roles.held(w, user.id, found.scope_kind, found.scope_id) if found.scope_kind else []
     if credential is not None:
         given = _limited(w, given, credential, w.now)
     if found.scope_kind and not given:
@@ -99,7 +107,7 @@ def resolve(w: Work, token: str) -> Grant:
         project_name=project.name if project else "", roles=frozenset(role.name for role in everything),
         system=found.scope_kind == "system", request_id=w.ctx.request_id,
     )  # fmt: skip
-    return Grant(ctx, found, user, user_domain, project, domain, everything, credential)
+    return Grant(ctx, found, user, user_domain, project, domain, everything, credential, trust)
 
 
 def _limited(w: Work, given: list[Role], credential: ApplicationCredential, now: datetime) -> list[Role]:
