@@ -59,7 +59,7 @@ DETAIL = BASIC.extended(
     Field("status", lambda image, call: _STATUS.get(image.status, "UNKNOWN"), schema=TEXT),
     Field("progress", lambda image, call: _PROGRESS.get(image.status, 0), schema=WHOLE),
     Field("OS-EXT-IMG-SIZE:size", lambda image, call: image.size or 0, schema=WHOLE),
-    Field("OS-DCF:diskConfig", _disk_config),
+    Field("OS-DCF:diskConfig", _disk_config, schema=TEXT),
     Field("server", _server, schema=record({"id": TEXT, "links": LINKS})),
 )
 

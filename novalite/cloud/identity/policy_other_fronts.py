@@ -35,14 +35,13 @@ _IDENTITY = {
     ),
     SYSTEM_READER: (
         "get_group "
-        "check_grant get_endpoint get_implied_role get_policy get_role get_service list_domains list_endpoints "
+        "check_grant check_user_in_group get_endpoint get_implied_role get_policy get_role get_service list_domains list_endpoints "
         "list_grants list_implied_roles list_policies list_projects list_role_assignments list_roles list_services "
         "list_groups list_trusts list_users list_users_in_group"
     ),
     f"{SYSTEM_READER} or project_id:%(target.project.id)s": "get_project",
     f"{SYSTEM_READER} or user_id:%(target.user.id)s": (
-        "check_user_in_group get_application_credential get_user list_application_credentials list_groups_for_user "
-        "list_user_projects"
+        "get_application_credential get_user list_application_credentials list_groups_for_user list_user_projects"
     ),
     "user_id:%(user_id)s": "change_password create_application_credential create_trust",
     "rule:admin_required or user_id:%(user_id)s": (

@@ -12,9 +12,12 @@ from tests.api.contract.world import World
 ROOMY = {
     f"quota__{name}": -1
     for name in ("instances", "cores", "ram_mib", "key_pairs", "server_groups", "networks", "subnets", "ports",
-                 "routers", "floating_ips", "security_groups", "security_group_rules", "volumes",
-                 "snapshots", "gigabytes")
-} | {"compute__reclaim_instance_interval_seconds": 3600, "compute__shelved_offload_seconds": -1}  # fmt: skip
+                 "routers", "floating_ips", "security_groups", "security_group_rules", "volumes", "snapshots",
+                 "gigabytes")
+} | {
+    "compute__fake_hosts": 2, "compute__reclaim_instance_interval_seconds": 3600,
+    "compute__shelved_offload_seconds": -1,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

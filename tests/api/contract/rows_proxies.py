@@ -23,6 +23,28 @@ _GONE = (
 )  # fmt: skip
 
 
+_TIES = ("disassociate", "disassociate_host", "disassociate_project", "associate_host")
+_ENTRY, _DEFAULTS = "/v2.1/os-floating-ip-dns/{domain}/entries/{name}", "/v2.1/os-security-group-default-rules"
+_DNS = (
+    "GET /v2.1/os-floating-ip-dns", "PUT /v2.1/os-floating-ip-dns/{domain}",
+    "DELETE /v2.1/os-floating-ip-dns/{domain}", f"GET {_ENTRY}", f"PUT {_ENTRY}", f"DELETE {_ENTRY}",
+    f"GET {_DEFAULTS}", f"POST {_DEFAULTS}", f"GET {_DEFAULTS}/{{rule_id}}", f"DELETE {_DEFAULTS}/{{rule_id}}",
+)  # fmt: skip
+
+
+def _network(world: World, version: Version) -> Any:
+    return {"network": {"label": world.name("network"), "cidr": world.cidr()}}
+
+
+def _security_group(world: World, version: Version) -> Any:
+    return {"security_group": {"name": world.name("group"), "description": "words"}}
+
+
+def _security_group_rule(world: World, version: Version) -> Any:
+    ports = {"from_port": 22, "to_port": 22, "ip_protocol": "tcp", "cidr": world.cidr()}
+    return {"security_group_rule": {"parent_group_id": world.new_security_group(), **ports}}
+
+
 def _volume(world: World, version: Version) -> Any:
     return {"volume": {"size": 1, "display_name": world.name("volume")}}
 
@@ -46,9 +68,32 @@ ROWS = [
     Row("GET /v2.1/os-networks/{network_id}"),
     Row("GET /v2.1/os-tenant-networks"),
     Row("GET /v2.1/os-tenant-networks/{network_id}"),
+    Row("POST /v2.1/os-networks", _network),
+    Row("DELETE /v2.1/os-networks/{network_id}", network_id=World.new_network),
+    Row("POST /v2.1/os-networks/add"),
+    *(Row(f"POST /v2.1/os-networks/{{network_id}}/action {action}", {action: None}) for action in _TIES),
+    Row("POST /v2.1/os-tenant-networks", _network),
+    Row("DELETE /v2.1/os-tenant-networks/{network_id}", network_id=World.new_network),
+    Row("GET /v2.1/os-floating-ips"),
+    Row("POST /v2.1/os-floating-ips"),
+    Row("GET /v2.1/os-floating-ips/{floating_id}", floating_id=World.new_floating),
+    Row("DELETE /v2.1/os-floating-ips/{floating_id}", floating_id=World.new_floating),
+    Row("GET /v2.1/os-floating-ips-bulk"),
+    Row("GET /v2.1/os-floating-ips-bulk/{host}", status=404),
+    Row("POST /v2.1/os-floating-ips-bulk"),
+    Row("PUT /v2.1/os-floating-ips-bulk/delete"),
+    Row("GET /v2.1/os-fixed-ips/{address}", address=World.an_address),
+    Row("POST /v2.1/os-fixed-ips/{address}/action reserve", {"reserve": "None"}, address=World.free_address),
+    Row("POST /v2.1/os-fixed-ips/{address}/action unreserve", {"unreserve": "None"}, address=World.kept_address),
+    *(Row(operation, domain="example.org", name="www", rule_id="1") for operation in _DNS),
     Row("GET /v2.1/os-floating-ip-pools"),
     Row("GET /v2.1/os-security-groups"),
+    Row("POST /v2.1/os-security-groups", _security_group),
     Row("GET /v2.1/os-security-groups/{group_id}", group_id=World.security_group),
+    Row("PUT /v2.1/os-security-groups/{group_id}", _security_group, group_id=World.new_security_group),
+    Row("DELETE /v2.1/os-security-groups/{group_id}", group_id=World.new_security_group),
+    Row("POST /v2.1/os-security-group-rules", _security_group_rule),
+    Row("DELETE /v2.1/os-security-group-rules/{rule_id}", rule_id=World.new_rule),
     Row("GET /v2.1/os-volumes"),
     Row("GET /v2.1/os-volumes/detail"),
     Row("POST /v2.1/os-volumes", _volume),

@@ -13,12 +13,8 @@ _ONE = _S + "/{server_id}"
 _ACTION = f"POST {_ONE}/action"
 
 
-def _networks(version: Version) -> dict[str, Any]:
-    return {"networks": "auto"} if version.minor >= 37 else {}
-
-
 def _new(world: World, version: Version) -> Any:
-    more: dict[str, Any] = {"metadata": {"key": "value"}, "config_drive": True, **_networks(version)}
+    more: dict[str, Any] = {"metadata": {"key": "value"}, "config_drive": True}
     if version.minor >= 19:
         more["description"] = "words"
     if version.minor >= 52:
@@ -56,6 +52,21 @@ def _reattach(world: World, version: Version) -> Any:
     if version.minor < 85:
         return {"volumeAttachment": {"volumeId": world.new_volume()}}
     return {"volumeAttachment": {"volumeId": world.its_volume(), "delete_on_termination": True}}
+
+
+def _live(world: World, version: Version) -> Any:
+    automatic: Any = "auto" if version.minor >= 25 else False
+    more = {"disk_over_commit": False} if version.minor < 25 else {}
+    return {"os-migrateLive": {"host": None, "block_migration": automatic, **more}}
+
+
+def _live_status(version: Version) -> int:
+    """Simulated hosts take no running guests; up to 2.33 that is told at once."""
+    return 400 if version.minor < 34 else 0
+
+
+def _evacuate(world: World, version: Version) -> Any:
+    return {"evacuate": {"onSharedStorage": False} if version.minor < 14 else {}}
 
 
 def _swap(version: Version) -> int:
@@ -100,6 +111,42 @@ ACTIONS = [
     Row(f"{_ACTION} shelve", {"shelve": None}, server_id=World.new_server),
     Row(f"{_ACTION} shelveOffload", {"shelveOffload": None}, server_id=World.shelved),
     Row(f"{_ACTION} unshelve", {"unshelve": None}, server_id=World.shelved),
+    Row(
+        f"{_ACTION} resize",
+        lambda world, version: {"resize": {"flavorRef": "2"}},
+        server_id=World.new_server,
+    ),
+    Row(f"{_ACTION} confirmResize", {"confirmResize": None}, server_id=World.resized),
+    Row(f"{_ACTION} revertResize", {"revertResize": None}, server_id=World.resized),
+    Row(f"{_ACTION} migrate", {"migrate": None}, server_id=World.new_server),
+    Row(f"{_ACTION} os-migrateLive", _live, server_id=World.new_server, status=_live_status),
+    Row(f"{_ACTION} evacuate", _evacuate, server_id=World.stranded),
+    Row(
+        f"{_ACTION} addSecurityGroup",
+        lambda world, version: {"addSecurityGroup": {"name": world.group_name()}},
+        server_id=World.new_server,
+    ),
+    Row(f"{_ACTION} removeSecurityGroup", {"removeSecurityGroup": {"name": "default"}}, server_id=World.new_server),
+    Row(
+        f"{_ACTION} addFixedIp",
+        lambda world, version: {"addFixedIp": {"networkId": world.network_id()}},
+        server_id=World.new_server,
+    ),
+    Row(
+        f"{_ACTION} removeFixedIp",
+        lambda world, version: {"removeFixedIp": {"address": world.last_address()}},
+        server_id=World.with_two_addresses,
+    ),
+    Row(
+        f"{_ACTION} addFloatingIp",
+        lambda world, version: {"addFloatingIp": {"address": world.floating_address()}},
+        server_id=World.new_server,
+    ),
+    Row(
+        f"{_ACTION} removeFloatingIp",
+        lambda world, version: {"removeFloatingIp": {"address": world.led_address()}},
+        server_id=World.new_server,
+    ),
     Row(f"{_ACTION} os-getRDPConsole", {"os-getRDPConsole": {"type": "rdp-html5"}}),
     Row(f"{_ACTION} os-getConsoleOutput", {"os-getConsoleOutput": {"length": 5}}),
     Row(f"{_ACTION} os-getVNCConsole", {"os-getVNCConsole": {"type": "novnc"}}),
@@ -136,7 +183,15 @@ PARTS = [
     Row(f"GET {_ONE}/diagnostics"),
     Row(f"GET {_ONE}/topology"),
     Row(f"GET {_ONE}/migrations"),
+    # Simulated guests have moved before anybody could look.
     Row(f"GET {_ONE}/migrations/{{migration_id}}", status=404, migration_id="1"),
+    Row(f"DELETE {_ONE}/migrations/{{migration_id}}", status=409, migration_id="1"),
+    Row(
+        f"POST {_ONE}/migrations/{{migration_id}}/action force_complete",
+        {"force_complete": None},
+        status=409,
+        migration_id="1",
+    ),
     Row(f"POST {_ONE}/os-volume_attachments", _attachment, server_id=World.new_server),
     Row(f"GET {_ONE}/os-volume_attachments/{{volume_id}}", server_id=World.with_volume, volume_id=World.its_volume),
     Row(

@@ -60,14 +60,28 @@ class Row:
         return given(world) if callable(given) else given
 
 
+ALIASES = {"/v2.1/os-volumes_boot": "/v2.1/servers"}
+"""Paths at which the operations of others answer too."""
+
+
+def same(route: Route) -> str:
+    """The path of a route, or the one that it is an alias of."""
+    for alias, path in ALIASES.items():
+        if route.path == alias or route.path.startswith(f"{alias}/"):
+            return path + route.path[len(alias) :]
+    return route.path
+
+
 def operation(route: Route) -> str:
     return f"{route.method} {route.path} {route.action}".rstrip()
 
 
 def operations(routes: Iterable[Route]) -> dict[str, list[Route]]:
+    """The routes of each operation, without aliases."""
     found: dict[str, list[Route]] = {}
     for route in routes:
-        found.setdefault(operation(route), []).append(route)
+        if same(route) == route.path:
+            found.setdefault(operation(route), []).append(route)
     return found
 
 

@@ -26,6 +26,7 @@ class World:
         self._numbers = itertools.count(1)
         self._kept: dict[str, str] = {}
         self._servers: list[str] = []
+        self._down: list[str] = []
 
     # How requests are made
 
@@ -56,7 +57,8 @@ class World:
         return self._kept[noun]
 
     def forget(self) -> None:
-        """Delete the servers that were made since the last time."""
+        """Delete the servers that were made since the last time, and let their hosts be up again."""
+        self._lift()
         for server_id in self._servers:
             self.appliance.post(f"{C}/servers/{server_id}/action", {"forceDelete": None})
             self._wait_until_gone(server_id)
@@ -72,10 +74,16 @@ class World:
 
     def server(self, **values: Any) -> dict[str, Any]:
         """The body of a request for a server that boots."""
-        return {"name": self.name("server"), "flavorRef": "1", "imageRef": self.image_id(), **values}
+        return {
+            "name": self.name("server"),
+            "flavorRef": "1",
+            "imageRef": self.image_id(),
+            "networks": [{"uuid": self.network_id()}],
+            **values,
+        }
 
     def new_server(self, **values: Any) -> str:
-        made = self.compute("POST", "/servers", {"server": self.server(networks="auto", **values)})
+        made = self.compute("POST", "/servers", {"server": self.server(**values)})
         server_id = str(made["server"]["id"])
         self._servers.append(server_id)
         self.wait(server_id, "ACTIVE")
@@ -130,6 +138,27 @@ class World:
 
     def with_agent(self) -> str:
         return self.new_server()
+
+    def resized(self) -> str:
+        return self.after("VERIFY_RESIZE", {"resize": {"flavorRef": "2"}})
+
+    def _lift(self) -> None:
+        for host in self._down:
+            self._force_down(host, False)
+        self._down.clear()
+
+    def stranded(self) -> str:
+        """A server whose host is down until the next ``forget``."""
+        self._lift()
+        made = self.new_server()
+        host = str(self.compute("GET", f"/servers/{made}")["server"]["OS-EXT-SRV-ATTR:host"])
+        self._force_down(host, True)
+        self._down.append(host)
+        return made
+
+    def _force_down(self, host: str, down: bool) -> None:
+        found = self.compute("GET", f"/os-services?host={host}&binary=nova-compute")["services"]
+        self.compute("PUT", f"/os-services/{found[0]['id']}", {"forced_down": down})
 
     def locked(self) -> str:
         return self.after("ACTIVE", {"lock": None})
@@ -295,6 +324,72 @@ class World:
 
         return self._keep("project", make)
 
+    # Networks
+
+    def cidr(self) -> str:
+        """A range that nothing else has."""
+        return f"10.77.{next(self._numbers) % 256}.0/24"
+
+    def new_network(self) -> str:
+        body = {"network": {"label": self.name("network"), "cidr": self.cidr()}}
+        return str(self.compute("POST", "/os-networks", body, version="2.35")["network"]["id"])
+
+    def group_name(self) -> str:
+        name = self.name("group")
+        body = {"security_group": {"name": name, "description": "words"}}
+        self.compute("POST", "/os-security-groups", body, version="2.35")
+        return name
+
+    def new_security_group(self) -> str:
+        body = {"security_group": {"name": self.name("group"), "description": "words"}}
+        made = self.compute("POST", "/os-security-groups", body, version="2.35")
+        return str(made["security_group"]["id"])
+
+    def new_rule(self) -> str:
+        rule = {"parent_group_id": self.new_security_group(), "ip_protocol": "icmp", "from_port": -1, "to_port": -1}
+        made = self.compute("POST", "/os-security-group-rules", {"security_group_rule": rule}, version="2.35")
+        return str(made["security_group_rule"]["id"])
+
+    def _new_floating(self) -> Any:
+        return self.compute("POST", "/os-floating-ips", version="2.35")["floating_ip"]
+
+    def new_floating(self) -> str:
+        return str(self._new_floating()["id"])
+
+    def floating_address(self) -> str:
+        return str(self._new_floating()["ip"])
+
+    def led_address(self) -> str:
+        """A floating address of the server made last."""
+        address = self.floating_address()
+        body = {"addFloatingIp": {"address": address}}
+        self.compute("POST", f"/servers/{self._servers[-1]}/action", body, version="2.35")
+        return address
+
+    def with_two_addresses(self) -> str:
+        made = self.new_server()
+        body = {"addFixedIp": {"networkId": self.network_id()}}
+        self.compute("POST", f"/servers/{made}/action", body, version="2.43")
+        return made
+
+    def last_address(self) -> str:
+        """An address of the server made last."""
+        found = self.compute("GET", f"/servers/{self._servers[-1]}/ips")["addresses"]
+        return str(next(iter(found.values()))[0]["addr"])
+
+    def an_address(self) -> str:
+        found = self.compute("GET", f"/servers/{self.server_id()}/ips")["addresses"]
+        return str(next(iter(found.values()))[0]["addr"])
+
+    def free_address(self) -> str:
+        network, _, _ = self.an_address().rpartition(".")
+        return f"{network}.{200 + next(self._numbers) % 50}"
+
+    def kept_address(self) -> str:
+        address = self.free_address()
+        self.compute("POST", f"/os-fixed-ips/{address}/action", {"reserve": "None"}, version="2.35")
+        return address
+
     def stranger(self) -> str:
         """A token of a member of another project."""
         return self._keep("stranger", lambda: self.appliance.member("stranger"))
@@ -320,4 +415,5 @@ class World:
         return str(found["services"][0]["id"])
 
     def network_id(self) -> str:
-        return str(self.appliance.get("/network/v2.0/networks").json["networks"][0]["id"])
+        """The network made at first start, which servers are on."""
+        return str(self.appliance.get("/network/v2.0/networks?name=private").json["networks"][0]["id"])

@@ -89,6 +89,8 @@ MAY = {
         GET /v2.1/os-networks/{network_id}
         GET /v2.1/os-tenant-networks
         GET /v2.1/os-tenant-networks/{network_id}
+        GET /v2.1/os-floating-ips
+        GET /v2.1/os-floating-ips/{floating_id}
         GET /v2.1/os-volumes
         GET /v2.1/os-volumes/detail
         GET /v2.1/os-volumes/{id}
@@ -163,6 +165,13 @@ MAY = {
         PUT /v2.1/images/{image_id}/metadata
         PUT /v2.1/images/{image_id}/metadata/{key}
         DELETE /v2.1/images/{image_id}/metadata/{key}
+        DELETE /v2.1/os-tenant-networks/{network_id}
+        POST /v2.1/os-floating-ips
+        DELETE /v2.1/os-floating-ips/{floating_id}
+        POST /v2.1/servers/{server_id}/action addFloatingIp
+        POST /v2.1/servers/{server_id}/action removeFloatingIp
+        POST /v2.1/servers/{server_id}/action addFixedIp
+        POST /v2.1/servers/{server_id}/action removeFixedIp
         POST /v2.1/os-volumes
         DELETE /v2.1/os-volumes/{id}
         POST /v2.1/os-snapshots
@@ -236,6 +245,31 @@ MAY = {
         GET /v2.1/os-hosts/{host}/startup
         GET /v2.1/os-hosts/{host}/shutdown
         GET /v2.1/os-hosts/{host}/reboot
+        POST /v2.1/os-networks
+        DELETE /v2.1/os-networks/{network_id}
+        POST /v2.1/os-networks/add
+        POST /v2.1/os-networks/{network_id}/action disassociate
+        POST /v2.1/os-networks/{network_id}/action disassociate_host
+        POST /v2.1/os-networks/{network_id}/action disassociate_project
+        POST /v2.1/os-networks/{network_id}/action associate_host
+        POST /v2.1/os-tenant-networks
+        GET /v2.1/os-floating-ips-bulk
+        GET /v2.1/os-floating-ips-bulk/{host}
+        POST /v2.1/os-floating-ips-bulk
+        PUT /v2.1/os-floating-ips-bulk/delete
+        GET /v2.1/os-fixed-ips/{address}
+        POST /v2.1/os-fixed-ips/{address}/action reserve
+        POST /v2.1/os-fixed-ips/{address}/action unreserve
+        GET /v2.1/os-floating-ip-dns
+        PUT /v2.1/os-floating-ip-dns/{domain}
+        DELETE /v2.1/os-floating-ip-dns/{domain}
+        GET /v2.1/os-floating-ip-dns/{domain}/entries/{name}
+        PUT /v2.1/os-floating-ip-dns/{domain}/entries/{name}
+        DELETE /v2.1/os-floating-ip-dns/{domain}/entries/{name}
+        GET /v2.1/os-security-group-default-rules
+        POST /v2.1/os-security-group-default-rules
+        GET /v2.1/os-security-group-default-rules/{rule_id}
+        DELETE /v2.1/os-security-group-default-rules/{rule_id}
         GET /v2.1/os-baremetal-nodes
         GET /v2.1/os-baremetal-nodes/{node_id}
         POST /v2.1/os-baremetal-nodes

@@ -52,6 +52,17 @@ MAY = {
         POST /v3/policies
         PATCH /v3/policies/{id}
         DELETE /v3/policies/{id}
+        POST /v3/groups
+        PATCH /v3/groups/{group_id}
+        DELETE /v3/groups/{group_id}
+        PUT /v3/groups/{group_id}/users/{user_id}
+        DELETE /v3/groups/{group_id}/users/{user_id}
+        PUT /v3/projects/{project_id}/groups/{group_id}/roles/{role_id}
+        DELETE /v3/projects/{project_id}/groups/{group_id}/roles/{role_id}
+        PUT /v3/domains/{domain_id}/groups/{group_id}/roles/{role_id}
+        DELETE /v3/domains/{domain_id}/groups/{group_id}/roles/{role_id}
+        PUT /v3/system/groups/{group_id}/roles/{role_id}
+        DELETE /v3/system/groups/{group_id}/roles/{role_id}
     """,
     "system": """
         GET /v3/projects
@@ -75,6 +86,20 @@ MAY = {
         GET /v3/endpoints/{id}
         GET /v3/policies
         GET /v3/policies/{id}
+        GET /v3/groups
+        GET /v3/groups/{group_id}
+        GET /v3/groups/{group_id}/users
+        HEAD /v3/groups/{group_id}/users/{user_id}
+        GET /v3/groups/{group_id}/users/{user_id}
+        GET /v3/projects/{project_id}/groups/{group_id}/roles
+        HEAD /v3/projects/{project_id}/groups/{group_id}/roles/{role_id}
+        GET /v3/projects/{project_id}/groups/{group_id}/roles/{role_id}
+        GET /v3/domains/{domain_id}/groups/{group_id}/roles
+        HEAD /v3/domains/{domain_id}/groups/{group_id}/roles/{role_id}
+        GET /v3/domains/{domain_id}/groups/{group_id}/roles/{role_id}
+        GET /v3/system/groups/{group_id}/roles
+        HEAD /v3/system/groups/{group_id}/roles/{role_id}
+        GET /v3/system/groups/{group_id}/roles/{role_id}
     """,
     "here": """
         GET /v3/projects/{project_id}
@@ -86,6 +111,7 @@ MAY = {
         GET /v3/users/{user_id}/application_credentials/{credential_id}
         GET /v3/users/{user_id}/credentials/OS-EC2
         GET /v3/users/{user_id}/credentials/OS-EC2/{access}
+        GET /v3/users/{user_id}/groups
     """,
     "self": """
         POST /v3/users/{user_id}/application_credentials

@@ -20,10 +20,10 @@ MAY = {
         GET /v2.0/security-groups/{group_id}
         GET /v2.0/security-group-rules
         GET /v2.0/security-group-rules/{rule_id}
-        GET /v2.0/floatingips
-        GET /v2.0/floatingips/{id}
         GET /v2.0/routers
-        GET /v2.0/routers/{id}
+        GET /v2.0/routers/{router_id}
+        GET /v2.0/floatingips
+        GET /v2.0/floatingips/{floating_id}
         GET /v2.0/subnetpools
         GET /v2.0/subnetpools/{id}
         GET /v2.0/availability_zones
@@ -49,6 +49,14 @@ MAY = {
         DELETE /v2.0/security-groups/{group_id}
         POST /v2.0/security-group-rules
         DELETE /v2.0/security-group-rules/{rule_id}
+        POST /v2.0/routers
+        PUT /v2.0/routers/{router_id}
+        DELETE /v2.0/routers/{router_id}
+        PUT /v2.0/routers/{router_id}/add_router_interface
+        PUT /v2.0/routers/{router_id}/remove_router_interface
+        POST /v2.0/floatingips
+        PUT /v2.0/floatingips/{floating_id}
+        DELETE /v2.0/floatingips/{floating_id}
     """,
     "admin": """
         GET /v2.0/quotas

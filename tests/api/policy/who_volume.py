@@ -95,5 +95,7 @@ MAY = {
         PUT /v3/os-quota-class-sets/{name}
         GET /v3/os-services
         GET /v3/scheduler-stats/get_pools
+        GET /v3/os-hosts
+        GET /v3/os-hosts/{host}
     """,
 }
