@@ -40,6 +40,19 @@ class FileSource:
                 yield chunk
 
 
+@dataclass(frozen=True)
+class NoSource:
+    """An image that is in no store of this machine any more: hosts that have it never ask."""
+
+    image_id: str
+    path: Path | None = None
+
+    def chunks(self) -> Iterator[bytes]:
+        raise Failed(
+            f"The data of image {self.image_id} are missing.", code="image.missing", hint="Upload the image again."
+        )
+
+
 def driver(run: Run) -> FullDriver:
     """The driver of the server's host. Raises ``Failed`` when it is on none."""
     with run.parts.database.read(run.ctx) as w:
@@ -171,11 +184,9 @@ def bring_image(run: Run, made: Plan) -> None:
 
 
 def bring(run: Run, host: str, image: ImageSpec) -> None:
-    """An image in a host's cache. Raises ``Failed`` when its data are in no store of this machine."""
+    """An image in a host's cache. Raises ``Failed`` when it is neither there nor in a store of this machine."""
     path = run.parts.images.path(image.id)
-    if path is None:
-        raise Failed(f"The data of image {image.id} are missing.", code="image.missing", hint="Upload the image again.")
-    run.parts.links.driver(host).ensure_image(image, FileSource(path))
+    run.parts.links.driver(host).ensure_image(image, NoSource(image.id) if path is None else FileSource(path))
 
 
 def unwire(run: Run) -> None:

@@ -130,3 +130,13 @@ def test_the_action_log_knows_both(member: Cloud, one: str) -> None:
     member.wait(one, "ACTIVE")
     found = [each["action"] for each in member.get(f"/servers/{one}/os-instance-actions").json["instanceActions"]]
     assert found == ["unrescue", "rescue", "create"]
+
+
+def test_its_own_image_may_be_deleted_by_then(appliance: Appliance, member: Cloud) -> None:
+    short_lived = appliance.image("short-lived")
+    server_id = member.boot("survivor", imageRef=short_lived)
+    assert appliance.call("DELETE", f"/image/v2/images/{short_lived}").status_code == 204
+    assert member.act(server_id, "rescue", {"rescue_image_ref": short_lived}).status_code == 400
+    assert member.act(server_id, "rescue").status_code == 200
+    member.wait(server_id, "RESCUE")
+    member.gone(server_id)
