@@ -14,7 +14,7 @@ import pytest
 from novalite.api.metadata.app import Guests, metadata_app
 from novalite.api.metadata.listener import MetadataService
 from novalite.cloud.compute.guest_data import GuestFacts, KeyFact, nic_fact
-from novalite.cloud.network import networks, ports, subnets
+from novalite.cloud.network import networks, ports, security_groups, subnets
 from novalite.context import Context
 from novalite.db.records import Base
 from novalite.db.work import Database, Work
@@ -72,6 +72,8 @@ class Cloud:
         with self.database.write(CTX) as w:
             ports.create(w, ports.NewPort(network.id, device_id=server_id))
             (view,) = ports.of_device(w, server_id)
+            groups = security_groups.specs(w)
+        self.driver.ensure_groups(groups, only=True)
         port = ports.as_spec(view, server_id)
         self.driver.ensure_port(port)
         guest = self.machine.plug(port)
