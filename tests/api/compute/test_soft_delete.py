@@ -237,3 +237,12 @@ def test_one_that_cannot_be_restored_stays_aside(appliance: Appliance, member: C
     member.wait(one, "SOFT_DELETED")
     member.act(one, "restore")
     member.wait(one, "ACTIVE")
+
+
+def test_by_itself_it_goes_when_its_time_is_up(tmp_path: Path) -> None:
+    with running(tmp_path, compute__reclaim_instance_interval_seconds=1) as other:
+        cloud = Cloud(other, other.token(), other.image())
+        server_id = cloud.boot("short-lived")
+        assert cloud.call("DELETE", f"/servers/{server_id}").status_code == 204
+        wait_for(lambda: cloud.get(f"/servers/{server_id}").status_code == 404, 20)
+        assert other.driver._guests == {}
