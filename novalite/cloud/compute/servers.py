@@ -358,8 +358,8 @@ def key_copy(key: keypairs.Keypair | None) -> dict[str, str]:
 
 def hostname_for(name: str) -> str:
     """A host name from a server's name: lower case letters, digits and hyphens, at most 63 characters."""
-    text = re.sub(r"[^a-z0-9.-]", "", re.sub(r"[\s_]+", "-", name.lower()))
-    return text.strip("-.")[:63].strip("-.") or "server"
+    text = re.sub(r"[^a-z0-9-]", "", re.sub(r"[\s_.]", "-", name.lower()))
+    return text.strip("-")[:63].strip("-") or "server"
 
 
 def rename(w: Work, server_id: str, values: dict[str, Any]) -> Server:

@@ -32,7 +32,7 @@ _ROOT_DIRECTORIES = (
     "var/lib/guest",
     "lib64",
 )
-_ROOT_PROGRAMS = ("blkid", "dropbear", "dropbearkey", "jq", "qemu-ga", "resize2fs", "partx", "sfdisk")
+_ROOT_PROGRAMS = ("blkid", "dropbear", "dropbearkey", "jq", "lsblk", "qemu-ga", "resize2fs", "partx", "sfdisk")
 _ROOT_MODULES = (
     "virtio_pci",
     "virtio_blk",

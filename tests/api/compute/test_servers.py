@@ -278,3 +278,12 @@ def test_deleted_servers_keep_their_log_from_2_21(member: Cloud) -> None:
     assert member.get(f"/servers/{server_id}/os-instance-actions", "2.20").status_code == 404
     log = member.get(f"/servers/{server_id}/os-instance-actions").json["instanceActions"]
     assert [entry["action"] for entry in log] == ["delete", "create"]
+
+
+@pytest.mark.parametrize(
+    ("name", "hostname"),
+    [("web 1.example.com", "web-1-example-com"), ("a_b", "a-b"), ("Ünïcode", "ncode"), ("-x-", "x"), ("...", "server")],
+)
+def test_the_host_name_comes_from_the_name(member: Cloud, name: str, hostname: str) -> None:
+    server = member.server(member.boot(name), version="2.90")
+    assert server["OS-EXT-SRV-ATTR:hostname"] == hostname
