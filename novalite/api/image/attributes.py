@@ -65,6 +65,7 @@ READ_ONLY: dict[str, dict[str, Any]] = {
     "direct_url": {"type": "string", "description": "URL to access the image file kept in external store"},
 }
 RESERVED = ("deleted", "deleted_at", "is_public", "locations", "properties")
+RESERVED_PREFIX = "os_glance"
 # What every custom property must look like.
 PROPERTY: dict[str, Any] = {"type": "string", "maxLength": 65535}
 LONGEST_NAME = 255
@@ -81,7 +82,7 @@ def require_writable(name: str) -> None:
     """Raises ``Forbidden`` for what clients never set, ``Invalid`` for an impossible name."""
     if name in READ_ONLY:
         raise Forbidden(f"Attribute '{name}' is read-only.")
-    if name in RESERVED:
+    if name in RESERVED or name.startswith(RESERVED_PREFIX):
         raise Forbidden(f"Attribute '{name}' is reserved.")
     if not name or len(name) > LONGEST_NAME:
         raise Invalid(f"'{name[:64]}' cannot be the name of a property.", field=name[:64])

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from novalite.cloud.image import images
+from novalite.context import internal
 from novalite.drivers.storage.inspect import check
 from novalite.errors import DriverError, HostUnreachable
 from tests.api.compute.conftest import Cloud
@@ -154,14 +156,10 @@ def test_another_server_boots_from_it(member: Cloud, server: str) -> None:
 
 
 def test_properties_that_are_handed_down(admin: Cloud, member: Cloud) -> None:
-    properties = {"hw_disk_bus": "scsi", "img_signature": "x", "os_glance_y": "y", "cache_in_nova": "z"}
     base = admin.appliance.image("with-properties")
-    patch = [{"op": "add", "path": f"/{name}", "value": value} for name, value in properties.items()]
-    patched = admin.appliance.call(
-        "PATCH", f"{IMAGES}/{base}", json=patch,
-        headers={"Content-Type": "application/openstack-images-v2.1-json-patch"},
-    )  # fmt: skip
-    assert patched.status_code == 200, patched.text
+    properties = {"hw_disk_bus": "scsi", "img_signature": "x", "os_glance_y": "y", "cache_in_nova": "z"}
+    with admin.appliance.built.database.write(internal()) as w:
+        images.update(w, base, {"properties": properties})
     server_id = member.boot("scsi", imageRef=base)
     image = _active(member, _snapshot(member, server_id, metadata={"image_type": "mine"}))
     assert image["hw_disk_bus"] == "scsi"

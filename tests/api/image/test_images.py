@@ -49,6 +49,7 @@ def test_a_new_image_is_queued_and_keeps_its_properties(glance: Glance) -> None:
         ({"status": "active"}, 403),
         ({"checksum": "abc"}, 403),
         ({"locations": []}, 403),
+        ({"os_glance_foo": "bar"}, 403),
         ({"visibility": "public"}, 403),
         ({"owner": OTHERS}, 403),
         ([], 400),
