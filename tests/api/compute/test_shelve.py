@@ -366,3 +366,46 @@ def test_what_is_counted(appliance: Appliance, member: Cloud) -> None:
     _shelve(member, server_id)
     assert member.get("/limits").json["limits"]["absolute"] == used
     member.gone(server_id)
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """A cloud of three hosts."""
+    with running(tmp_path_factory.mktemp("wide"), compute__fake_hosts=3) as appliance:
+        yield Cloud(appliance, appliance.token(), appliance.image())
+
+
+def _drivers(cloud: Cloud) -> dict[str, Any]:
+    built = cloud.appliance.built
+    return {name: built.links.driver(name)._driver for name in built.hosts}  # type: ignore[attr-defined]
+
+
+def test_coming_back_on_another_host(wide: Cloud) -> None:
+    server_id = wide.boot("wanderer")
+    for _ in range(2):
+        was = wide.server(server_id)["OS-EXT-SRV-ATTR:host"]
+        other = next(name for name in _drivers(wide) if name != was)
+        _shelve(wide, server_id)
+        shown = _unshelve(wide, server_id, {"host": other})
+        assert shown["OS-EXT-SRV-ATTR:host"] == other
+        assert [name for name, driver in _drivers(wide).items() if server_id in driver._guests] == [other]
+        assert wide.act(server_id, "reboot", {"type": "HARD"}).status_code == 202
+        wide.wait(server_id, "ACTIVE")
+    assert _doctor(wide) == []
+    wide.gone(server_id)
+    assert {len(driver._images) for driver in _drivers(wide).values()} <= {0, 1}, "only what others may start from"
+
+
+def test_a_host_that_fails_is_left_out(wide: Cloud) -> None:
+    server_id = wide.boot("second-choice")
+    _shelve(wide, server_id)
+    drivers = _drivers(wide)
+    for name in list(drivers)[:2]:
+        drivers[name].fail_next("ensure_guest", DriverError("ensure_guest", "broken", code="guest.refused"))
+    shown = _unshelve(wide, server_id)
+    there = [name for name, driver in drivers.items() if server_id in driver._guests]
+    assert there == [shown["OS-EXT-SRV-ATTR:host"]]
+    assert _doctor(wide) == []
+    wide.gone(server_id)
+    for name in list(drivers)[:2]:  # what was not met
+        drivers[name]._faults._failures.clear()
