@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from novalite.api.kit.body import Body, Item, Query
+from novalite.api.kit import answers
+from novalite.api.kit.answers import Told
+from novalite.api.kit.body import Body, Item, JsonSchema, Query
 from novalite.api.kit.call import Call
 from novalite.api.kit.paging import nova_links
 from novalite.api.kit.paging import page_of as full_page
 from novalite.api.kit.routes import Route
+from novalite.api.kit.versions import Version
 from novalite.api.kit.view import Field, Page, View, utc_micros
 from novalite.api.volume import shapes
-from novalite.api.volume.connections import CONNECTOR, connection
+from novalite.api.volume.connections import CONNECTOR, INFORMATION, connection
 from novalite.api.volume.shapes import ANY_QUERY, ANYTHING, ROOT, UUID, UUID_OR_NULL
 from novalite.cloud.volume import attachments, listing
 from novalite.cloud.volume.records import VolumeAttachment
@@ -23,14 +26,15 @@ def _connection(item: VolumeAttachment, call: Call) -> dict[str, Any]:
 
 
 SUMMARY = View(
-    Field("id"), Field("status"), Field("instance", "server_id"), Field("volume_id"),
+    Field("id", schema=answers.UUID), Field("status", schema=answers.TEXT),
+    Field("instance", "server_id", schema=answers.nullable(answers.UUID)), Field("volume_id", schema=answers.UUID),
 )  # fmt: skip
 LISTED = SUMMARY.extended(
-    Field("attached_at", lambda item, call: utc_micros(item.attached_at)),
-    Field("detached_at", lambda item, call: None),
-    Field("attach_mode", "mode"),
+    Field("attached_at", lambda item, call: utc_micros(item.attached_at), schema=answers.MOMENT_OR_NULL),
+    Field("detached_at", lambda item, call: None, schema=answers.NULL),
+    Field("attach_mode", "mode", schema=answers.TEXT),
 )
-DETAIL = LISTED.extended(Field("connection_info", _connection))
+DETAIL = LISTED.extended(Field("connection_info", _connection, schema={"anyOf": [INFORMATION, answers.record({})]}))
 
 _NEW = Body(
     "attachment",
@@ -95,6 +99,10 @@ def list_all(call: Call) -> Page:
     return full_page(rows, wanted.limit)
 
 
+def _left(version: Version) -> JsonSchema:
+    return answers.array(LISTED.schema(version))
+
+
 _ALL, _ONE = f"{ROOT}/attachments", f"{ROOT}/attachments/{{id}}"
 _SINCE: dict[str, Any] = {"since": "3.27"}
 ROUTES = [
@@ -107,7 +115,8 @@ ROUTES = [
     Route("GET", _ONE, show, rule="volume:get", view=DETAIL.one("attachment"), unit="read", **_SINCE),
     Route("PUT", _ONE, update, rule="volume:attachment_update", body=_CHANGE, view=DETAIL.one("attachment"),
           unit="write", **_SINCE),
-    Route("DELETE", _ONE, delete, rule="volume:attachment_delete", unit="write", **_SINCE),
+    Route("DELETE", _ONE, delete, rule="volume:attachment_delete", unit="write", **_SINCE,
+          view=Told("attachments", whole=_left)),
     Route("POST", f"{_ONE}/action", complete, rule="volume:attachment_complete", action="os-complete", success=204,
           body=Body("os-complete", whole=ANYTHING), unit="write", since="3.44"),
 ]  # fmt: skip

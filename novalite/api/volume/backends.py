@@ -5,8 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from novalite import clock
+from novalite.api.kit.answers import (
+    ANY,
+    FLAG,
+    TEXT,
+    TEXT_OR_NULL,
+    TEXTS,
+    Told,
+    array,
+    mapping,
+    record,
+)
+from novalite.api.kit.body import JsonSchema
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
+from novalite.api.kit.versions import Version
 from novalite.api.kit.view import utc_micros
 from novalite.api.volume.shapes import EXTENSION, ROOT, flag
 from novalite.cloud.hosts import hosts
@@ -175,14 +188,44 @@ def list_filters(call: Call) -> dict[str, Any]:
     }
 
 
+_SERVICES = Told("services", whole=lambda version: array(_service(version)))
+_POOL = record({"name": TEXT, "capabilities": mapping(ANY)}, optional=["capabilities"])
+_HOST = record(
+    dict.fromkeys(("host_name", "service", "service-status", "service-state", "zone", "last-update"), TEXT)
+)  # fmt: skip
+_KEPT = record(
+    dict.fromkeys(
+        ("host", "project", "volume_count", "total_volume_gb", "snapshot_count", "total_snapshot_gb"), TEXT
+    )
+)  # fmt: skip
+_ZONE = record({"zoneName": TEXT, "zoneState": record({"available": FLAG})})
+_TOLD_EXTENSION = record(
+    {"alias": TEXT, "name": TEXT, "description": TEXT, "updated": TEXT, "links": array(ANY)}
+)  # fmt: skip
+
+
+def _service(version: Version) -> JsonSchema:
+    texts = dict.fromkeys(("binary", "host", "zone", "status", "state", "updated_at"), TEXT)
+    told = {**texts, "disabled_reason": TEXT_OR_NULL}
+    if version >= Version(3, 7):
+        told["cluster"] = TEXT_OR_NULL
+    backend = {"backend_state": TEXT} if version >= Version(3, 49) else {}
+    return record({**told, **backend}, optional=backend)
+
+
 ROUTES = [
-    Route("GET", f"{ROOT}/os-services", list_services, rule=EXTENSION + "services:index"),
+    Route("GET", f"{ROOT}/os-services", list_services, rule=EXTENSION + "services:index", view=_SERVICES),
     Route("GET", f"{ROOT}/scheduler-stats/get_pools", list_pools,
-          rule="scheduler_extension:scheduler_stats:get_pools"),
-    Route("GET", f"{ROOT}/os-hosts", list_hosts, rule=EXTENSION + "hosts"),
-    Route("GET", f"{ROOT}/os-hosts/{{host}}", show_host, rule=EXTENSION + "hosts"),
-    Route("GET", f"{ROOT}/os-availability-zone", list_zones, rule="volume:services_zones", unit="read"),
-    Route("GET", f"{ROOT}/extensions", list_extensions, rule="volume:services_zones"),
-    Route("GET", f"{ROOT}/extensions/{{alias}}", show_extension, rule="volume:services_zones"),
-    Route("GET", f"{ROOT}/resource_filters", list_filters, rule="volume:get_all", since="3.33"),
+          rule="scheduler_extension:scheduler_stats:get_pools", view=Told("pools", whole=array(_POOL))),
+    Route("GET", f"{ROOT}/os-hosts", list_hosts, rule=EXTENSION + "hosts", view=Told("hosts", whole=array(_HOST))),
+    Route("GET", f"{ROOT}/os-hosts/{{host}}", show_host, rule=EXTENSION + "hosts",
+          view=Told("host", whole=array(record({"resource": _KEPT})))),
+    Route("GET", f"{ROOT}/os-availability-zone", list_zones, rule="volume:services_zones", unit="read",
+          view=Told("availabilityZoneInfo", whole=array(_ZONE))),
+    Route("GET", f"{ROOT}/extensions", list_extensions, rule="volume:services_zones",
+          view=Told("extensions", whole=array(_TOLD_EXTENSION))),
+    Route("GET", f"{ROOT}/extensions/{{alias}}", show_extension, rule="volume:services_zones",
+          view=Told("extension", whole=_TOLD_EXTENSION)),
+    Route("GET", f"{ROOT}/resource_filters", list_filters, rule="volume:get_all", since="3.33",
+          view=Told("resource_filters", whole=array(record({"resource": TEXT, "filters": TEXTS})))),
 ]  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from novalite.api.kit.answers import FLAG, NULL, TEXT, record
 from novalite.api.kit.call import Call
 from novalite.cloud.volume import volumes
 
@@ -11,6 +12,12 @@ CONNECTOR = {
     "type": "object",
     "properties": {"mode": {"enum": ["rw", "ro"]}, "host": {"type": ["string", "null"], "maxLength": 255}},
 }
+
+
+_DATA = record(
+    {"device_path": TEXT, "format": TEXT, "access_mode": TEXT, "encrypted": FLAG, "qos_specs": NULL}
+)  # fmt: skip
+INFORMATION = record({"driver_volume_type": TEXT, "data": _DATA})
 
 
 def connection(call: Call, volume_id: str, mode: str) -> dict[str, Any]:

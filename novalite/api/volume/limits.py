@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from novalite.api.kit import answers
+from novalite.api.kit.answers import Told
+from novalite.api.kit.body import Item
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
 from novalite.api.volume.shapes import ROOT
@@ -35,4 +38,13 @@ def show(call: Call) -> dict[str, Any]:
     return {"limits": {"rate": [], "absolute": absolute}}
 
 
-ROUTES = [Route("GET", f"{ROOT}/limits", show, rule="limits_extension:used_limits", unit="read")]
+_NAMES = (
+    "maxTotalVolumes", "maxTotalSnapshots", "maxTotalVolumeGigabytes", "maxTotalBackups", "maxTotalBackupGigabytes",
+    "totalVolumesUsed", "totalSnapshotsUsed", "totalGigabytesUsed", "totalBackupsUsed", "totalBackupGigabytesUsed",
+)  # fmt: skip
+_TOLD = Told(
+    "limits",
+    Item("rate", answers.array(answers.ANY), required=True),
+    Item("absolute", answers.record(dict.fromkeys(_NAMES, answers.WHOLE)), required=True),
+)
+ROUTES = [Route("GET", f"{ROOT}/limits", show, rule="limits_extension:used_limits", view=_TOLD, unit="read")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from novalite.api.kit.answers import TEXT_BY_NAME, Told
 from novalite.api.kit.body import Body
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
@@ -17,6 +18,7 @@ MOST_ITEMS = 128
 _ITEMS = Body("metadata", whole=METADATA)
 _ITEM = Body("meta", whole=METADATA)
 
+_TOLD, _TOLD_ONE = Told("metadata", whole=TEXT_BY_NAME), Told("meta", whole=TEXT_BY_NAME)
 Get = Callable[[Work, str], Any]
 Update = Callable[[Work, str, Mapping[str, Any]], Any]
 
@@ -74,11 +76,11 @@ def _routes(collection: str, kind: str, get: Get, update: Update) -> list[Route]
     see, change = f"volume:get_{kind}_metadata", f"volume:update_{kind}_metadata"
     make, drop = ("volume:create_volume_metadata" if kind == "volume" else change), f"volume:delete_{kind}_metadata"
     return [
-        Route("GET", all_of_it, on.index, rule=see, unit="read"),
-        Route("POST", all_of_it, on.merge, rule=make, body=_ITEMS, unit="write"),
-        Route("PUT", all_of_it, on.replace, rule=change, body=_ITEMS, unit="write"),
-        Route("GET", one, on.show, rule=see, unit="read"),
-        Route("PUT", one, on.put, rule=change, body=_ITEM, unit="write"),
+        Route("GET", all_of_it, on.index, rule=see, view=_TOLD, unit="read"),
+        Route("POST", all_of_it, on.merge, rule=make, body=_ITEMS, view=_TOLD, unit="write"),
+        Route("PUT", all_of_it, on.replace, rule=change, body=_ITEMS, view=_TOLD, unit="write"),
+        Route("GET", one, on.show, rule=see, view=_TOLD_ONE, unit="read"),
+        Route("PUT", one, on.put, rule=change, body=_ITEM, view=_TOLD_ONE, unit="write"),
         Route("DELETE", one, on.remove, rule=drop, unit="write"),
     ]
 

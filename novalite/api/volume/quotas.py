@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from novalite.api.kit import answers
+from novalite.api.kit.answers import Told
 from novalite.api.kit.body import Body, Item
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
@@ -17,6 +19,12 @@ _LIMITS = [Item(name, _LIMIT) for name in usage.RESOURCES]
 _UPDATE = Body("quota_set", *_LIMITS, Item("force", BOOLEAN), Item("skip_validation", BOOLEAN),
                Item("tenant_id", {"type": "string", "maxLength": 255}))  # fmt: skip
 _CLASS = Body("quota_class_set", *_LIMITS, Item("class_name", {"type": "string", "maxLength": 255}))
+
+
+_WITHOUT_ID = answers.record(dict.fromkeys(usage.RESOURCES, answers.WHOLE))
+_NUMBERS = answers.record({"id": answers.TEXT, **dict.fromkeys(usage.RESOURCES, answers.WHOLE)})
+_USE = answers.record(dict.fromkeys(("limit", "in_use", "reserved"), answers.WHOLE))
+_USED = answers.record({"id": answers.TEXT, **dict.fromkeys(usage.RESOURCES, _USE)})
 
 
 def _of(limits: dict[str, int]) -> dict[str, int]:
@@ -74,10 +82,15 @@ def update_class(call: Call) -> dict[str, Any]:
 _ONE, _OF_CLASS = f"{ROOT}/os-quota-sets/{{project_id}}", f"{ROOT}/os-quota-class-sets/{{name}}"
 _RULE = EXTENSION + "quotas:"
 ROUTES = [
-    Route("GET", _ONE, show, rule=_RULE + "show", policy_in_handler=True, unit="read"),
-    Route("GET", f"{_ONE}/defaults", show_defaults, rule=_RULE + "show", policy_in_handler=True, unit="read"),
-    Route("PUT", _ONE, update, rule=_RULE + "update", body=_UPDATE, unit="write"),
+    Route("GET", _ONE, show, rule=_RULE + "show", policy_in_handler=True, unit="read",
+          view=Told("quota_set", whole={"anyOf": [_NUMBERS, _USED]})),
+    Route("GET", f"{_ONE}/defaults", show_defaults, rule=_RULE + "show", policy_in_handler=True, unit="read",
+          view=Told("quota_set", whole=_NUMBERS)),
+    Route("PUT", _ONE, update, rule=_RULE + "update", body=_UPDATE, unit="write",
+          view=Told("quota_set", whole=_WITHOUT_ID)),
     Route("DELETE", _ONE, reset, rule=_RULE + "delete", unit="write"),
-    Route("GET", _OF_CLASS, show_class, rule=EXTENSION + "quota_classes:get", unit="read"),
-    Route("PUT", _OF_CLASS, update_class, rule=EXTENSION + "quota_classes:update", body=_CLASS, unit="write"),
-]
+    Route("GET", _OF_CLASS, show_class, rule=EXTENSION + "quota_classes:get", unit="read",
+          view=Told("quota_class_set", whole=_NUMBERS)),
+    Route("PUT", _OF_CLASS, update_class, rule=EXTENSION + "quota_classes:update", body=_CLASS, unit="write",
+          view=Told("quota_class_set", whole=_WITHOUT_ID)),
+]  # fmt: skip

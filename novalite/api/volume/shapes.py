@@ -6,6 +6,7 @@ import ast
 from datetime import UTC, datetime
 from typing import Any
 
+from novalite.api.kit import answers
 from novalite.api.kit.body import Item
 from novalite.api.kit.call import Call
 from novalite.api.kit.paging import limit, whole_number
@@ -39,9 +40,11 @@ METADATA: dict[str, Any] = {
 NAMES = (Item("name", NAME), Item("display_name", NAME), Item("description", NAME), Item("display_description", NAME))
 ANY_QUERY = {"type": "string", "maxLength": 4096}
 
+COUNTED = {"count": answers.WHOLE}
+"""What a page has beside its items where the number of all is asked for."""
 CREATED = (
-    Field("created_at", lambda item, call: utc_micros(item.created_at)),
-    Field("updated_at", lambda item, call: utc_micros(item.updated_at)),
+    Field("created_at", lambda item, call: utc_micros(item.created_at), schema=answers.MOMENT),
+    Field("updated_at", lambda item, call: utc_micros(item.updated_at), schema=answers.MOMENT_OR_NULL),
 )
 
 
@@ -75,7 +78,7 @@ def links(collection: str) -> Field:
             {"rel": "bookmark", "href": call.link(own)},
         ]
 
-    return Field("links", both)
+    return Field("links", both, schema=answers.LINKS)
 
 
 def page(call: Call) -> Page:

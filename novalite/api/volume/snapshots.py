@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from novalite.api.kit import answers
 from novalite.api.kit.body import Body, Item, Query
 from novalite.api.kit.call import Call
 from novalite.api.kit.paging import nova_links
@@ -22,15 +23,17 @@ def _progress(item: Snapshot, call: Call) -> str:
 
 
 SUMMARY = View(
-    Field("id"), Field("name"), Field("description"), Field("volume_id"), Field("status"), Field("size", "size_gib"),
-    Field("metadata", "metadata_items"), *CREATED,
-    Field("user_id", since="3.41"),
+    Field("id", schema=answers.UUID), Field("name", schema=answers.TEXT_OR_NULL),
+    Field("description", schema=answers.TEXT_OR_NULL), Field("volume_id", schema=answers.UUID),
+    Field("status", schema=answers.TEXT), Field("size", "size_gib", schema=answers.WHOLE),
+    Field("metadata", "metadata_items", schema=answers.TEXT_BY_NAME), *CREATED,
+    Field("user_id", since="3.41", schema=answers.TEXT),
 )  # fmt: skip
 DETAIL = SUMMARY.extended(
-    Field("os-extended-snapshot-attributes:progress", _progress),
-    Field("os-extended-snapshot-attributes:project_id", "project_id"),
-    Field("group_snapshot_id", lambda item, call: None, since="3.14"),
-    Field("consumes_quota", lambda item, call: True, since="3.65"),
+    Field("os-extended-snapshot-attributes:progress", _progress, schema=answers.TEXT),
+    Field("os-extended-snapshot-attributes:project_id", "project_id", schema=answers.TEXT),
+    Field("group_snapshot_id", lambda item, call: None, since="3.14", schema=answers.NULL),
+    Field("consumes_quota", lambda item, call: True, since="3.65", schema=answers.FLAG),
 )
 _NEW = Body(
     "snapshot",
@@ -116,9 +119,9 @@ _ALL, _ONE = f"{ROOT}/snapshots", f"{ROOT}/snapshots/{{id}}"
 _ADMIN = EXTENSION + "snapshot_admin_actions:"
 ROUTES = [
     Route("GET", _ALL, _page, rule="volume:get_all_snapshots", query=_QUERY,
-          view=SUMMARY.many("snapshots", nova_links), unit="read"),
+          view=SUMMARY.many("snapshots", nova_links, shapes.COUNTED), unit="read"),
     Route("GET", f"{_ALL}/detail", _page, rule="volume:get_all_snapshots", query=_QUERY,
-          view=DETAIL.many("snapshots", nova_links), unit="read"),
+          view=DETAIL.many("snapshots", nova_links, shapes.COUNTED), unit="read"),
     Route("POST", _ALL, create, rule="volume:create_snapshot", body=_NEW, view=SUMMARY.one("snapshot"), success=202,
           unit="write"),
     Route("GET", _ONE, show, rule="volume:get_snapshot", view=DETAIL.one("snapshot"), unit="read"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from novalite.api.kit import answers
+from novalite.api.kit.answers import Told
 from novalite.api.kit.body import Body, Item, Query
 from novalite.api.kit.call import Call
 from novalite.api.kit.paging import nova_links
@@ -32,13 +34,13 @@ def _specs(item: VolumeType, call: Call) -> dict[str, str]:
 
 
 VIEW = View(
-    Field("id"),
-    Field("name"),
-    Field("is_public"),
-    Field("description"),
-    Field("extra_specs", _specs),
-    Field("qos_specs_id", lambda item, call: None, only=is_admin),
-    Field("os-volume-type-access:is_public", "is_public"),
+    Field("id", schema=answers.UUID),
+    Field("name", schema=answers.TEXT),
+    Field("is_public", schema=answers.FLAG),
+    Field("description", schema=answers.TEXT_OR_NULL),
+    Field("extra_specs", _specs, schema=answers.TEXT_BY_NAME),
+    Field("qos_specs_id", lambda item, call: None, only=is_admin, schema=answers.NULL),
+    Field("os-volume-type-access:is_public", "is_public", schema=answers.FLAG),
 )
 ANSWERED = VIEW.extended(without=["qos_specs_id"])
 CHANGED = ANSWERED.extended(without=["os-volume-type-access:is_public"])
@@ -56,6 +58,11 @@ _CHANGE = Body(
 _NEW_SPECS = Body("extra_specs", whole=_SPECS)
 _ONE_SPEC = Body(whole={**_SPECS, "minProperties": 1, "maxProperties": 1})
 _PROJECT = Item("project", {"type": "string", "minLength": 1, "maxLength": 64}, required=True)
+_TOLD, _TOLD_ONE = Told("extra_specs", whole=answers.TEXT_BY_NAME), Told(whole=answers.TEXT_BY_NAME)
+_HAS_ACCESS = Told(
+    "volume_type_access",
+    whole=answers.array(answers.record({"volume_type_id": answers.UUID, "project_id": answers.TEXT})),
+)
 _QUERY = Query(
     *(Item(name, ANY_QUERY) for name in ("limit", "marker", "offset", "sort", "sort_key", "sort_dir", "is_public"))
 )  # fmt: skip
@@ -170,12 +177,14 @@ ROUTES = [
     Route("GET", _ONE, show, rule=_RULE + "get", view=VIEW.one("volume_type"), unit="read"),
     Route("PUT", _ONE, update, rule=_RULE + "update", body=_CHANGE, view=CHANGED.one("volume_type"), unit="write"),
     Route("DELETE", _ONE, delete, rule=_RULE + "delete", success=202, unit="write"),
-    Route("GET", f"{_ONE}/extra_specs", list_specs, rule=_SPEC + "index", unit="read"),
-    Route("POST", f"{_ONE}/extra_specs", add_specs, rule=_SPEC + "create", body=_NEW_SPECS, unit="write"),
-    Route("GET", f"{_ONE}/extra_specs/{{key}}", show_spec, rule=_SPEC + "show", unit="read"),
-    Route("PUT", f"{_ONE}/extra_specs/{{key}}", put_spec, rule=_SPEC + "update", body=_ONE_SPEC, unit="write"),
+    Route("GET", f"{_ONE}/extra_specs", list_specs, rule=_SPEC + "index", view=_TOLD, unit="read"),
+    Route("POST", f"{_ONE}/extra_specs", add_specs, rule=_SPEC + "create", body=_NEW_SPECS, view=_TOLD, unit="write"),
+    Route("GET", f"{_ONE}/extra_specs/{{key}}", show_spec, rule=_SPEC + "show", view=_TOLD_ONE, unit="read"),
+    Route("PUT", f"{_ONE}/extra_specs/{{key}}", put_spec, rule=_SPEC + "update", body=_ONE_SPEC,
+          view=_TOLD_ONE, unit="write"),
     Route("DELETE", f"{_ONE}/extra_specs/{{key}}", delete_spec, rule=_SPEC + "delete", success=202, unit="write"),
-    Route("GET", f"{_ONE}/os-volume-type-access", list_access, rule=_ACCESS + ":get_all_for_type", unit="read"),
+    Route("GET", f"{_ONE}/os-volume-type-access", list_access, rule=_ACCESS + ":get_all_for_type",
+          view=_HAS_ACCESS, unit="read"),
     Route("POST", f"{_ONE}/action", allow, rule=_ACCESS + ":addProjectAccess", action="addProjectAccess",
           body=Body("addProjectAccess", _PROJECT), success=202, unit="write"),
     Route("POST", f"{_ONE}/action", forbid, rule=_ACCESS + ":removeProjectAccess", action="removeProjectAccess",

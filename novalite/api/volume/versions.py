@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from novalite.api.kit.answers import LINKS, TEXT, Told, array, record
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import PUBLIC, Route
 from novalite.api.kit.versions import VersionRange
@@ -28,7 +29,19 @@ def show(call: Call) -> dict[str, Any]:
     return {"versions": [_document(call)]}
 
 
+_VERSION = record(
+    {
+        "id": TEXT,
+        "status": TEXT,
+        "version": TEXT,
+        "min_version": TEXT,
+        "updated": TEXT,
+        "links": LINKS,
+        "media-types": array(record({"base": TEXT, "type": TEXT})),
+    }
+)
+_TOLD = Told("versions", whole=array(_VERSION))
 ROUTES = [
-    Route("GET", "/", show, rule=PUBLIC, success=300),
-    Route("GET", ROOT, show, rule=PUBLIC),
+    Route("GET", "/", show, rule=PUBLIC, view=_TOLD, success=300),
+    Route("GET", ROOT, show, rule=PUBLIC, view=_TOLD),
 ]

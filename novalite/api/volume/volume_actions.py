@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from novalite.api.kit import answers
+from novalite.api.kit.answers import Told
 from novalite.api.kit.body import Body, Item
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
@@ -120,12 +122,29 @@ def force_delete(call: Call) -> None:
     volumes.delete(call.w, call.path["id"], force=True)
 
 
-def _action(name: str, handler: Any, rule: str, *items: Item, success: int = 202, since: str = "") -> Route:
+def _action(
+    name: str, handler: Any, rule: str, *items: Item, success: int = 202, since: str = "", view: Told | None = None
+) -> Route:
     body = Body(name, *items) if items else Body(name, whole=ANYTHING)
     path = f"{ROOT}/volumes/{{id}}/action"
-    return Route("POST", path, handler, rule=rule, action=name, success=success, unit="write", body=body, since=since)
+    return Route("POST", path, handler, rule=rule, action=name, success=success, unit="write", body=body, since=since,
+                 view=view)  # fmt: skip
 
 
+_TOLD = Told("metadata", whole=answers.TEXT_BY_NAME)
+_UPLOADED = Told(
+    "os-volume_upload_image",
+    *(Item(name, answers.UUID, required=True) for name in ("id", "image_id")),
+    *(
+        Item(name, answers.TEXT, required=True)
+        for name in ("status", "container_format", "disk_format", "image_name", "updated_at")
+    ),
+    Item("display_description", answers.TEXT_OR_NULL, required=True),
+    Item("size", answers.WHOLE, required=True),
+    Item("volume_type", answers.record({"id": answers.TEXT_OR_NULL, "name": answers.TEXT_OR_NULL}), required=True),
+    Item("visibility", answers.TEXT, required=True, since="3.1"),
+    Item("protected", answers.FLAG, required=True, since="3.1"),
+)
 _STATUS = {"type": ["string", "null"], "enum": [*_STATUSES, *(one.upper() for one in _STATUSES), None]}
 _FACTS = Item("metadata", {**METADATA, "minProperties": 1}, required=True)
 _ADMIN = EXTENSION + "volume_admin_actions:"
@@ -142,11 +161,14 @@ ROUTES = [
         Item("container_format", {"enum": ["bare"]}),
         Item("visibility", {"enum": ["community", "public", "private", "shared"]}, since="3.1"),
         Item("protected", BOOLEAN, since="3.1"),
+        view=_UPLOADED,
     ),
-    _action("os-set_image_metadata", set_image_metadata, EXTENSION + "volume_image_metadata:set", _FACTS, success=200),
+    _action("os-set_image_metadata", set_image_metadata, EXTENSION + "volume_image_metadata:set", _FACTS, success=200,
+            view=_TOLD),
     _action("os-unset_image_metadata", unset_image_metadata, EXTENSION + "volume_image_metadata:remove",
             Item("key", {"type": "string", "minLength": 1, "maxLength": _BYTES}, required=True), success=200),
-    _action("os-show_image_metadata", show_image_metadata, EXTENSION + "volume_image_metadata:show", success=200),
+    _action("os-show_image_metadata", show_image_metadata, EXTENSION + "volume_image_metadata:show", success=200,
+            view=_TOLD),
     _action("os-retype", retype, "volume:retype", Item("new_type", REQUIRED_NAME, required=True),
             Item("migration_policy", {"enum": ["on-demand", "never", None]})),
     _action("revert", revert, "volume:revert_to_snapshot", Item("snapshot_id", UUID, required=True), since="3.40"),

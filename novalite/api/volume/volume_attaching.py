@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from novalite.api.kit.answers import Told
 from novalite.api.kit.body import Body, Item
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
-from novalite.api.volume.connections import CONNECTOR, connection
+from novalite.api.volume.connections import CONNECTOR, INFORMATION, connection
 from novalite.api.volume.shapes import ANYTHING, EXTENSION, ROOT, UUID_OR_NULL
 from novalite.cloud.volume import attachments, volumes
 from novalite.cloud.volume.records import Volume, VolumeAttachment
@@ -89,11 +90,11 @@ def terminate_connection(call: Call) -> None:
         attachments.refuse_if_computes(call.w, attachment)
 
 
-def _action(name: str, handler: Any, *items: Item, success: int = 202) -> Route:
+def _action(name: str, handler: Any, *items: Item, success: int = 202, view: Told | None = None) -> Route:
     body = Body(name, *items) if items else Body(name, whole=ANYTHING)
     rule = EXTENSION + "volume_actions:" + name.removeprefix("os-")
     path = f"{ROOT}/volumes/{{id}}/action"
-    return Route("POST", path, handler, rule=rule, action=name, success=success, unit="write", body=body)
+    return Route("POST", path, handler, rule=rule, action=name, success=success, unit="write", body=body, view=view)
 
 
 _HOST = {"type": ["string", "null"], "maxLength": 255}
@@ -119,6 +120,6 @@ ROUTES = [
     Route("POST", f"{ROOT}/volumes/{{id}}/action", force_detach, rule=EXTENSION + "volume_admin_actions:force_detach",
           action="os-force_detach", success=202, unit="write", body=Body("os-force_detach", whole=_DETACHED)),
     _action("os-initialize_connection", initialize_connection, Item("connector", CONNECTOR, required=True),
-            success=200),
+            success=200, view=Told("connection_info", whole=INFORMATION)),
     _action("os-terminate_connection", terminate_connection, Item("connector", CONNECTOR, required=True)),
 ]  # fmt: skip

@@ -5,6 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from novalite.api.kit.answers import (
+    FLAG,
+    MOMENT,
+    NULL,
+    TEXT,
+    TEXT_BY_NAME,
+    TEXT_OR_NULL,
+    UUID,
+    WHOLE,
+    array,
+    nullable,
+    record,
+)
 from novalite.api.kit.call import Call
 from novalite.api.kit.view import ABSENT, Field, View, utc_micros
 from novalite.api.volume.shapes import CREATED, is_admin, links
@@ -71,40 +84,52 @@ def _no(item: Shown, call: Call) -> bool:
     return False
 
 
-SUMMARY = View(Field("id"), Field("name"), links("volumes"))
+UUID_OR_NULL = nullable(UUID)
+_ATTACHMENT = record(
+    {
+        "id": UUID,
+        "attachment_id": UUID,
+        "volume_id": UUID,
+        "server_id": UUID_OR_NULL,
+        "host_name": TEXT_OR_NULL,
+        "device": TEXT,
+        "attached_at": MOMENT,
+    }
+)
+SUMMARY = View(Field("id", schema=UUID), Field("name", schema=TEXT_OR_NULL), links("volumes"))
 DETAIL = View(
-    Field("id"),
-    Field("status"),
-    Field("size", "size_gib"),
-    Field("availability_zone"),
+    Field("id", schema=UUID),
+    Field("status", schema=TEXT),
+    Field("size", "size_gib", schema=WHOLE),
+    Field("availability_zone", schema=TEXT),
     *CREATED,
-    Field("name"),
-    Field("description"),
-    Field("volume_type", "type_name"),
-    Field("snapshot_id"),
-    Field("source_volid", "source_volume_id"),
-    Field("metadata", _metadata),
+    Field("name", schema=TEXT_OR_NULL),
+    Field("description", schema=TEXT_OR_NULL),
+    Field("volume_type", "type_name", schema=TEXT_OR_NULL),
+    Field("snapshot_id", schema=UUID_OR_NULL),
+    Field("source_volid", "source_volume_id", schema=UUID_OR_NULL),
+    Field("metadata", _metadata, schema=TEXT_BY_NAME),
     links("volumes"),
-    Field("user_id"),
-    Field("bootable", _bootable),
-    Field("encrypted", _no),
-    Field("replication_status", _nothing),
-    Field("consistencygroup_id", _nothing),
-    Field("multiattach"),
-    Field("attachments", _attachments),
-    Field("migration_status", _nothing, only=is_admin),
-    Field("volume_image_metadata", _image_metadata),
-    Field("os-vol-tenant-attr:tenant_id", "project_id"),
-    Field("os-vol-host-attr:host", lambda item, call: item.volume.host or None, only=is_admin),
-    Field("os-vol-mig-status-attr:migstat", _nothing, only=is_admin),
-    Field("os-vol-mig-status-attr:name_id", _nothing, only=is_admin),
-    Field("group_id", _nothing, since="3.13"),
-    Field("provider_id", _nothing, since="3.21", only=is_admin),
-    Field("shared_targets", _no, since="3.48"),
-    Field("service_uuid", _nothing, since="3.48"),
-    Field("cluster_name", _nothing, since="3.61", only=is_admin),
-    Field("volume_type_id", "type_id", since="3.63"),
-    Field("consumes_quota", lambda item, call: True, since="3.65"),
+    Field("user_id", schema=TEXT),
+    Field("bootable", _bootable, schema=TEXT),
+    Field("encrypted", _no, schema=FLAG),
+    Field("replication_status", _nothing, schema=NULL),
+    Field("consistencygroup_id", _nothing, schema=NULL),
+    Field("multiattach", schema=FLAG),
+    Field("attachments", _attachments, schema=array(_ATTACHMENT)),
+    Field("migration_status", _nothing, only=is_admin, schema=NULL),
+    Field("volume_image_metadata", _image_metadata, schema=TEXT_BY_NAME),
+    Field("os-vol-tenant-attr:tenant_id", "project_id", schema=TEXT),
+    Field("os-vol-host-attr:host", lambda item, call: item.volume.host or None, only=is_admin, schema=TEXT_OR_NULL),
+    Field("os-vol-mig-status-attr:migstat", _nothing, only=is_admin, schema=NULL),
+    Field("os-vol-mig-status-attr:name_id", _nothing, only=is_admin, schema=NULL),
+    Field("group_id", _nothing, since="3.13", schema=NULL),
+    Field("provider_id", _nothing, since="3.21", only=is_admin, schema=NULL),
+    Field("shared_targets", _no, since="3.48", schema=FLAG),
+    Field("service_uuid", _nothing, since="3.48", schema=NULL),
+    Field("cluster_name", _nothing, since="3.61", only=is_admin, schema=NULL),
+    Field("volume_type_id", "type_id", since="3.63", schema=UUID_OR_NULL),
+    Field("consumes_quota", lambda item, call: True, since="3.65", schema=FLAG),
 )
 ANSWERED = DETAIL.extended(
     without=(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from novalite.api.kit import answers
+from novalite.api.kit.answers import Told
 from novalite.api.kit.body import Body, Item, Query
 from novalite.api.kit.call import Call
 from novalite.api.kit.paging import nova_links
@@ -43,6 +45,12 @@ _NEW = Body(
     beside=(Item("OS-SCH-HNT:scheduler_hints", {"type": ["object", "null"], "maxProperties": 0}),),
 )
 _CHANGE = Body("volume", *NAMES, Item("metadata", METADATA))
+_SUMMED = Told(
+    "volume-summary",
+    Item("total_size", answers.WHOLE, required=True),
+    Item("total_count", answers.WHOLE, required=True),
+    Item("metadata", answers.mapping(answers.TEXTS), required=True, since="3.36"),
+)
 _QUERY = Query(*(Item(name, ANY_QUERY) for name in sorted(shapes.PAGING_NAMES)))
 _EQUAL = {
     "id": "id", "name": "name", "display_name": "name", "status": "status", "availability_zone": "availability_zone",
@@ -142,11 +150,12 @@ def summary(call: Call) -> dict[str, Any]:
 
 _ALL, _ONE = f"{ROOT}/volumes", f"{ROOT}/volumes/{{volume_id}}"
 ROUTES = [
-    Route("GET", _ALL, list_short, rule="volume:get_all", query=_QUERY, view=SUMMARY.many("volumes", nova_links),
-          unit="read"),
+    Route("GET", _ALL, list_short, rule="volume:get_all", query=_QUERY,
+          view=SUMMARY.many("volumes", nova_links, shapes.COUNTED), unit="read"),
     Route("GET", f"{_ALL}/detail", list_detail, rule="volume:get_all", query=_QUERY,
-          view=DETAIL.many("volumes", nova_links), unit="read"),
-    Route("GET", f"{_ALL}/summary", summary, rule="volume:get_all", query=_QUERY, unit="read", since="3.12"),
+          view=DETAIL.many("volumes", nova_links, shapes.COUNTED), unit="read"),
+    Route("GET", f"{_ALL}/summary", summary, rule="volume:get_all", query=_QUERY, view=_SUMMED, unit="read",
+          since="3.12"),
     Route("POST", _ALL, create, rule="volume:create", body=_NEW, view=ANSWERED.one("volume"), success=202,
           unit="write"),
     Route("GET", _ONE, show, rule="volume:get", view=DETAIL.one("volume"), unit="read"),

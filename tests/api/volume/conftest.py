@@ -8,10 +8,30 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
+from novalite.api.kit.table import RouteTable, pick_action
+from novalite.api.kit.versions import Version
+from novalite.api.volume.front import FRONT
+from novalite.api.volume.versions import VERSIONS
 from novalite.drivers.storage.fake_volumes import FakeVolumes
 from tests.api.conftest import Appliance, running, wait_for
+from tests.api.contract.walk import mismatches
 
 UNKNOWN = "12345678-1234-1234-1234-123456789abc"
+
+
+_TABLE = RouteTable(FRONT)
+
+
+def as_declared(method: str, path: str, body: Any, answer: TestResponse, version: str) -> None:
+    """A good answer is what its operation's view says, and nothing else."""
+    asked = Version.parse(version) if version != "latest" else Version.parse(VERSIONS.maximum)
+    match = _TABLE.match(method, f"/v3{path.partition('?')[0]}")
+    acted = any(route.action for route in match.routes)
+    route = pick_action(match, body, asked) if acted else match.in_version(asked)[0]
+    if route.view is None:
+        assert not answer.data, f"{method} {route.path} {route.action} tells nothing of its answer"
+    else:
+        assert list(mismatches(answer.json, route.view.schema(asked))) == []
 
 
 class Cinder:
@@ -33,6 +53,8 @@ class Cinder:
         answer: TestResponse = self.appliance.call(
             method, f"/volume/v3{path}", token=self.token, headers=headers, **more
         )
+        if answer.status_code < 300:
+            as_declared(method, path, body, answer, version)
         return answer
 
     def get(self, path: str, version: str = "3.70") -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from novalite.api.volume.front import FRONT
 from tests.api.conftest import Appliance
 
 from .conftest import Cinder
@@ -118,3 +119,21 @@ def test_zones_extensions_and_filters(member: Cinder) -> None:
 @pytest.mark.parametrize("path", ["/backups", "/groups", "/volume-transfers", "/messages", "/qos-specs"])
 def test_what_is_not_offered_is_not_there(member: Cinder, path: str) -> None:
     assert member.call("GET", path).status_code == 404
+
+
+def test_every_field_and_every_answer_is_declared() -> None:
+    fields = {
+        f"{route.method} {route.path}: {field.name}"
+        for route in FRONT.routes
+        for field in getattr(getattr(route.view, "view", None), "fields", ())
+        if field.schema is None
+    }
+    silent = {
+        f"{route.method} {route.path} {route.action}"
+        for route in FRONT.routes
+        if route.view is None and route.success in (200, 300) and route.method in ("GET", "POST", "PUT")
+    }
+    assert fields == set()
+    assert silent == {
+        "POST /v3/volumes/{id}/action os-set_bootable", "POST /v3/volumes/{id}/action os-unset_image_metadata"
+    }  # fmt: skip
