@@ -130,11 +130,11 @@ def filters(call: Call, equal: dict[str, str], *, also: tuple[str, ...] = (), ti
             raise Invalid(f"Invalid filters {name[:100]} are found in query options.", field=name[:100])
     return Filters(
         all_projects=flag(call, "all_tenants") and is_admin(call), equal=plain, like=like,
-        metadata=_items(call, "metadata"), times=_times(call) if times and call.since("3.60") else (),
+        metadata=items(call, "metadata") if "metadata" in also else {}, times=_times(call) if times and call.since("3.60") else (),
     )  # fmt: skip
 
 
-def _items(call: Call, name: str) -> dict[str, str]:
+def items(call: Call, name: str) -> dict[str, str]:
     """``metadata={'key': 'value'}``, as text of either JSON or Python."""
     text = call.query.get(name)
     if not text:
@@ -146,9 +146,6 @@ def _items(call: Call, name: str) -> dict[str, str]:
     if not isinstance(found, dict):
         raise Invalid(f"Invalid input for query parameters {name}. It is not a dictionary.", field=name)
     return {str(key): str(value) for key, value in found.items()}
-
-
-items = _items
 
 
 def _times(call: Call) -> list[tuple[str, str, datetime]]:

@@ -73,3 +73,5 @@ def test_they_came_with_3_27(member: Cinder, other: Cinder) -> None:
     assert member.refused("GET", "/attachments", version="3.26")[0] == 404
     assert other.refused("GET", f"/attachments/{UNKNOWN}")[0] == 404
     assert other.get("/attachments")["attachments"] == []
+    assert other.get("/attachments?metadata={'a':'b'}", "3.27")["attachments"] == []
+    assert other.refused("GET", "/attachments?metadata={'a':'b'}")[0] == 400
