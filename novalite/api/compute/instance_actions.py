@@ -54,13 +54,48 @@ def _sees_events(call: Call) -> bool:
 
 def _events(log: Log, call: Call) -> list[dict[str, Any]]:
     render = EVENT.renderer(call)
-    return [render(Event(step, log.server), call) for step in log.steps]
+    return [render(event, call) for event in (_whole(log), *(_step(step, log.server) for step in log.steps))]
 
 
 @dataclass(frozen=True)
 class Event:
-    step: TaskStep
+    """``result`` is None until it has ended."""
+
+    name: str
+    started_at: datetime | None
+    finished_at: datetime | None
+    result: str | None
+    detail: str
     server: Server
+
+
+_IN_NOVA = {
+    "create": "_do_build_and_run_instance", "delete": "terminate_instance", "softDelete": "soft_delete_instance",
+    "changePassword": "set_admin_password", "createImage": "snapshot_instance", "createBackup": "backup_instance",
+    "confirmResize": "confirm_resize", "revertResize": "revert_resize", "shelveOffload": "shelve_offload_instance",
+    "resize": "prep_resize", "migrate": "prep_resize", "evacuate": "rebuild_instance",
+    "live-migration": "live_migration",
+}  # fmt: skip
+_OF_INSTANCE = (
+    "start", "stop", "reboot", "pause", "unpause", "suspend", "resume", "rebuild", "rescue", "unrescue", "shelve",
+    "unshelve", "restore",
+)  # fmt: skip
+EVENT_NAMES = {**{name: f"{name}_instance" for name in _OF_INSTANCE}, **_IN_NOVA}
+"""Programs wait for an action by the name of what Nova calls for it; those not here are called as the action is."""
+_RESULTS: dict[str, str] = {State.DONE: "Success", State.FAILED: "Error"}
+
+
+def _whole(log: Log) -> Event:
+    """The action as Nova tells it: one event."""
+    task = log.task
+    name = f"compute_{EVENT_NAMES.get(task.action, task.action)}"
+    return Event(name, task.created_at, task.finished_at, _RESULTS.get(task.state), "", log.server)
+
+
+def _step(step: TaskStep, server: Server) -> Event:
+    name = f"compute_{step.name}" + ("_undone" if step.undone else "")
+    result = "Success" if step.result == "Success" else "Error"
+    return Event(name, step.started_at, step.finished_at, result, step.detail or "", server)
 
 
 def _event_host_id(event: Event, call: Call) -> str:
@@ -68,22 +103,14 @@ def _event_host_id(event: Event, call: Call) -> str:
 
 
 EVENT = View(
-    Field(
-        "event",
-        lambda event, call: f"compute_{event.step.name}" + ("_undone" if event.step.undone else ""),
-        schema=TEXT,
-    ),
-    Field("start_time", lambda event, call: utc_micros(event.step.started_at), schema=MOMENT),
-    Field("finish_time", lambda event, call: utc_micros(event.step.finished_at), schema=MOMENT_OR_NULL),
-    Field(
-        "result",
-        lambda event, call: "Success" if event.step.result == "Success" else "Error",
-        schema={"enum": ["Success", "Error"]},
-    ),
+    Field("event", "name", schema=TEXT),
+    Field("start_time", lambda event, call: utc_micros(event.started_at), schema=MOMENT),
+    Field("finish_time", lambda event, call: utc_micros(event.finished_at), schema=MOMENT_OR_NULL),
+    Field("result", schema={"enum": ["Success", "Error", None]}),
     Field("traceback", lambda event, call: None, only=may_see_host, schema=TEXT_OR_NULL),
     Field("hostId", _event_host_id, since="2.62", schema=TEXT),
     Field("host", "server.host", since="2.62", only=may_see_host, schema=TEXT_OR_NULL),
-    Field("details", lambda event, call: event.step.detail or None, since="2.84", schema=TEXT_OR_NULL),
+    Field("details", lambda event, call: event.detail or None, since="2.84", schema=TEXT_OR_NULL),
 )
 ACTION_WITH_EVENTS = ACTION.extended(
     Field("events", _events, only=_sees_events, schema=lambda version: array(EVENT.schema(version)))

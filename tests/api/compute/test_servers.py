@@ -266,6 +266,9 @@ def test_the_log_of_actions_tells_events(member: Cloud, admin: Cloud, one: str) 
     (entry,) = [row for row in member.get(path).json["instanceActions"] if row["action"] == "create"]
     shown = member.get(f"{path}/{entry['request_id']}").json["instanceAction"]
     assert {event["result"] for event in shown["events"]} == {"Success"}
+    whole, *steps = shown["events"]
+    assert whole["event"] == "compute__do_build_and_run_instance", "programs wait for Nova's own name"
+    assert whole["finish_time"] >= max(step["finish_time"] for step in steps)
     assert "traceback" not in shown["events"][0]
     assert "host" in admin.get(f"{path}/{entry['request_id']}").json["instanceAction"]["events"][0]
     assert "events" not in member.get(f"{path}/{entry['request_id']}", "2.50").json["instanceAction"]
