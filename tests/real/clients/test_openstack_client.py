@@ -160,6 +160,18 @@ class TestServers:
             openstack("server", "reboot", how, "--wait", "hello")
             assert openstack.status("hello") == "ACTIVE"
 
+    def test_rebuild_rescue_and_a_password(self, openstack: Shell) -> None:
+        wishes = ("--image", "tiny", "--property", "colour=red", "--preserve-ephemeral", "--no-key-name")
+        openstack("server", "rebuild", *wishes, "--wait", "hello")
+        built = openstack.json("server", "show", "hello")
+        assert (built["status"], built["properties"], built["key_name"]) == ("ACTIVE", {"colour": "red"}, None)
+        openstack("server", "rescue", "--image", "tiny", "--password", "in need", "hello")
+        openstack.appliance.wait_status(self._id(openstack), "RESCUE")
+        openstack("server", "unrescue", "hello")
+        openstack.appliance.wait_status(self._id(openstack), "ACTIVE")
+        openstack("server", "set", "--password", "sesame", "hello")
+        openstack("server", "dump", "create", "hello")
+
     def test_an_action_in_the_wrong_state_is_refused_in_words(self, openstack: Shell) -> None:
         assert "while it is in vm_state active" in openstack.refused("server", "start", "hello")
 
