@@ -130,7 +130,8 @@ def filters(call: Call, equal: dict[str, str], *, also: tuple[str, ...] = (), ti
             raise Invalid(f"Invalid filters {name[:100]} are found in query options.", field=name[:100])
     return Filters(
         all_projects=flag(call, "all_tenants") and is_admin(call), equal=plain, like=like,
-        metadata=items(call, "metadata") if "metadata" in also else {}, times=_times(call) if times and call.since("3.60") else (),
+        metadata=items(call, "metadata") if "metadata" in also else {},
+        times=_times(call) if times and call.since("3.60") else (),
     )  # fmt: skip
 
 
@@ -166,6 +167,6 @@ _HOW = ("gt", "gte", "eq", "neq", "lt", "lte")
 def _moment(name: str, text: str) -> datetime:
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         raise Invalid(f"Invalid value for {name}: '{text[:100]}' is no time.", field=name) from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
