@@ -9,12 +9,11 @@ from novalite.cloud.compute import actions, flavors, guest_properties, migration
 from novalite.cloud.compute.migrations import Migration
 from novalite.cloud.compute.servers import Server
 from novalite.cloud.hosts import hosts
-from novalite.cloud.identity import quotas
 from novalite.cloud.image.records import Image
 from novalite.cloud.network import ports
 from novalite.cloud.tasks import tasks as durable
 from novalite.db.work import Work
-from novalite.errors import Conflict, Invalid, NotFound, OverQuota
+from novalite.errors import Conflict, Invalid, NotFound
 
 PREP, MIGRATING, MIGRATED, FINISH = "resize_prep", "resize_migrating", "resize_migrated", "resize_finish"
 _LEFT_ALONE_SECONDS = 1
@@ -95,19 +94,9 @@ def _cannot_resize_disk(why: str) -> Invalid:
 
 def _refuse_over_quota(w: Work, server: Server, old: dict[str, Any], new: dict[str, Any]) -> None:
     asked = {"cores": new["vcpus"] - old["vcpus"], "ram": new["ram"] - old["ram"]}
-    asked = {name: more for name, more in asked.items() if more > 0}
-    if not asked:
-        return
-    quotas.hold(w, server.project_id)
-    limits, used = quotas.limits(w, server.project_id), servers.usage(w, server.project_id)
-    over = [name for name, more in sorted(asked.items()) if 0 <= limits[name] < used[name] + more]
-    if over:
-        listed = [", ".join(str(facts[name]) for name in over) for facts in (asked, used, limits)]
-        raise OverQuota(
-            over[0], limit=limits[over[0]], used=used[over[0]], asked=asked[over[0]],
-            message=f"Quota exceeded for {', '.join(over)}: Requested {listed[0]}, but already used {listed[1]} "
-            f"of {listed[2]} {', '.join(over)}",
-        )  # fmt: skip
+    more = {name: amount for name, amount in asked.items() if amount > 0}
+    if more:
+        servers.fitting(w, server.project_id, server.user_id, more)
 
 
 def confirm(w: Work, server_id: str) -> None:

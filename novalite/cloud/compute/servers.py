@@ -307,11 +307,9 @@ def fitting(w: Work, project_id: str, user_id: str, each: dict[str, int], *, lea
 def over_quota(names: list[str], limits: dict[str, int], used: dict[str, int], asked: dict[str, int]) -> OverQuota:
     """The refusal that names all of ``names`` at once."""
     names = sorted(names)
-    listed = ",".join(names)
-    text = (
-        f"Quota exceeded for {listed}: Requested {','.join(str(asked[n]) for n in names)}, but already used "
-        f"{','.join(str(used[n]) for n in names)} of {','.join(str(limits[n]) for n in names)} {listed}"
-    )
+    listed = ", ".join(names)
+    wanted, there, most = (", ".join(str(facts[name]) for name in names) for facts in (asked, used, limits))
+    text = f"Quota exceeded for {listed}: Requested {wanted}, but already used {there} of {most} {listed}"
     first = names[0]
     return OverQuota(first, limit=limits[first], used=used[first], asked=asked[first], message=text)
 

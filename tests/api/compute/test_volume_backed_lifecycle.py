@@ -131,3 +131,18 @@ def test_rescue_takes_an_image_that_says_where_it_stands_since_2_87(
     assert (spec.rescue.bus, [disk.boot_index for disk in spec.disks]) == ("usb", [0])
     member.act(one, "unrescue")
     member.wait(one, "ACTIVE")
+
+
+def test_its_size_is_that_of_its_volume_whatever_the_flavor(member: Cloud, one: str) -> None:
+    assert member.act(one, "resize", {"flavorRef": "2"}).status_code == 202
+    member.wait(one, "VERIFY_RESIZE")
+    guest = member.appliance.driver._known("test", one)
+    assert guest.spec is not None
+    [root] = guest.spec.disks
+    assert (bool(root.path), root.size_gib, guest.spec.memory_mib) == (True, 1, 1024)
+    assert member.act(one, "confirmResize").status_code == 204
+    member.wait(one, "ACTIVE")
+    assert member.act(one, "resize", {"flavorRef": "1"}).status_code == 202  # that one's disk is smaller
+    member.wait(one, "VERIFY_RESIZE")
+    assert member.act(one, "revertResize").status_code == 202
+    assert member.wait(one, "ACTIVE")["flavor"]["original_name"] == "m1.small"
