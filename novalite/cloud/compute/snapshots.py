@@ -28,13 +28,17 @@ _DOING = (PENDING, COPYING, UPLOADING, BACKING_UP)
 _NOT_INHERITED = frozenset(
     {
         "bittorrent",
+        "block_device_mapping",
         "cache_in_nova",
         "cinder_encryption_key_deletion_policy",
         "cinder_encryption_key_id",
+        "img_block_device_mapping",
+        "img_mappings",
         "img_signature",
         "img_signature_certificate_uuid",
         "img_signature_hash_method",
         "img_signature_key_type",
+        "mappings",
     }
 )
 _NOT_INHERITED_PREFIX = "os_glance"

@@ -172,6 +172,22 @@ class TestServers:
         openstack("server", "set", "--password", "sesame", "hello")
         openstack("server", "dump", "create", "hello")
 
+    def test_images_backups_and_a_shelf(self, openstack: Shell) -> None:
+        made = openstack.json("server", "image", "create", "--wait", "--name", "kept", "hello")
+        assert (made["name"], made["status"]) == ("kept", "active")
+        assert made["properties"]["instance_uuid"] == self._id(openstack)
+        for name in ("first", "second"):
+            wishes = ("--name", name, "--type", "daily", "--rotate", "1", "--wait")
+            openstack("server", "backup", "create", *wishes, "hello")
+            openstack.appliance.wait_status(self._id(openstack), "ACTIVE")
+        names = {image["Name"] for image in openstack.json("image", "list", "--property", "backup_type=daily")}
+        assert names == {"second"}
+        openstack("server", "shelve", "--wait", "hello")
+        assert openstack.status("hello") == "SHELVED_OFFLOADED"
+        openstack("server", "unshelve", "--availability-zone", "nova", "--wait", "hello")
+        assert openstack.status("hello") == "ACTIVE"
+        openstack("image", "delete", "kept", "second")
+
     def test_an_action_in_the_wrong_state_is_refused_in_words(self, openstack: Shell) -> None:
         assert "while it is in vm_state active" in openstack.refused("server", "start", "hello")
 
