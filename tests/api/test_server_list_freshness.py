@@ -57,7 +57,7 @@ def test_what_only_admins_see_is_not_passed_on(appliance: Appliance, server: str
 
 def test_a_network_that_is_renamed_shows_its_new_name(appliance: Appliance, server: str) -> None:
     with appliance.built.database.read(internal()) as w:
-        network = w.session.scalar(sa.select(Network.id))
+        network = w.session.scalar(sa.select(Network.id).where(Network.name == "private"))
     body = {"network": {"name": "renamed"}}
     assert appliance.call("PUT", f"/network/v2.0/networks/{network}", json=body).status_code == 200
     assert list(listed(appliance)["addresses"]) == ["renamed"]

@@ -30,7 +30,7 @@ def choices(ctx: Context) -> dict[str, Any]:
         return {
             "images": [image for image in found if image.status == "active" and image.disk_format in BOOTABLE],
             "flavors": flavors.list_visible(w, Page(sort=(("memory_mb", "asc"), ("vcpus", "asc")))),
-            "networks": networks.list_visible(w),
+            "networks": networks.list_visible(w, is_external=False),
             "keys": keypairs.list_of(w, Page()),
         }
 
