@@ -153,7 +153,8 @@ def test_lists_are_filtered_sorted_and_paged(other: Cinder) -> None:
 @pytest.mark.parametrize(
     "query",
     ["limit=-1", "limit=x", "offset=x", "sort=colour", "sort=name:up", "colour=red",
-     "metadata=x", "metadata=[1]", "metadata=" + "(" * 500, "created_at=x", "created_at=9999-12-31T23:59:59-14:00", "updated_at=lt:0001-01-01T00:00:00%2B14:00", "bootable=perhaps", "all_tenants=2"],
+     "metadata=x", "metadata=[1]", "metadata=" + "(" * 500, "created_at=x", "created_at=9999-12-31T23:59:59-14:00",
+     "updated_at=lt:0001-01-01T00:00:00%2B14:00", "bootable=perhaps", "all_tenants=2"],
 )  # fmt: skip
 def test_bad_queries(other: Cinder, query: str) -> None:
     assert other.refused("GET", f"/volumes?{query}")[0] == 400
