@@ -13,7 +13,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.blocking import BlockingScheduler
 
 from novalite import clock, logs
-from novalite.cloud.compute import consoles, resize, soft_delete
+from novalite.cloud.compute import consoles, migrations, resize, soft_delete
 from novalite.cloud.identity import tokens
 from novalite.cloud.tasks import tasks
 from novalite.context import internal
@@ -125,6 +125,7 @@ def jobs(parts: Parts, queue: Queue) -> list[Job]:
     def prune() -> None:
         with database.write(internal()) as w:
             tasks.prune(w, older_than=w.now - timedelta(days=settings.tasks.keep_days))
+            migrations.prune(w, older_than=w.now - timedelta(days=settings.tasks.keep_days))
             consoles.prune(w)
             tokens.prune(w)
 

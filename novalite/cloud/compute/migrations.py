@@ -166,6 +166,12 @@ def unconfirmed(w: Work, before: datetime) -> list[Migration]:
     return list(w.session.scalars(query.order_by(Migration.id)))
 
 
+def prune(w: Work, *, older_than: datetime) -> int:
+    """Forget moves that ended before ``older_than``; how many."""
+    ended = Migration.status.not_in((*_UNFINISHED, FINISHED))
+    return w.changed(sa.delete(Migration).where(ended, _changed_at < older_than))
+
+
 _changed_at = sa.func.coalesce(Migration.updated_at, Migration.created_at)
 
 

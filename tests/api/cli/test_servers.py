@@ -51,6 +51,22 @@ def test_actions_wait_for_their_result(novalite: Any, server: str, actions: list
         assert status(novalite, server) == expected
 
 
+def test_a_resize_waits_for_a_word(novalite: Any, server: str) -> None:
+    for end, flavor in (("revert", "m1.tiny"), ("confirm", "m1.small")):
+        assert novalite("server", "resize", server, "m1.small") == 0, novalite.err
+        assert novalite.err == "web is VERIFY_RESIZE.\n"
+        assert novalite("server", end, server) == 0, novalite.err
+        assert novalite.err == "web is ACTIVE.\n"
+        assert novalite("server", "show", server) == 0
+        assert flavor in novalite.out
+    assert novalite("server", "resize", server, "none") == 3
+
+
+def test_a_migration_that_finds_no_host_is_a_failure(novalite: Any, server: str) -> None:
+    assert novalite("server", "migrate", server) == 1
+    assert "stays what it was" in novalite.err
+
+
 def test_a_hard_reboot_resets_the_guest(novalite: Any, server: str) -> None:
     assert novalite("server", "reboot", "--hard", server) == 0, novalite.err
     assert status(novalite, server) == "ACTIVE"
