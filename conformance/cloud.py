@@ -25,6 +25,7 @@ class Cloud:
     driver: str
     image_ids: tuple[str, str]
     flavor_ids: tuple[str, str]
+    shared_volume_type: str
 
     @property
     def url(self) -> str:
@@ -63,7 +64,7 @@ def running(directory: Path, driver: str, given: dict[str, str]) -> Iterator[Clo
         images = (_upload(caller, "conformance", file, disk_format), _upload(caller, "other", file, disk_format))
         flavors = (_flavor(caller, "conformance.nano", 256), _flavor(caller, "conformance.micro", 320))
         try:
-            yield Cloud(caller, state_dir, driver, images, flavors)
+            yield Cloud(caller, state_dir, driver, images, flavors, _volume_type(caller))
         finally:
             caller.close()
 
@@ -82,6 +83,13 @@ def _upload(caller: Caller, name: str, file: Path, disk_format: str) -> str:
     image_id: str = caller.post("/image/v2/images", body)["id"]
     caller.call("PUT", f"/image/v2/images/{image_id}/file", data=file.read_bytes())
     return image_id
+
+
+def _volume_type(caller: Caller) -> str:
+    """The name of a type whose volumes several servers may have at once."""
+    body = {"volume_type": {"name": "shared", "extra_specs": {"multiattach": "<is> True"}}}
+    name: str = caller.post("/volume/v3/types", body)["volume_type"]["name"]
+    return name
 
 
 def _flavor(caller: Caller, name: str, ram_mib: int) -> str:

@@ -91,7 +91,10 @@ def sections(cloud: Cloud, directory: Path) -> dict[str, dict[str, str]]:
         "service_available": {
             "nova": _ON, "glance": _ON, "neutron": _ON, "cinder": _ON, "swift": _OFF, "horizon": _OFF,
         },
-        "volume": {"min_microversion": "3.0", "max_microversion": "latest"},
+        "volume": {
+            "min_microversion": "3.0", "max_microversion": "latest",
+            "volume_type_multiattach": cloud.shared_volume_type,
+        },
         "validation": _validation(cloud),
     }  # fmt: skip
 
