@@ -77,6 +77,12 @@ REFUSES = [
     (ImageProperties(), HOST, wants(hw_machine_type="microvm"), "no machine type microvm"),
     (ImageProperties(), HOST, wants(hypervisor_type="kvm"), "no hypervisor kvm"),
     (ImageProperties(), HOST, replace(ASK, extra_specs={"os:secure_boot": "required"}), "no secure boot"),
+    (
+        ImageProperties(),
+        replace(HOST, unmet=("hw:tpm_version: the host lacks COMPUTE_SECURITY_TPM_2_0",)),
+        replace(ASK, extra_specs={"hw:tpm_version": "2.0"}),
+        "hw:tpm_version: the host lacks COMPUTE_SECURITY_TPM_2_0",
+    ),
     (Cpu(), replace(HOST, vcpus_used=4), ASK, "needs 1 vCPUs, 0 free"),
     (Cpu(), replace(HOST, cpu_ratio=16.0), replace(ASK, vcpus=5), "needs 5 vCPUs, the host has 4 in all"),
     (
