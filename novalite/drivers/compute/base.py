@@ -73,7 +73,8 @@ class DiskSpec:
     ``size_gib`` 0 keeps the image's own size. ``bus`` is virtio, scsi, sata, ide or usb; ``serial`` has up to
     20 characters. ``size_mib`` counts instead of ``size_gib`` where it is set. A blank disk is formatted as
     ``content`` says: ``swap``, ``ext4``, ``vfat``, or not at all. With ``path`` the disk is that file of the
-    host, of ``format`` qcow2 or raw, which somebody else makes and removes.
+    host, of ``format`` qcow2 or raw, which somebody else makes and removes; ``shared`` (raw only) when other guests
+    may have it too.
     """
 
     name: str
@@ -87,6 +88,8 @@ class DiskSpec:
     content: str = ""
     path: str = ""
     format: str = "qcow2"
+    read_only: bool = False
+    shared: bool = False
 
 
 @dataclass(frozen=True)

@@ -89,9 +89,11 @@ class VolumeDriver(Protocol):
     (would shrink, a source larger than the volume), ``disk.full``."""
 
     def ensure_volume(
-        self, volume_id: str, size_gib: int, source: VolumeSource | None = None, *, anew: bool = False
-    ) -> VolumePlace:
-        """Make the volume, blank or of ``source``, unless it is there; ``anew`` in place of the one that is."""
+        self, volume_id: str, size_gib: int, source: VolumeSource | None = None, *, anew: bool = False,
+        shared: bool = False,
+    ) -> VolumePlace:  # fmt: skip
+        """Make the volume, blank or of ``source``, unless it is there; ``anew`` in place of the one that is. With
+        ``shared`` several guests may have it at once."""
 
     def delete_volume(self, volume_id: str) -> None:
         """An absent one is a success."""

@@ -29,13 +29,14 @@ class FakeVolumes:
             raise self.faults[method]
 
     def ensure_volume(
-        self, volume_id: str, size_gib: int, source: VolumeSource | None = None, *, anew: bool = False
-    ) -> VolumePlace:
+        self, volume_id: str, size_gib: int, source: VolumeSource | None = None, *, anew: bool = False,
+        shared: bool = False,
+    ) -> VolumePlace:  # fmt: skip
         self._enter("ensure_volume")
         path = self._volumes / volume_id
         if anew or not path.exists():
             self._make(path, source, size_gib)
-        return VolumePlace(str(path), "qcow2")
+        return VolumePlace(str(path), "raw" if shared else "qcow2")
 
     def _make(self, path: Path, source: VolumeSource | None, size_gib: int) -> None:
         if isinstance(source, OfStream):

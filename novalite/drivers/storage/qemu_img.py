@@ -38,9 +38,9 @@ def _code(text: str) -> str:
     return "volume.busy" if "lock" in lower else "driver.failed"
 
 
-def create(op: str, path: Path, size: int) -> None:
-    """A blank qcow2 of ``size`` bytes."""
-    _run(op, ["create", "-q", "-f", "qcow2", str(path), str(size)], _SECONDS)
+def create(op: str, path: Path, size: int, image_format: str = "qcow2") -> None:
+    """A blank file of ``size`` bytes, as a guest sees it."""
+    _run(op, ["create", "-q", "-f", image_format, str(path), str(size)], _SECONDS)
 
 
 def virtual_size(op: str, path: Path, image_format: str) -> int:
@@ -56,9 +56,9 @@ def require_alone(op: str, path: Path) -> None:
         raise DriverError(op, "the copy refers to another file", code="volume.refused")
 
 
-def resize(op: str, path: Path, size: int) -> None:
-    """A qcow2 that nobody has open becomes ``size`` bytes large."""
-    _run(op, ["resize", "-q", "-f", "qcow2", str(path), str(size)], _SECONDS)
+def resize(op: str, path: Path, size: int, image_format: str = "qcow2") -> None:
+    """A file that nobody has open becomes ``size`` bytes large."""
+    _run(op, ["resize", "-q", "-f", image_format, str(path), str(size)], _SECONDS)
 
 
 def convert(op: str, source: Path, source_format: str, target: Path, target_format: str) -> None:

@@ -16,11 +16,13 @@ from novalite.errors import DriverError
 GIB = 1 << 30
 _CHUNK = 1 << 20
 _UNFINISHED = ".part"
+_SHARED = ".raw"
 
 
 class FileVolumes:
-    """``directory/ID`` is a volume, ``directory/snapshots/ID`` a full copy of one: nothing stands on anything
-    else, so each can be deleted alone. Files belong to this process; libvirt lends them to QEMU."""
+    """``directory/ID`` is a volume (``ID.raw`` one that several guests may have at once, which QEMU allows for raw
+    files only), ``directory/snapshots/ID`` a full copy of one: nothing stands on anything else, so each can be
+    deleted alone. Files belong to this process; libvirt lends them to QEMU."""
 
     def __init__(self, directory: Path, *, name: str = "local") -> None:
         self._volumes, self._snapshots, self._name = directory.absolute(), directory.absolute() / "snapshots", name
@@ -30,28 +32,38 @@ class FileVolumes:
             each.chmod(0o711)
 
     def ensure_volume(
-        self, volume_id: str, size_gib: int, source: VolumeSource | None = None, *, anew: bool = False
-    ) -> VolumePlace:
+        self, volume_id: str, size_gib: int, source: VolumeSource | None = None, *, anew: bool = False,
+        shared: bool = False,
+    ) -> VolumePlace:  # fmt: skip
         """See ``VolumeDriver``. A source smaller than the volume grows, a larger one is refused."""
         target = self._volume(volume_id)
+        if not target.exists() and shared:
+            target = target.with_name(target.name + _SHARED)
         if anew or not target.exists():
-            self._make(target, lambda part: self._fill(part, size_gib * GIB, source))
-        return VolumePlace(str(target), "qcow2")
+            self._make(target, lambda part: self._fill(part, size_gib * GIB, source, _format(target)))
+        return VolumePlace(str(target), _format(target))
 
-    def _fill(self, part: Path, size: int, source: VolumeSource | None) -> None:
+    def _fill(self, part: Path, size: int, source: VolumeSource | None, form: str) -> None:
         if source is None:
-            qemu_img.create("create_volume", part, size)
+            qemu_img.create("create_volume", part, size, form)
             return
-        self._copy("create_volume", source, part)
-        self._grow("create_volume", part, size)
+        self._copy("create_volume", source, part, form)
+        self._grow("create_volume", part, size, form)
 
-    def _copy(self, op: str, source: VolumeSource, part: Path) -> None:
-        if isinstance(source, OfStream):
-            _write(part, source)
-            qemu_img.require_alone(op, part)
+    def _copy(self, op: str, source: VolumeSource, part: Path, form: str = "qcow2") -> None:
+        if not isinstance(source, OfStream):
+            path, image_format = self._open(op, source)
+            qemu_img.convert(op, path, image_format, part, form)
             return
-        path, image_format = self._open(op, source)
-        qemu_img.convert(op, path, image_format, part, "qcow2")
+        arrived = part if form == "qcow2" else part.with_name(f"{part.name}.{uuid4().hex}{_UNFINISHED}")
+        try:
+            _write(arrived, source)
+            qemu_img.require_alone(op, arrived)
+            if arrived != part:
+                qemu_img.convert(op, arrived, "qcow2", part, form)
+        finally:
+            if arrived != part:
+                arrived.unlink(missing_ok=True)
 
     def _open(self, op: str, source: OfImage | OfVolume | OfSnapshot) -> tuple[Path, str]:
         if isinstance(source, OfImage):
@@ -61,15 +73,15 @@ class FileVolumes:
         if not path.exists():
             what = "volume" if is_volume else "snapshot"
             raise DriverError(op, f"the data of {what} {path.name} are missing", code=f"{what}.not_found")
-        return path, "qcow2"
+        return path, _format(path)
 
     @staticmethod
-    def _grow(op: str, path: Path, size: int) -> None:
-        now = qemu_img.virtual_size(op, path, "qcow2")
+    def _grow(op: str, path: Path, size: int, form: str) -> None:
+        now = qemu_img.virtual_size(op, path, form)
         if now > size:
             raise DriverError(op, f"{now} bytes do not fit into {size}", code="volume.refused")
         if now < size:
-            qemu_img.resize(op, path, size)
+            qemu_img.resize(op, path, size, form)
 
     def _make(self, target: Path, fill: Callable[[Path], None]) -> None:
         part = target.with_name(f"{target.name}.{uuid4().hex}{_UNFINISHED}")
@@ -86,11 +98,13 @@ class FileVolumes:
             part.unlink(missing_ok=True)
 
     def delete_volume(self, volume_id: str) -> None:
-        _remove(self._volume(volume_id))
+        plain = self._volumes / _checked(volume_id)
+        for path in (plain, plain.with_name(plain.name + _SHARED)):
+            _remove(path)
 
     def extend_volume(self, volume_id: str, size_gib: int) -> None:
-        path, _ = self._open("extend_volume", OfVolume(volume_id))
-        self._grow("extend_volume", path, size_gib * GIB)
+        path, form = self._open("extend_volume", OfVolume(volume_id))
+        self._grow("extend_volume", path, size_gib * GIB, form)
 
     def ensure_snapshot(self, snapshot_id: str, source: VolumeSource) -> None:
         target = self._snapshot(snapshot_id)
@@ -114,7 +128,7 @@ class FileVolumes:
 
     def place(self, volume_id: str) -> VolumePlace | None:
         path = self._volume(volume_id)
-        return VolumePlace(str(path), "qcow2") if path.exists() else None
+        return VolumePlace(str(path), _format(path)) if path.exists() else None
 
     def volume_ids(self) -> tuple[str, ...]:
         return _ids(self._volumes)
@@ -132,10 +146,17 @@ class FileVolumes:
                 path.unlink(missing_ok=True)
 
     def _volume(self, volume_id: str) -> Path:
-        return self._volumes / _checked(volume_id)
+        plain = self._volumes / _checked(volume_id)
+        shared = plain.with_name(plain.name + _SHARED)
+        return shared if shared.exists() else plain
 
     def _snapshot(self, snapshot_id: str) -> Path:
         return self._snapshots / _checked(snapshot_id)
+
+
+def _format(path: Path) -> str:
+    """By its name: what a guest has written into a file says nothing about it."""
+    return "raw" if path.suffix == _SHARED else "qcow2"
 
 
 def _checked(text: str) -> str:
@@ -150,7 +171,7 @@ def _checked(text: str) -> str:
 
 
 def _ids(directory: Path) -> tuple[str, ...]:
-    return tuple(sorted(entry.name for entry in os.scandir(directory) if _is_whole(entry)))
+    return tuple(sorted(entry.name.removesuffix(_SHARED) for entry in os.scandir(directory) if _is_whole(entry)))
 
 
 def _is_whole(entry: os.DirEntry[str]) -> bool:

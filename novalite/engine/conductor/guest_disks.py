@@ -21,7 +21,7 @@ def of_server(w: Work, server: Server, image: ImageSpec | None) -> tuple[DiskSpe
 
 def volume_disk(w: Work, server: Server, row: BlockDevice) -> DiskSpec:
     """A volume as a host is told of it. Raises ``NotFound``, ``Failed`` when it has no data yet."""
-    disk = volumes.disk(w, row.volume_id or "")
+    disk, volume = volumes.disk(w, row.volume_id or ""), volumes.find(w, row.volume_id or "")
     return DiskSpec(
         f"volume-{disk.volume_id}",
         (row.device_name or "/dev/vdz").removeprefix("/dev/"),
@@ -31,6 +31,8 @@ def volume_disk(w: Work, server: Server, row: BlockDevice) -> DiskSpec:
         boot_index=-1 if row.boot_index is None else row.boot_index,
         path=disk.path,
         format=disk.format,
+        read_only=disk.read_only,
+        shared=volume is not None and volume.multiattach and disk.format == "raw",
     )
 
 

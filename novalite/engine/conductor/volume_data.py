@@ -58,7 +58,7 @@ def _source(run: Run, volume: Volume) -> Iterator[VolumeSource | None]:
 def _make(run: Run) -> None:
     volume = _volume(run)
     with _source(run, volume) as source:
-        place = run.parts.volumes.ensure_volume(volume.id, volume.size_gib, source)
+        place = run.parts.volumes.ensure_volume(volume.id, volume.size_gib, source, shared=volume.multiattach)
     name = run.parts.volumes.pool().name
     with run.parts.database.write(run.ctx) as w:
         progress.stored(w, volume.id, place.path, place.format, name)

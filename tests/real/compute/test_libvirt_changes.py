@@ -341,3 +341,21 @@ def _forgotten_freeze(host: Host, guest_id: str) -> None:
     (place / "snapshot-never.part").touch()
     _agent(host, guest_id, lambda d: str(d.fsFreeze()))
     assert _frozen(host, guest_id) == "frozen"
+
+
+def test_a_disk_may_be_shared_and_another_only_read(bench: Bench, tmp_path: Path) -> None:
+    shared, fixed = tmp_path / "shared.raw", tmp_path / "fixed.raw"
+    for file in (shared, fixed):
+        subprocess.run(["qemu-img", "create", "-q", "-f", "raw", str(file), "1G"], check=True)
+    both = DiskSpec("shared", "vdb", 1, serial="shared-1", path=str(shared), format="raw", shared=True)
+    alone = replace(both, shared=False)
+    readable = DiskSpec("fixed", "vdc", 1, serial="fixed-1", path=str(fixed), format="raw", read_only=True)
+    first = bench.boot(disks=(*bench.spec().disks, both, readable))
+    second = bench.boot()
+    with pytest.raises(DriverError) as refused:
+        bench.driver.attach_disk(second.id, alone)
+    assert refused.value.code == "guest.refused"
+    bench.driver.attach_disk(second.id, both)
+    bench.driver.attach_disk(second.id, readable)
+    for spec in (first, second):
+        assert [d["device"] for d in bench.driver.diagnostics(spec.id).disks] == ["vda", "vdb", "vdc"]

@@ -156,6 +156,8 @@ def disk_device(disk: DiskSpec, place: GuestPlace, image: CachedImage | None, ca
         disk.device,
         disk.bus,
         format=disk.format if disk.path else "qcow2",
+        read_only=disk.read_only,
+        shareable=disk.shared,
         serial=disk.serial,
         boot_order=disk.boot_index + 1 if disk.boot_index >= 0 else 0,
         cache=cache,

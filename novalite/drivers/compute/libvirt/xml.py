@@ -76,6 +76,7 @@ class Disk:
     backing: Backing | None = None
     cache: str = "none"
     limits: tuple[tuple[str, int], ...] = ()
+    shareable: bool = False
 
     def element(self) -> ET.Element:
         root = ET.Element("disk", {"type": "file", "device": self.device})
@@ -90,6 +91,8 @@ class Disk:
             _sub(root, "serial", self.serial[:20])
         if self.boot_order:
             _sub(root, "boot", order=str(self.boot_order))
+        if self.shareable:
+            _sub(root, "shareable")
         if self.read_only:
             _sub(root, "readonly")
         elif (limits := tuning.disk_limits(self.limits)) is not None:

@@ -94,6 +94,28 @@ def test_a_volume_begins_anew_only_when_asked(files: FileVolumes, image: OfImage
     assert content(files, OfVolume(volume_id)).startswith(b"begin")
 
 
+def test_what_several_guests_may_have_is_raw(files: FileVolumes, image: OfImage, tmp_path: Path) -> None:
+    blank, filled, streamed, copy, snapshot_id = (new_id() for _ in range(5))
+    for volume_id in (blank, filled, streamed):
+        source = {blank: None, filled: image, streamed: OfStream(files.read(OfVolume(filled), "qcow2"))}[volume_id]
+        place = files.ensure_volume(volume_id, 1, source, shared=True)
+        assert (place.format, Path(place.path).name) == ("raw", f"{volume_id}.raw")
+        assert files.place(volume_id) == place
+        assert Path(place.path).stat().st_size == GIB
+    for volume_id in (filled, streamed):
+        with (tmp_path / "volumes" / f"{volume_id}.raw").open("rb") as file:
+            assert file.read(5) == b"begin"
+    assert files.volume_ids() == tuple(sorted((blank, filled, streamed)))
+    files.extend_volume(filled, 2)
+    assert (tmp_path / "volumes" / f"{filled}.raw").stat().st_size == 2 * GIB
+    files.ensure_snapshot(snapshot_id, OfVolume(filled))
+    assert files.ensure_volume(copy, 2, OfSnapshot(snapshot_id)).format == "qcow2"
+    assert files.ensure_volume(filled, 2, image).format == "raw"
+    for volume_id in (blank, filled, streamed, copy):
+        files.delete_volume(volume_id)
+    assert files.volume_ids() == ()
+
+
 def test_nothing_shrinks(files: FileVolumes, image: OfImage) -> None:
     volume_id = new_id()
     files.ensure_volume(volume_id, 2, image)
