@@ -10,18 +10,20 @@ bound | renew)
     [ -n "$mtu" ] && ip link set "$interface" mtu "$mtu"
     ip addr replace "$ip/${mask:-24}" dev "$interface"
     event=$1
+    # Of several cards the first one leads out.
+    metric=$(cat "/sys/class/net/$interface/ifindex")
     if [ -n "$staticroutes" ]; then
         set -- $staticroutes
         while [ -n "$2" ]; do
             case $2 in
-            0.0.0.0) ip route replace "$1" dev "$interface" ;;
-            *) ip route replace "$1" via "$2" dev "$interface" ;;
+            0.0.0.0) ip route replace "$1" dev "$interface" metric "$metric" ;;
+            *) ip route replace "$1" via "$2" dev "$interface" metric "$metric" ;;
             esac
             shift 2
         done
     else
         for r in $router; do
-            ip route replace default via "$r" dev "$interface"
+            ip route replace default via "$r" dev "$interface" metric "$metric"
             break
         done
     fi
