@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import select
 import shutil
 import socket
 import threading
@@ -15,6 +13,7 @@ from pathlib import Path
 from novalite import logs
 from novalite.clock import Deadline
 from novalite.drivers.network import checks, docker, links, nftables
+from novalite.drivers.network.alarm import Alarm
 from novalite.drivers.network.base import (
     GroupSpec,
     NetworkReport,
@@ -62,7 +61,7 @@ class LinuxNetworkDriver:
         self._uplinks = Uplinks(self._directory / "forwarding")
         self._look_seconds, self._look = look_seconds, Deadline(look_seconds)
         self._whole = Deadline(0)  # until then a look at everything that was made is spared
-        self._woken_read, self._woken_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._alarm = Alarm()
         self._closed = False
         self._load()
 
@@ -153,7 +152,7 @@ class LinuxNetworkDriver:
         known.server.ensure(known.spec, index)
         if known.server.pid() != before:
             _log.info("DHCP server started", network_id=known.spec.id, pid=known.server.pid())
-            self._wake()
+            self._alarm.ring()
         elif reload:
             known.server.reload()
 
@@ -176,7 +175,7 @@ class LinuxNetworkDriver:
                 self._load_all_rules()
             else:
                 self._remove_rest()
-        self._wake()
+        self._alarm.ring()
 
     def _remove_rest(self) -> None:
         """After the last network: the tables, and forwarding on uplinks unless another appliance needs it."""
@@ -265,7 +264,7 @@ class LinuxNetworkDriver:
         with files("ensure_port"):
             self._keep_ports(known)
             known.server.reload()
-        self._wake()
+        self._alarm.ring()
 
     def check(self) -> NetworkReport:
         with self._lock:
@@ -329,39 +328,13 @@ class LinuxNetworkDriver:
         return tuple(found)
 
     def _wait_for_change(self, seconds: float) -> None:
-        poll = select.poll()
-        poll.register(self._woken_read, select.POLLIN)
         with self._lock:
             servers = [known.server for known in self._networks.values() if known.spec.dhcp]
-        descriptors = [fd for fd in (server.pidfd() for server in servers) if fd is not None]
-        try:
-            for descriptor in descriptors:
-                poll.register(descriptor, select.POLLIN)
-            if len(descriptors) == len(servers):  # else one has just ended
-                poll.poll(seconds * 1000)
-        finally:
-            for descriptor in descriptors:
-                os.close(descriptor)
-        if not self._closed:
-            _drain(self._woken_read)
-
-    def _wake(self) -> None:
-        try:
-            os.write(self._woken_write, b"!")
-        except BlockingIOError:
-            return  # a full pipe wakes as well
+        self._alarm.wait([server.pidfd() for server in servers], seconds)
 
     def close(self) -> None:
         self._closed = True
-        self._wake()
-
-
-def _drain(descriptor: int) -> None:
-    try:
-        while os.read(descriptor, 4096):
-            pass
-    except BlockingIOError:
-        return
+        self._alarm.ring()
 
 
 def _moved(before: PortSpec, after: PortSpec) -> bool:
