@@ -1,0 +1,102 @@
+"""The unmodified ``openstack volume`` commands, and openstacksdk, against Block Storage."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import openstack
+import pytest
+
+from tests.contracts.waiting import until
+from tests.real.appliance.process import RealAppliance, running
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+
+OPENSTACK = str(Path(sys.executable).with_name("openstack"))
+
+
+@pytest.fixture(scope="module")
+def appliance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealAppliance]:
+    with running(tmp_path_factory.mktemp("client") / "state") as made:
+        yield made
+
+
+class Shell:
+    """``openstack`` with the appliance's credentials; ``json`` reads what it shows."""
+
+    def __init__(self, appliance: RealAppliance) -> None:
+        plain = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
+        self._environment = plain | appliance.environment
+
+    def __call__(self, *words: str) -> str:
+        done = subprocess.run(
+            [OPENSTACK, *words], capture_output=True, text=True, timeout=120, check=False, env=self._environment
+        )
+        assert done.returncode == 0, f"openstack {' '.join(words)}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def json(self, *words: str) -> Any:
+        return json.loads(self(*words, "-f", "json"))
+
+
+def settled(appliance: RealAppliance, kind: str = "volumes") -> list[dict[str, Any]]:
+    """All of a kind, once nothing goes on with them."""
+    found: list[dict[str, Any]] = []
+
+    def done() -> bool:
+        found[:] = appliance.get(f"/volume/v3/{kind}/detail")[kind]
+        return all(one["status"] == "available" for one in found)
+
+    until(done, f"all {kind} are available", 60)
+    return found
+
+
+def test_the_commands(appliance: RealAppliance) -> None:
+    cli = Shell(appliance)
+    assert cli.json("volume", "create", "--size", "1", "--property", "a=b", "one")["status"] == "creating"
+    settled(appliance)
+    cli("volume", "set", "--size", "2", "--bootable", "one")
+    settled(appliance)
+    cli("volume", "snapshot", "create", "--volume", "one", "kept")
+    settled(appliance, "snapshots")
+    cli("volume", "create", "--snapshot", "kept", "two")
+    settled(appliance)
+    rows = {row["Name"]: row for row in cli.json("volume", "list", "--long")}
+    assert {name: (row["Size"], row["Status"]) for name, row in rows.items()} == {
+        "one": (2, "available"), "two": (2, "available")
+    }  # fmt: skip
+    assert rows["one"]["Properties"] == {"a": "b"}
+    cli("image", "create", "--volume", "two", "copy")
+    settled(appliance)
+    assert [image["status"] for image in appliance.get("/image/v2/images?name=copy")["images"]] == ["active"]
+    cli("volume", "snapshot", "delete", "kept")
+    until(lambda: settled(appliance, "snapshots") == [], "the snapshot is gone", 60)
+    cli("volume", "delete", "one", "two")
+    until(lambda: appliance.get("/volume/v3/volumes")["volumes"] == [], "both volumes are gone", 60)
+
+
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+def test_the_library(appliance: RealAppliance) -> None:
+    given = appliance.environment
+    cloud = openstack.connect(
+        auth_url=given["OS_AUTH_URL"], username=given["OS_USERNAME"], password=given["OS_PASSWORD"],
+        project_name=given["OS_PROJECT_NAME"], user_domain_name="Default", project_domain_name="Default",
+        region_name=given["OS_REGION_NAME"],
+    )  # fmt: skip
+    try:
+        made = cloud.create_volume(size=1, name="sdk", wait=True, timeout=60)
+        snapshot = cloud.create_volume_snapshot(made.id, name="sdk", wait=True, timeout=60)
+        assert (made.status, snapshot.status, snapshot.volume_id) == ("available", "available", made.id)
+        cloud.block_storage.extend_volume(made.id, 2)
+        until(lambda: cloud.block_storage.get_volume(made.id).size == 2, "it has grown", 60)
+        assert [one.name for one in cloud.block_storage.volumes(name="sdk")] == ["sdk"]
+        assert cloud.delete_volume_snapshot(snapshot.id, wait=True, timeout=60)
+        assert cloud.delete_volume(made.id, wait=True, timeout=60)
+    finally:
+        cloud.close()
