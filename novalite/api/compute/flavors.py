@@ -59,12 +59,12 @@ FLAVOR = View(
     Field("description", since="2.55", schema=TEXT_OR_NULL),
     Field("extra_specs", since="2.61", schema=TEXT_BY_NAME),
 )
-_DESCRIPTION = {"type": ["string", "null"], "minLength": 0, "maxLength": 65535}
+_DESCRIPTION = {"type": ["string", "null"], "minLength": 0, "maxLength": 65535, "format": "printable"}
 _NEW = Body(
     "flavor",
     Item("name", NAME, required=True),
     Item("id", {"type": ["string", "number", "null"], "minLength": 1, "maxLength": 255,
-                "pattern": r"^[a-zA-Z0-9. _-]*\Z"}),
+                "pattern": r"^(?! )[a-zA-Z0-9. _-]+(?<! )\Z"}),
     Item("ram", POSITIVE, required=True),
     Item("vcpus", POSITIVE, required=True),
     Item("disk", NOT_NEGATIVE, required=True),

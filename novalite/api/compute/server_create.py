@@ -8,6 +8,8 @@ from typing import Any
 from novalite.api.compute.block_device_forms import block_device_items, devices_of
 from novalite.api.compute.shapes import (
     BOOLEAN,
+    FQDN,
+    HOST_NAME,
     METADATA,
     NAME,
     POSITIVE,
@@ -59,13 +61,11 @@ _GROUPS = {
     "maxItems": 100,
     "items": {
         "type": "object",
-        "properties": {"name": {"type": "string", "minLength": 1, "maxLength": 255}},
+        "properties": {"name": NAME},
         "additionalProperties": False,
     },
 }
 _IMAGE = {"anyOf": [UUID, {"type": "string", "maxLength": 0}]}
-_HOST_NAME = {"type": "string", "minLength": 1, "maxLength": 63, "format": "hostname", "pattern": "^[^.]*$"}
-_FQDN = {"type": "string", "minLength": 1, "maxLength": 255, "format": "hostname"}
 _HOST = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[a-zA-Z0-9-._]*$"}
 DISK_CONFIG = {"enum": ["AUTO", "MANUAL"]}
 _TAGS = {"type": "array", "items": TAG, "maxItems": 50}
@@ -95,7 +95,7 @@ NEW_SERVER = Body(
     Item("availability_zone", NAME),
     *block_device_items(),
     Item("config_drive", BOOLEAN),
-    Item("key_name", {"type": "string", "minLength": 1, "maxLength": 255}),
+    Item("key_name", NAME),
     Item("min_count", POSITIVE),
     Item("max_count", POSITIVE),
     Item("return_reservation_id", BOOLEAN),
@@ -106,8 +106,8 @@ NEW_SERVER = Body(
     Item("trusted_image_certificates", {"type": "null"}, since="2.63"),
     Item("host", _HOST, since="2.74"),
     Item("hypervisor_hostname", _HOST, since="2.74"),
-    Item("hostname", _HOST_NAME, since="2.90", until="2.93"),
-    Item("hostname", _FQDN, since="2.94"),
+    Item("hostname", HOST_NAME, since="2.90", until="2.93"),
+    Item("hostname", FQDN, since="2.94"),
     beside=(Item("os:scheduler_hints", HINTS), Item("OS-SCH-HNT:scheduler_hints", HINTS)),
 )
 

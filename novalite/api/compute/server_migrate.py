@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from novalite.api.compute.server_actions import PATH, action_route, admin_password
-from novalite.api.compute.shapes import BOOLEAN, FALSE, RULE, TRUE, truth
+from novalite.api.compute.shapes import BOOLEAN, RULE, TRUE, WORDS, truth
 from novalite.api.kit.answers import TEXT_OR_NULL, Told, record
 from novalite.api.kit.body import Body, Item
 from novalite.api.kit.call import Call
@@ -19,7 +19,7 @@ _RULE = RULE + "os-migrate-server:"
 _HOST = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[a-zA-Z0-9-._]*$"}
 _HOST_OR_NULL = {**_HOST, "type": ["string", "null"]}
 _TO_HOST = {"type": ["object", "null"], "properties": {"host": _HOST_OR_NULL}, "additionalProperties": False}
-_OR_AUTO = {**BOOLEAN, "enum": [*TRUE, *FALSE, "auto"]}
+_OR_AUTO = {"type": ["boolean", "string"], "enum": [*WORDS, "auto"]}
 _LIVE = Body(
     "os-migrateLive",
     Item("host", _HOST_OR_NULL, required=True),

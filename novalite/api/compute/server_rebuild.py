@@ -8,7 +8,7 @@ from typing import Any
 from novalite.api.compute.server_actions import PATH, admin_password
 from novalite.api.compute.server_create import DISK_CONFIG
 from novalite.api.compute.server_view import UPDATED, Shown, load
-from novalite.api.compute.shapes import BOOLEAN, METADATA, NAME, ROOT, RULE, TEXT_OR_NULL, UUID, truth
+from novalite.api.compute.shapes import BOOLEAN, FQDN, HOST_NAME, METADATA, NAME, ROOT, RULE, TEXT_OR_NULL, UUID, truth
 from novalite.api.kit.answers import TEXT
 from novalite.api.kit.body import Body, Item
 from novalite.api.kit.call import Answer, Call
@@ -33,8 +33,6 @@ _CERTIFICATES = {
     "uniqueItems": True,
     "items": {"type": "string", "minLength": 1},
 }
-_HOST_NAME = {"type": "string", "pattern": "^[a-zA-Z0-9]+[a-zA-Z0-9-]*[a-zA-Z0-9]+$", "minLength": 2, "maxLength": 63}
-_FQDN = {"type": "string", "pattern": "^[a-zA-Z0-9-._]*$", "minLength": 1, "maxLength": 255}
 _BODY = Body(
     "rebuild",
     Item("imageRef", UUID, required=True),
@@ -47,11 +45,11 @@ _BODY = Body(
     Item("accessIPv6", {"type": "string", "format": "ipv6"}),
     Item("personality", _FILES, until="2.56"),
     Item("description", TEXT_OR_NULL, since="2.19"),
-    Item("key_name", {**NAME, "type": ["string", "null"]}, since="2.54"),
+    Item("key_name", {"type": ["string", "null"], "minLength": 1, "maxLength": 255}, since="2.54"),
     Item("user_data", {"type": ["string", "null"], "format": "base64", "maxLength": 65535}, since="2.57"),
     Item("trusted_image_certificates", _CERTIFICATES, since="2.63"),
-    Item("hostname", _HOST_NAME, since="2.90", until="2.93"),
-    Item("hostname", _FQDN, since="2.94"),
+    Item("hostname", HOST_NAME, since="2.90", until="2.93"),
+    Item("hostname", FQDN, since="2.94"),
 )
 _COLUMN = {
     "metadata": "metadata_items", "OS-DCF:diskConfig": "disk_config", "accessIPv4": "access_ip_v4",

@@ -9,7 +9,7 @@ from novalite.api.compute import server_view
 from novalite.api.compute.server_create import DISK_CONFIG, NEW_SERVER, create
 from novalite.api.compute.server_filters import QUERY, filters_of
 from novalite.api.compute.server_view import BASIC, DETAIL, SHOW, UPDATED, Shown
-from novalite.api.compute.shapes import NAME, ROOT, RULE, TEXT_OR_NULL, plain_address, window
+from novalite.api.compute.shapes import FQDN, HOST_NAME, NAME, ROOT, RULE, TEXT_OR_NULL, plain_address, window
 from novalite.api.kit.answers import LINKS, TEXT, UUID, Told, array, record
 from novalite.api.kit.body import Body, Item
 from novalite.api.kit.call import Call
@@ -24,13 +24,12 @@ _CHANGE = Body(
     "server",
     Item("name", NAME),
     Item("OS-DCF:diskConfig", DISK_CONFIG),
-    Item("accessIPv4", {"type": ["string", "null"], "format": "ipv4"}),
-    Item("accessIPv6", {"type": ["string", "null"], "format": "ipv6"}),
+    Item("accessIPv4", {"type": "string", "format": "ipv4"}),
+    Item("accessIPv6", {"type": "string", "format": "ipv6"}),
     Item("description", TEXT_OR_NULL, since="2.19"),
-    Item("hostname", {"type": "string", "minLength": 1, "maxLength": 63, "format": "hostname",
-                      "pattern": "^[^.]*$"}, since="2.90", until="2.93"),
-    Item("hostname", {"type": "string", "minLength": 1, "maxLength": 255, "format": "hostname"}, since="2.94"),
-    Item("pinned_availability_zone", {**NAME, "type": ["string", "null"]}, since="2.104"),
+    Item("hostname", HOST_NAME, since="2.90", until="2.93"),
+    Item("hostname", FQDN, since="2.94"),
+    Item("pinned_availability_zone", {"type": ["string", "null"], "minLength": 1, "maxLength": 255}, since="2.104"),
 )  # fmt: skip
 _NEW = record({
     "id": UUID, "links": LINKS, "OS-DCF:diskConfig": DISK_CONFIG, "adminPass": TEXT,

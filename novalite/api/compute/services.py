@@ -136,7 +136,7 @@ def _by_service_id(call: Call) -> Host:
 _UPDATE = Body(
     "",
     Item("status", {"enum": ["enabled", "disabled"]}),
-    Item("disabled_reason", _REASON),
+    Item("disabled_reason", _HOST),
     Item("forced_down", BOOLEAN),
 )
 

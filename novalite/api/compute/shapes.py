@@ -18,9 +18,14 @@ RULE = "os_compute_api:"
 
 TRUE = (True, "True", "TRUE", "true", "1", "ON", "On", "on", "YES", "Yes", "yes", "t", "T", "y", "Y")
 FALSE = (False, "False", "FALSE", "false", "0", "OFF", "Off", "off", "NO", "No", "no", "f", "F", "n", "N")
-BOOLEAN = {"type": ["boolean", "string"], "enum": [*TRUE, *FALSE]}
+_LETTERS = ("t", "T", "y", "Y", "f", "F", "n", "N")
+WORDS = [word for word in (*TRUE, *FALSE) if word not in _LETTERS]
+BOOLEAN = {"type": ["boolean", "string"], "enum": WORDS}
+"""In bodies single letters are no answer, as they are in queries."""
 NAME = {"type": "string", "minLength": 1, "maxLength": 255, "format": "name"}
-TEXT_OR_NULL = {"type": ["string", "null"], "maxLength": 255}
+TEXT_OR_NULL = {"type": ["string", "null"], "maxLength": 255, "format": "printable"}
+HOST_NAME = {"type": "string", "pattern": "^[a-zA-Z0-9]+[a-zA-Z0-9-]*[a-zA-Z0-9]+$", "minLength": 2, "maxLength": 63}
+FQDN = {"type": "string", "pattern": "^[a-zA-Z0-9-._]*$", "minLength": 1, "maxLength": 255}
 UUID = {"type": "string", "format": "uuid"}
 POSITIVE = {"type": ["integer", "string"], "pattern": "^[0-9]*$", "minLength": 1, "minimum": 1, "maximum": 2**31 - 1}
 NOT_NEGATIVE = {**POSITIVE, "minimum": 0}

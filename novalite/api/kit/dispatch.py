@@ -11,6 +11,7 @@ import flask
 import msgspec
 import structlog
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import PathConverter
 from werkzeug.wrappers import Response
 
 from novalite import errors, logs
@@ -31,6 +32,12 @@ _log = logs.get("api")
 _encode = msgspec.json.Encoder().encode
 _NO_QUERY = Query()
 _VERSION = Query(Item("version", {"type": "string", "pattern": r"^[1-9][0-9]{0,3}\.[0-9]{1,4}$"}))
+
+
+class _Rest(PathConverter):
+    """All of a path, ends of lines included: whatever is asked below its prefix, the front answers."""
+
+    regex = r"[^/](?s:.)*?"
 
 
 def _described(front: Front) -> Handler:
@@ -55,7 +62,8 @@ def mount(app: flask.Flask, front: Front, parts: Parts) -> None:
         raise ValueError(f"{front.name}: the policy table has no rule {', '.join(sorted(unruled))}")
     dispatcher = Dispatcher(front, parts)
     parts.mounted.add(front.prefix)
-    for rule in (front.prefix, f"{front.prefix}/", f"{front.prefix}/<path:path>"):
+    app.url_map.converters["rest"] = _Rest
+    for rule in (front.prefix, f"{front.prefix}/", f"{front.prefix}/<rest:path>"):
         if rule:
             app.add_url_rule(
                 rule,

@@ -6,6 +6,7 @@ import base64
 import binascii
 import ipaddress
 import re
+import unicodedata
 from collections.abc import Callable
 from datetime import datetime
 from urllib.parse import urlsplit
@@ -42,15 +43,22 @@ def is_base64(value: str) -> bool:
     return True
 
 
+@_text_format("printable")
+def is_printable(value: str) -> bool:
+    """Neither control characters nor ends of lines; blanks of any kind are fine."""
+    kinds = (unicodedata.category(character) for character in value)
+    return all(kind == "Zs" or kind[0] not in "CZ" for kind in kinds)
+
+
 @_text_format("name")
 def is_name(value: str) -> bool:
     """Printable, and no blanks at either end."""
-    return value == value.strip() and value.isprintable() and bool(value)
+    return value == value.strip() and is_printable(value) and bool(value)
 
 
 @_text_format("name_with_leading_trailing_spaces")
 def is_loose_name(value: str) -> bool:
-    return value.isprintable() and bool(value.strip())
+    return is_printable(value) and bool(value.strip())
 
 
 @_text_format("date-time")

@@ -18,6 +18,30 @@ Declared = tuple[Route, Version]
 
 
 def document(front: Front, version: Version | None = None) -> Json:
+    """As ``_document`` tells, with expressions that every reader of JSON Schema knows."""
+    shown = _document(front, version)
+    return {**shown, "paths": _portable(shown["paths"])}
+
+
+def _portable(value: Any) -> Any:
+    """Patterns without Python's own: an end of text, and a hyphen between two ranges."""
+    if isinstance(value, list):
+        return [_portable(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    found = {key: _portable(item) for key, item in value.items()}
+    if isinstance(found.get("pattern"), str):
+        found["pattern"] = _expression(found["pattern"])
+    if isinstance(found.get("patternProperties"), dict):
+        found["patternProperties"] = {_expression(key): item for key, item in found["patternProperties"].items()}
+    return found
+
+
+def _expression(pattern: str) -> str:
+    return pattern.replace("\\Z", "$").replace("0-9-_", "0-9\\-_").replace("0-9-.", "0-9\\-.")
+
+
+def _document(front: Front, version: Version | None) -> Json:
     """The operations of one version; without one, each as its newest version declares it. The version that a
     description holds for is in its parameters, the windows stand beside as ``x-since`` and ``x-until``."""
     paths: dict[str, Json] = {}

@@ -34,8 +34,8 @@ _IDENTITY = {
         "delete_group remove_user_from_group update_group"
     ),
     SYSTEM_READER: (
-        "get_group "
-        "check_grant check_user_in_group get_endpoint get_implied_role get_policy get_role get_service list_domains list_endpoints "
+        "check_grant check_user_in_group get_endpoint get_group "
+        "get_implied_role get_policy get_role get_service list_domains list_endpoints "
         "list_grants list_implied_roles list_policies list_projects list_role_assignments list_roles list_services "
         "list_groups list_trusts list_users list_users_in_group"
     ),

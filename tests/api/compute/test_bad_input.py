@@ -44,7 +44,7 @@ SERVER = [
     ({"tags": ["a,b"]}, "tags"),
     ({"tags": "a"}, "tags"),
     ({"description": "x" * 256}, "description"),
-    ({"hostname": "-bad-"}, "hostname"),
+    ({"hostname": "no blanks"}, "hostname"),
     ({"OS-DCF:diskConfig": "maybe"}, "OS-DCF:diskConfig"),
     ({"accessIPv4": "1.2.3"}, "accessIPv4"),
     ({"accessIPv6": "1.2.3.4"}, "accessIPv6"),
