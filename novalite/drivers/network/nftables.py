@@ -155,7 +155,7 @@ def change(appliance_id: str, before: Iterable[Part], after: Iterable[Part]) -> 
     gone, come = [], []
     for key in sorted({*old, *new}):
         where = f"{key[0]} {name} {key[1]}"
-        out, put = old.get(key, frozenset()), new.get(key, frozenset())
+        out, put = old.get(key, set()), new.get(key, set())
         if out - put:
             gone.append(f"delete element {where} {{ {', '.join(_key(item) for item in sorted(out - put))} }}\n")
         if put - out:
@@ -163,11 +163,11 @@ def change(appliance_id: str, before: Iterable[Part], after: Iterable[Part]) -> 
     return "".join(gone + come)
 
 
-def _gathered(parts: Iterable[Part]) -> dict[tuple[str, str], frozenset[str]]:
-    found: dict[tuple[str, str], frozenset[str]] = {}
+def _gathered(parts: Iterable[Part]) -> dict[tuple[str, str], set[str]]:
+    found: dict[tuple[str, str], set[str]] = {}
     for part in parts:
         for key, items in part.items():
-            found[key] = found.get(key, frozenset()) | items
+            found.setdefault(key, set()).update(items)
     return found
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.contracts.waiting import until
 from tests.real.appliance.process import until_or
-from tests.real.guests.conftest import Cloud, Guest, Outside, kill, sh
+from tests.real.guests.conftest import SSH, Cloud, Guest, Outside, kill, let_in, sh
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
@@ -70,6 +70,24 @@ def test_two_guests_reach_one_another(guests: Guests) -> None:
     for here, there in ((one, two), (two, one)):
         here.ssh(f"ping -c 2 -W 5 {there.address}")
     one.ssh(f"nc -w 5 {two.address} 22 < /dev/null | grep -q SSH")
+
+
+def test_a_floating_address_leads_in_and_a_rule_taken_away_keeps_out(cloud: Cloud, guests: Guests) -> None:
+    one, _ = guests
+    api = cloud.appliance
+    (public,) = api.get("/network/v2.0/networks?router:external=True")["networks"]
+    asked = {"floating_network_id": public["id"], "port_id": one.port_id}
+    floating = api.post("/network/v2.0/floatingips", {"floatingip": asked})["floatingip"]
+    ssh = ("ssh", *SSH, "-i", str(cloud.key), f"root@{floating['floating_ip_address']}", "hostname")
+    until(lambda: sh(*ssh, check=False).strip() == "one", "SSH to the floating address")
+    assert {"fixed", "floating"} == {card["OS-EXT-IPS:type"] for card in one.server["addresses"]["private"]}
+    (rule,) = api.get("/network/v2.0/security-group-rules?protocol=tcp")["security_group_rules"]
+    assert api.call("DELETE", f"/network/v2.0/security-group-rules/{rule['id']}").status_code == 204
+    until(lambda: sh(*ssh, check=False, seconds=60) == "", "nothing comes in any more")
+    let_in(api)
+    until(lambda: sh(*ssh, check=False).strip() == "one", "SSH again")
+    assert api.call("DELETE", f"/network/v2.0/floatingips/{floating['id']}").status_code == 204
+    assert one.answers(30)
 
 
 def test_everything_agrees(cloud: Cloud, guests: Guests) -> None:
