@@ -24,6 +24,8 @@ from novalite.errors import Failed, Invalid, NotFound
 TOPIC = "volume"
 DELETABLE = ("available", "error", "error_restoring", "error_extending", "error_managing")
 SERIAL_CHARACTERS = 20
+COPY_SECONDS = 5 * 3600
+"""How long a task may take: a copy of a large volume takes hours on a slow disk."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,10 @@ def _refuse_when_used(w: Work, volume: Volume, *, cascade: bool) -> None:
 
 def start(w: Work, volume: Volume, kind: durable.Kind) -> None:
     """Leave a task behind that acts on the volume."""
-    durable.start(w, kind, key=tasks.key(volume.id), resource_id=volume.id, project_id=volume.project_id)
+    durable.start(
+        w, kind, key=tasks.key(volume.id), resource_id=volume.id, project_id=volume.project_id,
+        deadline_seconds=COPY_SECONDS,
+    )  # fmt: skip
 
 
 def _deletion_is_pending(w: Work, volume_id: str) -> bool:
