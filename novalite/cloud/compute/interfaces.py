@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from novalite.cloud.compute import actions, progress, tasks
 from novalite.cloud.compute.servers import Server
-from novalite.cloud.network import networks, ports
+from novalite.cloud.network import networks, ports, security_groups
 from novalite.cloud.network.networks import NetworkRequest
 from novalite.cloud.network.port_views import PortView
 from novalite.cloud.tasks.tasks import Task
@@ -41,12 +41,13 @@ def card(w: Work, server_id: str, port_id: str) -> PortView | None:
     return next((view for view in ports.of_device(w, server_id) if view.port_id == port_id), None)
 
 
-def plugged(w: Work, server_id: str) -> None:
-    """The server's cards are where it is."""
+def plugged(w: Work, server_id: str, port_id: str) -> None:
+    """The server's cards are where it is. What was changed of the new one meanwhile reaches the machine now."""
     server = progress.find(w, server_id)
     if server is not None:
         ports.set_host(w, server_id, server.host or "")
-        w.announce("port", "", server.project_id)
+        w.announce("port", port_id, server.project_id)
+        w.announce(security_groups.PORT_TOPIC, port_id, server.project_id)
 
 
 def give_back(w: Work, server_id: str, port_id: str) -> None:

@@ -80,7 +80,7 @@ def _has_guest(run: Run, card: _Card) -> bool:
 
 def _finish(run: Run) -> None:
     with run.parts.database.write(run.ctx) as w:
-        interfaces.plugged(w, run.server_id)
+        interfaces.plugged(w, run.server_id, str(run.args["port_id"]))
 
 
 def _nothing(run: Run, error: Exception) -> None:

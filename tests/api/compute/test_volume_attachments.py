@@ -256,3 +256,54 @@ def test_a_server_has_room_for_26_disks(member: Cloud, mine: Volumes, server: st
         for letter in "bcdefghijklmnopqrstuvwxyz":
             block_devices.add(w, found, [], source="blank", destination="local", device_name=f"/dev/vd{letter}")
     assert _attach(member, server, volume).status_code == 403
+
+
+def _shelved(cloud: Cloud, server: str, status: str) -> None:
+    assert cloud.act(server, "shelve").status_code == 202
+    cloud.wait(server, status)
+
+
+def test_shelved_servers_have_volumes_since_2_20(
+    appliance: Appliance, member: Cloud, mine: Volumes, server: str
+) -> None:
+    comes, goes, tagged = mine.new(), mine.new(), mine.new()
+    _attached(member, mine, server, goes)
+    _shelved(member, server, "SHELVED_OFFLOADED")
+    for old in (_attach(member, server, comes, "2.19"), _detach(member, server, goes, "2.19")):
+        assert (old.status_code, "vm_state" in old.text) == (409, True)
+    assert _attach(member, server, tagged, tag="x").status_code == 400
+    _attached(member, mine, server, comes, "2.20")
+    assert _detach(member, server, goes, "2.20").status_code == 202
+    wait_for(lambda: mine.status(goes) == "available")
+    assert member.act(server, "unshelve", None).status_code == 202
+    member.wait(server, "ACTIVE")
+    assert list(_disks(appliance, server)) == [comes[:20]]
+    assert mine.status(comes) == "in-use"
+
+
+def test_a_server_that_has_just_been_resized(
+    appliance: Appliance, member: Cloud, admin: Cloud, mine: Volumes, server: str
+) -> None:
+    flavor = {"name": "larger", "ram": 768, "vcpus": 1, "disk": 1}
+    larger = admin.call("POST", "/flavors", {"flavor": flavor}).json["flavor"]["id"]
+    before, after = mine.new(), mine.new()
+    _attached(member, mine, server, before)
+    assert member.act(server, "resize", {"flavorRef": larger}).status_code == 202
+    member.wait(server, "VERIFY_RESIZE")
+    _attached(member, mine, server, after)
+    assert member.act(server, "confirmResize").status_code == 204
+    member.wait(server, "ACTIVE")
+    assert sorted(_disks(appliance, server)) == sorted([before[:20], after[:20]])
+
+
+def test_a_shelved_server_on_its_host(fresh: Any) -> None:
+    appliance = fresh(compute__shelved_offload_seconds=-1)
+    cloud = Cloud(appliance, appliance.token(), appliance.image())
+    mine, server = Volumes(cloud), cloud.boot()
+    volume = mine.new()
+    _shelved(cloud, server, "SHELVED")
+    _attached(cloud, mine, server, volume)
+    assert list(_disks(appliance, server)) == [volume[:20]]
+    assert cloud.act(server, "unshelve", None).status_code == 202
+    cloud.wait(server, "ACTIVE")
+    assert list(_disks(appliance, server)) == [volume[:20]]
