@@ -99,9 +99,12 @@ def attach(call: Call) -> Port:
     """Answers when the card is plugged in, or when it is known that it cannot be."""
     wanted = _wanted(call)
     server_id, database = call.path["server_id"], call.parts.database
-    with database.write(call.ctx) as w:
-        left = interfaces.attach(w, server_id, wanted, deadline_seconds=_PLUG_SECONDS)
-    _refuse_unless_done(server_id, call.parts.endings.wait(database, call.ctx, left.id, _PLUG_SECONDS + _GRACE_SECONDS))
+    endings = call.parts.endings
+    with endings.turn():
+        with database.write(call.ctx) as w:
+            left = interfaces.attach(w, server_id, wanted, deadline_seconds=_PLUG_SECONDS)
+        ended = endings.wait(database, call.ctx, left.id, _PLUG_SECONDS + _GRACE_SECONDS)
+    _refuse_unless_done(server_id, ended)
     with database.read(call.ctx) as w:
         return ports.get(w, str(left.args["port_id"]))
 

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from novalite.cloud.tasks import tasks
 from novalite.cloud.tasks.tasks import Task
 from novalite.context import Context
 from novalite.db.work import Database
+from novalite.errors import Busy
 
 _LOOK_SECONDS = 2.0
 
 
 class Endings:
-    """Hears of the ends of tasks. A waiter looks at the record too: it is the record that counts."""
+    """Hears of the ends of tasks. A waiter looks at the record too: it is the record that counts. Not more than
+    ``most`` wait at once: the other threads are for requests that need not wait."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self._turns = threading.BoundedSemaphore(most)
         self._ended = threading.Condition()
         self._awaited: dict[str, bool] = {}
 
@@ -26,6 +31,16 @@ class Endings:
             with self._ended:
                 self._awaited[id] = True
                 self._ended.notify_all()
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Take a place among those who wait, before anything is begun. Raises ``Busy`` when all are taken."""
+        if not self._turns.acquire(blocking=False):
+            raise Busy("Too many requests wait for what they have asked for.", hint="Try again in a moment.")
+        try:
+            yield
+        finally:
+            self._turns.release()
 
     def wait(self, database: Database, ctx: Context, task_id: str, seconds: float) -> Task | None:
         """The ended task; None when it has not ended after ``seconds``. No unit may be open meanwhile."""

@@ -40,10 +40,11 @@ class Parts:
     listeners: Any = None
     logins: Logins = field(init=False)
     rendered: Rendered = field(init=False, default_factory=Rendered)
-    endings: Endings = field(init=False, default_factory=Endings)
+    endings: Endings = field(init=False)
     mounted: set[str] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
         self.database.listen(self.rendered.on_change)
+        object.__setattr__(self, "endings", Endings(max(1, self.settings.http.threads // 2)))
         self.database.listen(self.endings.on_change)
         object.__setattr__(self, "logins", Logins(self.database, self.settings.identity))
