@@ -2,55 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.contracts.boot_sector import obedient
 from tests.real.appliance.libvirtd import ensure_libvirtd
-from tests.real.appliance.process import RealAppliance, running
+from tests.real.appliance.process import running
+from tests.real.clients.shell import Shell
 
 pytestmark = pytest.mark.real
 
-OPENSTACK = str(Path(sys.executable).with_name("openstack"))
 CREATE = ("server", "create", "--wait", "--image", "tiny", "--flavor", "small", "--network", "private")
-
-
-class Shell:
-    """A shell in which the appliance's openrc was sourced."""
-
-    def __init__(self, appliance: RealAppliance, directory: Path) -> None:
-        self.appliance, self.directory = appliance, directory
-
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        plain = {k: v for k, v in os.environ.items() if not k.startswith("OS_")}
-        return subprocess.run(
-            [OPENSTACK, *words], capture_output=True, text=True, timeout=120, check=False, cwd=self.directory,
-            env=plain | self.appliance.environment,
-        )  # fmt: skip
-
-    def __call__(self, *words: str) -> str:
-        done = self.run(*words)
-        assert done.returncode == 0, f"openstack {' '.join(words)}: {done.stdout}{done.stderr}"
-        return done.stdout
-
-    def json(self, *words: str) -> Any:
-        return json.loads(self(*words, "-f", "json"))
-
-    def refused(self, *words: str) -> str:
-        done = self.run(*words)
-        assert done.returncode != 0, f"openstack {' '.join(words)} was not refused: {done.stdout}"
-        return done.stderr
-
-    def status(self, server: str) -> str:
-        return str(self.json("server", "show", server)["status"])
 
 
 @pytest.fixture(scope="module")
@@ -100,8 +68,8 @@ def test_keypairs(openstack: Shell) -> None:
 
 
 def test_networks(openstack: Shell) -> None:
-    [network] = openstack.json("network", "list")
-    [subnet] = openstack.json("subnet", "list")
+    [network] = [each for each in openstack.json("network", "list") if each["Name"] == "private"]
+    [subnet] = openstack.json("subnet", "list", "--network", "private")
     assert network["Subnets"] == [subnet["ID"]]
     assert re.fullmatch(r"[\d.]+/24", subnet["Subnet"])
 
