@@ -23,7 +23,7 @@ class Cloud:
     caller: Caller
     state_dir: Path
     driver: str
-    image_ids: tuple[str, str]
+    image_ids: tuple[str, ...]
     flavor_ids: tuple[str, str]
     shared_volume_type: str
 
@@ -61,7 +61,7 @@ def running(directory: Path, driver: str, given: dict[str, str]) -> Iterator[Clo
     with appliance(state_dir, driver=driver, options={**_OPTIONS, **given}) as program:
         caller = program.await_ready()
         caller.log_in(state_dir)
-        images = (_upload(caller, "conformance", file, disk_format), _upload(caller, "other", file, disk_format))
+        images = tuple(_upload(caller, name, file, disk_format) for name in ("conformance", "other"))
         flavors = (_flavor(caller, "conformance.nano", 256), _flavor(caller, "conformance.micro", 320))
         try:
             yield Cloud(caller, state_dir, driver, images, flavors, _volume_type(caller))
@@ -79,7 +79,10 @@ def _make_image(file: Path, driver: str) -> str:
 
 
 def _upload(caller: Caller, name: str, file: Path, disk_format: str) -> str:
-    body = {"name": name, "disk_format": disk_format, "container_format": "bare", "visibility": "public"}
+    body = {
+        "name": name, "disk_format": disk_format, "container_format": "bare", "visibility": "public",
+        "hw_qemu_guest_agent": "yes",
+    }  # fmt: skip
     image_id: str = caller.post("/image/v2/images", body)["id"]
     caller.call("PUT", f"/image/v2/images/{image_id}/file", data=file.read_bytes())
     return image_id
