@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from novalite.api.compute.server_view import host_id, may_see_host
 from novalite.api.compute.shapes import ANY_QUERY, PAGING, ROOT, RULE
+from novalite.api.kit import moments
 from novalite.api.kit.answers import LINKS, MOMENT, MOMENT_OR_NULL, TEXT, TEXT_OR_NULL, UUID, array
 from novalite.api.kit.body import Item, Query
 from novalite.api.kit.call import Call
@@ -126,10 +127,9 @@ def moment_of(call: Call, name: str) -> datetime | None:
     if not text:
         return None
     try:
-        moment = datetime.fromisoformat(text)
+        return moments.parse(text)
     except ValueError as error:
         raise Invalid(f"Invalid input for query parameters {name}. Value: {text[:50]}.", field=name) from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def list_all(call: Call) -> Page:

@@ -106,7 +106,7 @@ def reset(call: Call) -> None:
     if user_id:
         quotas.reset_user(call.w, project_id, user_id)
     else:
-        quotas.reset(call.w, project_id)
+        quotas.reset(call.w, project_id, resources=quota_use.RESOURCES)
 
 
 _ONE = f"{ROOT}/os-quota-sets/{{project_id}}"

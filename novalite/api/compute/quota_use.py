@@ -38,6 +38,9 @@ def schema(version: Version, number: JsonSchema) -> JsonSchema:
     return record({name: number for name, window in _NAMES.items() if window.holds(version)})
 
 
+RESOURCES = tuple(OF_NETWORKS.get(name, name) for name in _NAMES)
+
+
 def resource(name: str) -> str:
     """The resource behind one of Compute's names."""
     return OF_NETWORKS.get(name, name)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from novalite.api.compute.shapes import ANY_QUERY, FALSE, PAGING, RULE, TRUE, flag
+from novalite.api.kit import moments
 from novalite.api.kit.body import Item, Query
 from novalite.api.kit.call import Call
 from novalite.cloud.compute import states
@@ -136,8 +137,7 @@ def _moment(call: Call, name: str) -> datetime | None:
 
 def _parse(name: str, text: str) -> datetime:
     try:
-        moment = datetime.fromisoformat(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
+        return moments.parse(text)
+    except ValueError as error:
         raise Invalid(f"Invalid input for query parameters {name}. Value: {text[:50]}. It is not a date and time.",
                       field=name) from error  # fmt: skip

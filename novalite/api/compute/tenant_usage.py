@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from novalite.api.compute.shapes import ANY_QUERY, PAGING, ROOT, RULE
+from novalite.api.kit import moments
 from novalite.api.kit.answers import LINKS, MOMENT, MOMENT_OR_NULL, NUMBER, TEXT, UUID, WHOLE, Told, array, record
 from novalite.api.kit.body import Item, Query
 from novalite.api.kit.call import Call
@@ -26,9 +27,8 @@ def _moment(call: Call, name: str, default: datetime) -> datetime:
     if not text:
         return default
     try:
-        moment = datetime.fromisoformat(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
+        return moments.parse(text)
+    except ValueError as error:
         message = f"Invalid input for query parameters {name}. Value: {text[:50]}. It is not a date and time."
         raise Invalid(message, field=name) from error
 

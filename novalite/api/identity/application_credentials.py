@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from novalite.api.identity.shapes import FLAG, ID, NAME, ROOT, TEXT, refuse_trust_token
+from novalite.api.kit import moments
 from novalite.api.kit.body import Body, Item
 from novalite.api.kit.call import Call
 from novalite.api.kit.paging import keystone_links
@@ -69,10 +70,7 @@ def _user(call: Call) -> str:
 
 
 def _moment(text: str | None) -> datetime | None:
-    if not text:
-        return None
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moments.parse(text) if text else None
 
 
 def create(call: Call) -> dict[str, Any]:

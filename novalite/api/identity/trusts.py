@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from novalite.api.identity.roles import ROLE
-from novalite.api.identity.shapes import FLAG, ID, NAME, ROOT, refuse_trust_token
+from novalite.api.identity.shapes import FLAG, ID, NAME, ROOT, refuse_delegated
+from novalite.api.kit import moments
 from novalite.api.kit.body import Body, Item
 from novalite.api.kit.call import Call
 from novalite.api.kit.paging import keystone_links
 from novalite.api.kit.routes import Route
 from novalite.api.kit.view import Page, utc_micros_z
-from novalite.cloud.identity import policy, roles, trusts
+from novalite.cloud.identity import policy, roles, tokens, trusts
 from novalite.cloud.identity.records import Role
 from novalite.cloud.identity.trusts import NewTrust, Trust
 from novalite.errors import Forbidden, Invalid, NotFound
@@ -57,13 +58,14 @@ def create(call: Call) -> dict[str, Any]:
     body = call.body
     if body["trustor_user_id"] != call.ctx.user_id:
         raise Forbidden("Trusts are made by their trustor.")
-    refuse_trust_token(call, call.w)
+    refuse_delegated(call, call.w)
     if body.get("allow_redelegation"):
         raise Forbidden("A trust cannot be given on.")
     if body.get("project_id") is None:
         raise Invalid("A trust is for a project.", field="project_id")
     wanted = [roles.get(call.w, one["id"]) if "id" in one else roles.named(call.w, one["name"])
               for one in body.get("roles", ())]  # fmt: skip
+    _refuse_more_than_a_credential_has(call, body["project_id"], wanted)
     made = trusts.create(
         call.w,
         NewTrust(
@@ -76,11 +78,16 @@ def create(call: Call) -> dict[str, Any]:
     return {"trust": _whole(call, made)}
 
 
+def _refuse_more_than_a_credential_has(call: Call, project_id: str, wanted: list[Role]) -> None:
+    credential = tokens.resolve(call.w, call.token).credential
+    if credential is None:
+        return
+    if project_id != credential.project_id or not {role.name for role in wanted} <= call.ctx.roles:
+        raise Forbidden("An application credential gives no roles that it lacks.")
+
+
 def _moment(text: str | None) -> datetime | None:
-    if not text:
-        return None
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moments.parse(text) if text else None
 
 
 def list_all(call: Call) -> dict[str, Any]:
@@ -109,6 +116,7 @@ def show(call: Call) -> dict[str, Any]:
 
 
 def remove(call: Call) -> None:
+    refuse_delegated(call, call.w)
     found = trusts.get(call.w, call.path["trust_id"])
     policy.require("identity:delete_trust", call.ctx, user_id=found.trustor_user_id)
     trusts.remove(call.w, found.id)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import csv
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from novalite.api.kit import paging
+from novalite.api.kit import moments, paging
 from novalite.api.kit.call import Call
 from novalite.cloud.image.filters import OPERATORS, Filters
 from novalite.cloud.image.images import SORT_KEYS, VISIBILITIES
@@ -108,7 +108,6 @@ def _time(name: str, text: str) -> tuple[str, str, datetime]:
     if operator not in OPERATORS:
         operator, rest = "eq", text
     try:
-        moment = datetime.fromisoformat(rest.strip())
+        return name, operator, moments.parse(rest.strip())
     except ValueError as error:
         raise Invalid(f"Invalid time '{text[:64]}' for {name}.", field=name) from error
-    return name, operator, moment if moment.tzinfo else moment.replace(tzinfo=UTC)

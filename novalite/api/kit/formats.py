@@ -8,11 +8,12 @@ import ipaddress
 import re
 import unicodedata
 from collections.abc import Callable
-from datetime import datetime
 from urllib.parse import urlsplit
 from uuid import UUID
 
 from jsonschema import FormatChecker
+
+from novalite.api.kit import moments
 
 CHECKER = FormatChecker(formats=())
 _MAC = re.compile(r"^([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}\Z")
@@ -63,7 +64,7 @@ def is_loose_name(value: str) -> bool:
 
 @_text_format("date-time")
 def is_date_time(value: str) -> bool:
-    return bool(datetime.fromisoformat(value))
+    return bool(moments.parse(value))
 
 
 @_text_format("ipv4")

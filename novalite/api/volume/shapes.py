@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from novalite.api.kit import answers
+from novalite.api.kit import answers, moments
 from novalite.api.kit.body import Item
 from novalite.api.kit.call import Call
 from novalite.api.kit.paging import limit, whole_number
@@ -166,7 +166,6 @@ _HOW = ("gt", "gte", "eq", "neq", "lt", "lte")
 
 def _moment(name: str, text: str) -> datetime:
     try:
-        found = datetime.fromisoformat(text)
-        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
+        return moments.parse(text)
+    except ValueError:
         raise Invalid(f"Invalid value for {name}: '{text[:100]}' is no time.", field=name) from None
