@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from novalite import clock
 from novalite.cloud.tasks import tasks
@@ -78,7 +78,7 @@ class World:
         self.queue = MemoryQueue()
         self.database.listen(lambda topic, id, _: self.queue.put(id) if topic == tasks.WAKE_TOPIC else None)
         links, network = Links(), FakeNetworkDriver()
-        self.parts = Parts(Settings(), self.database, links, network, NoImages(), Scheduling())
+        self.parts = Parts(Settings(), self.database, links, network, NoImages(), Scheduling(), cast(Any, None))
         self.registry = Registry()
         self.registry.add(self._flow())
 
