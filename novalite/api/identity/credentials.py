@@ -6,7 +6,7 @@ import json
 import secrets
 from typing import Any
 
-from novalite.api.identity.shapes import ID, ROOT, refuse_trust_token
+from novalite.api.identity.shapes import ID, ROOT, refuse_delegated
 from novalite.api.kit.body import Body, Item
 from novalite.api.kit.call import Call
 from novalite.api.kit.paging import keystone_links
@@ -40,6 +40,7 @@ def _shown(call: Call, one: StoredCredential) -> dict[str, Any]:
 
 
 def _allowed(call: Call, rule: str) -> StoredCredential:
+    refuse_delegated(call, call.w)
     found = stored_credentials.get(call.w, call.path["id"])
     policy.require(f"identity:{rule}", call.ctx, user_id=found.user_id)
     return found
@@ -47,6 +48,7 @@ def _allowed(call: Call, rule: str) -> StoredCredential:
 
 def list_all(call: Call) -> dict[str, Any]:
     """Those of everybody for who may see them, and the caller's own for everybody else."""
+    refuse_delegated(call, call.w)
     found = stored_credentials.find(call.w, user_id=call.query.get("user_id", ""), type=call.query.get("type", ""))
     fit = [one for one in found if policy.allows("identity:get_credential", call.ctx, user_id=one.user_id)]
     return {"credentials": [_shown(call, one) for one in fit], **keystone_links(call, "credentials", Page(fit))}
@@ -64,7 +66,7 @@ def create(call: Call) -> dict[str, Any]:
 
 
 def _store(call: Call, user_id: str, project_id: str | None, type: str, blob: str) -> StoredCredential:
-    refuse_trust_token(call, call.w)
+    refuse_delegated(call, call.w)
     user = users.get(call.w, user_id)
     if project_id is not None:
         projects.get(call.w, project_id)
@@ -102,6 +104,7 @@ def _ec2(call: Call, one: StoredCredential) -> dict[str, Any]:
 
 
 def _owner(call: Call, rule: str) -> str:
+    refuse_delegated(call, call.w)
     policy.require(f"identity:{rule}", call.ctx, user_id=call.path["user_id"])
     return call.path["user_id"]
 

@@ -53,6 +53,15 @@ def refuse_trust_token(call: Call, w: Work) -> None:
         raise Forbidden("A token of a trust makes no credentials and no trusts.")
 
 
+def refuse_delegated(call: Call, w: Work) -> None:
+    """Raises ``Forbidden`` unless the caller has logged in as a whole: a trust, or an application credential that is
+    not unrestricted, must not lead to secrets or trusts that reach further than itself."""
+    refuse_trust_token(call, w)
+    credential = tokens.resolve(w, call.token).credential
+    if credential is not None and not credential.unrestricted:
+        raise Forbidden("A restricted application credential deals with no credentials and no trusts.")
+
+
 def refuse_change(call: Call, name: str, value: Callable[[], str]) -> None:
     """Raises ``Invalid`` when the body would change something that never changes."""
     if name in call.body and call.body[name] != value():

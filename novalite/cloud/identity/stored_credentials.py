@@ -100,7 +100,8 @@ def _access(text: str) -> str:
     """The access key in an ec2 blob."""
     try:
         access = json.loads(text)["access"]
-    except (ValueError, KeyError, TypeError) as error:
+        str(access).encode()  # JSON may hold halves of characters
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Invalid("Invalid blob in credential: it needs access and secret as JSON.", field="blob") from error
     if not isinstance(access, str) or not access:
         raise Invalid("Invalid blob in credential: access is a text.", field="blob")
