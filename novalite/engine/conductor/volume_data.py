@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from novalite.cloud.compute import external_events
-from novalite.cloud.volume import attachments, progress, snapshots, tasks, volumes
+from novalite.cloud.image import made
+from novalite.cloud.volume import attachments, new_volumes, progress, snapshots, tasks, volumes
 from novalite.cloud.volume.records import Volume
 from novalite.drivers.compute.base import ChangesDisks
 from novalite.drivers.storage.base import OfImage, OfSnapshot, VolumeSource
@@ -33,11 +34,14 @@ def _volume(run: Run) -> Volume:
     return found
 
 
-def _image(run: Run, volume: Volume, image_id: str) -> OfImage:
+def _image(run: Run, image_id: str) -> OfImage:
+    """As the image's own record says: what the volume tells of it, its owner may change."""
+    with run.parts.database.read(run.ctx) as w:
+        image = made.find(w, image_id)
     path = run.parts.images.path(image_id)
-    if path is None:
+    if image is None or path is None or image.disk_format not in new_volumes.FORMATS:
         raise Failed(f"The data of image {image_id} are missing.", code="image.missing", hint="Upload it again.")
-    return OfImage(path, volume.image_metadata.get("disk_format", "raw"))
+    return OfImage(path, image.disk_format)
 
 
 @contextmanager
@@ -50,7 +54,7 @@ def _source(run: Run, volume: Volume) -> Iterator[VolumeSource | None]:
     elif volume.image_id:
         with run.parts.database.write(run.ctx) as w:
             progress.downloading(w, volume.id)
-        yield _image(run, volume, volume.image_id)
+        yield _image(run, volume.image_id)
     else:
         yield None
 
@@ -123,7 +127,7 @@ def _grown(run: Run) -> None:
 
 def _refill(run: Run) -> None:
     volume, image_id = _volume(run), str(run.args["image_id"])
-    source: VolumeSource = _image(run, volume, image_id) if image_id else OfSnapshot(str(run.args["snapshot_id"]))
+    source: VolumeSource = _image(run, image_id) if image_id else OfSnapshot(str(run.args["snapshot_id"]))
     run.parts.volumes.ensure_volume(volume.id, volume.size_gib, source, anew=True)
 
 
