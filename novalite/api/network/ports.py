@@ -22,6 +22,7 @@ from novalite.api.network.shapes import (
     owner,
     refuse_unless,
 )
+from novalite.cloud.compute.servers import Server
 from novalite.cloud.identity import policy
 from novalite.cloud.network import networks, port_addresses, ports, subnets
 from novalite.cloud.network.port_views import ROUTED
@@ -142,6 +143,7 @@ def _create(call: Call) -> Port:
         policy.require("create_port:binding:host_id", call.ctx)
     network = networks.get(call.w, call.body["network_id"])
     _refuse_others_network(call, network)
+    _refuse_others_server(call)
     groups = call.body.get("security_groups")
     security = call.body.get("port_security_enabled", network.port_security)
     if not security:
@@ -181,6 +183,13 @@ def _refuse_others_network(call: Call, network: Network) -> None:
     if not own:
         raise Forbidden(f"It is not allowed to create a port on external network {network.id}",
                         code="policy.other_project")  # fmt: skip
+
+
+def _refuse_others_server(call: Call) -> None:
+    """The ports that name a server are its cards from its next boot on."""
+    server = call.w.session.get(Server, call.body.get("device_id", ""))
+    if server is not None and server.project_id != call.ctx.project_id and not call.ctx.is_admin:
+        raise Forbidden("The device is of another project.", code="policy.other_project")
 
 
 def _require_network_owner(call: Call, network: Network) -> None:

@@ -65,6 +65,7 @@ def _chosen(w: Work, wanted: NetworkRequest) -> NetworkRequest:
         return _free_port(w, wanted)
     if wanted.network_id:
         network = networks.get(w, wanted.network_id)
+        networks.refuse_external(w, network)
         if not network.subnets:
             raise Invalid(f"Network {network.id} requires a subnet in order to boot instances on.", field="net_id")
         return wanted

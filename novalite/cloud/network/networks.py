@@ -287,13 +287,18 @@ def _checked(w: Work, request: NetworkRequest, known: dict[str, Network], plugge
     network = known.get(request.network_id or "")
     if network is None:
         raise Invalid(f"Network {request.network_id} could not be found.", field="networks")
-    if network.is_external and not (network.is_shared or policy.allows("network:attach_external_network", w.ctx)):
-        raise Forbidden(f"It is not allowed to create an interface on external network {network.id}")
+    refuse_external(w, network)
     if not network.subnets:
         raise Invalid(f"Network {network.id} requires a subnet in order to boot instances on.", field="networks")
     if request.fixed_ip:
         _require_free(w, network, request.fixed_ip)
     return request
+
+
+def refuse_external(w: Work, network: Network) -> None:
+    """Raises ``Forbidden`` for a network that leads the caller's servers outside only by routers."""
+    if network.is_external and not (network.is_shared or policy.allows("network:attach_external_network", w.ctx)):
+        raise Forbidden(f"It is not allowed to create an interface on external network {network.id}")
 
 
 def _require_free(w: Work, network: Network, ip_address: str) -> None:
