@@ -223,6 +223,6 @@ def _facts_of_root(w: Work, root: DeviceRequest, found: dict[str, Volume]) -> di
         known = origin.image_metadata if origin else {}
     return {
         "id": "", "name": known.get("image_name", ""), "disk_format": known.get("disk_format", ""), "size": 0,
-        "sha512": "", "min_disk": int(known.get("min_disk") or 0), "min_ram": int(known.get("min_ram") or 0),
+        "sha512": "", "min_disk": volumes.number_of(known, "min_disk"), "min_ram": volumes.number_of(known, "min_ram"),
         "properties": {name: value for name, value in known.items() if name not in _FACTS_OF_IMAGES},
     }  # fmt: skip

@@ -15,6 +15,7 @@ from novalite.errors import Invalid
 FIELD = "block_device_mapping_v2"
 BUSES = ("virtio", "scsi", "sata", "ide")
 FORMATS = ("", SWAP, "ext4", "vfat")
+_LARGEST = 2**31 - 1
 _VIRTUAL = re.compile(r"^ephemeral(\d|[1-9]\d+)$")
 _TRUE = (True, "True", "TRUE", "true", "1", "ON", "On", "on", "YES", "Yes", "yes", "t", "T", "y", "Y")
 
@@ -68,7 +69,7 @@ def of_image(properties: Mapping[str, Any], *, root: str) -> list[DeviceRequest]
         return []
     try:
         items = msgspec.json.decode(text) if isinstance(text, str) else text
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise wrong("the image's own mapping cannot be read.") from error
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise wrong("the image's own mapping is no list of devices.")
@@ -109,6 +110,8 @@ def _from_v2(item: Mapping[str, Any], *, image_given: bool, uuid: str) -> Device
 
 
 def _refuse_nonsense(one: DeviceRequest, item: Mapping[str, Any], *, image_given: bool) -> None:
+    if one.source not in (IMAGE, VOLUME, SNAPSHOT, BLANK) or one.destination not in (LOCAL, VOLUME):
+        raise wrong(f"there is no way from {one.source[:50]} to {one.destination[:50]}.")
     if one.destination == LOCAL:
         if one.source == IMAGE and not (image_given and one.is_root):
             raise wrong("Mapping image to local is not supported.")
@@ -155,9 +158,12 @@ def _size(item: Mapping[str, Any]) -> int | None:
     if value in (None, ""):
         return None
     try:
-        return int(value)
+        size = int(value)
     except (TypeError, ValueError) as error:
         raise wrong("Invalid volume_size.") from error
+    if not 0 <= size <= _LARGEST:  # an image's own mapping has seen no schema
+        raise wrong("Invalid volume_size.")
+    return size
 
 
 def _name(item: Mapping[str, Any]) -> str:

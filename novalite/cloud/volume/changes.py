@@ -49,7 +49,8 @@ def upload(
         w,
         NewImage(
             name=name, disk_format=disk_format, container_format=container_format, visibility=visibility,
-            protected=protected, min_disk=int(facts.get("min_disk", 0)), min_ram=int(facts.get("min_ram", 0)),
+            protected=protected, min_disk=volumes.number_of(facts, "min_disk"),
+            min_ram=volumes.number_of(facts, "min_ram"),
             properties={key: value for key, value in facts.items() if key not in _COPIED_FACTS},
         ),
     )  # fmt: skip

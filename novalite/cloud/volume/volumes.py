@@ -114,6 +114,12 @@ def update(w: Work, volume_id: str, values: Mapping[str, Any]) -> Volume:
     return volume
 
 
+def number_of(facts: Mapping[str, str], name: str) -> int:
+    """A number among what a volume remembers of its image; 0 for what its owner has made of it that is none."""
+    text = str(facts.get(name) or "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
+
+
 def has_snapshots(volume_id: str) -> sa.ColumnElement[bool]:
     return sa.exists().where(Snapshot.volume_id == volume_id)
 
