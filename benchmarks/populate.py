@@ -16,8 +16,9 @@ import sqlalchemy as sa
 from novalite import logs
 from novalite import settings as options
 from novalite.appliance.build import Built, prepare
-from novalite.cloud.compute import flavors, servers, states
-from novalite.cloud.compute.servers import NewServer, Server
+from novalite.cloud.compute import flavors, new_servers, states
+from novalite.cloud.compute.new_servers import NewServer
+from novalite.cloud.compute.servers import Server
 from novalite.cloud.hosts import hosts
 from novalite.cloud.identity.records import Project
 from novalite.cloud.image import images
@@ -84,7 +85,7 @@ def add_servers(built: Built, ctx: Context, image_id: str, number: int) -> None:
             min_count=count, max_count=count,
         )  # fmt: skip
         with built.database.write(ctx) as w:
-            _mark_booted(w, [server.id for server in servers.create(w, new)])
+            _mark_booted(w, [server.id for server in new_servers.create(w, new)])
         number -= count
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from novalite.cloud.compute import servers
+from novalite.cloud.compute import new_servers
 from novalite.cloud.identity.records import Project
 from novalite.cloud.network.records import Network
 from novalite.context import Context, internal
@@ -21,7 +21,7 @@ def server(appliance: Appliance) -> str:
         project = w.session.scalar(sa.select(Project.id).where(Project.name == "admin"))
     ctx = Context(user_id="u", project_id=project or "", roles=frozenset({"admin", "member", "reader"}))
     with appliance.built.database.write(ctx) as w:
-        server_id = servers.create(w, servers.NewServer("seen", "1", image_id))[0].id
+        server_id = new_servers.create(w, new_servers.NewServer("seen", "1", image_id))[0].id
     wait_for(lambda: listed(appliance)["status"] == "ACTIVE")
     return server_id
 
@@ -78,7 +78,7 @@ def test_a_page_takes_the_same_number_of_queries_however_long_it_is(appliance: A
         project = w.session.scalar(sa.select(Project.id).where(Project.name == "admin"))
     ctx = Context(user_id="u", project_id=project or "", roles=frozenset({"admin", "member", "reader"}))
     with appliance.built.database.write(ctx) as w:
-        servers.create(w, servers.NewServer("more", "1", image_id, min_count=8, max_count=8))
+        new_servers.create(w, new_servers.NewServer("more", "1", image_id, min_count=8, max_count=8))
     everyone = "/compute/v2.1/servers/detail?status=ACTIVE"
     wait_for(lambda: len(appliance.get(everyone).json["servers"]) == 9, 20)
     assert queries() <= one + 3

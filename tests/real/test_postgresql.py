@@ -16,7 +16,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from novalite.cloud import records as _records  # noqa: F401  loads every record
-from novalite.cloud.compute import servers
+from novalite.cloud.compute import new_servers, servers
 from novalite.context import Context
 from novalite.db.records import Base
 from tests.api.conftest import Appliance, running, wait_for
@@ -78,8 +78,8 @@ def test_parallel_boots_fill_the_host_exactly(appliance: Appliance) -> None:
         quotas.set_limits(w, project, {"instances": -1, "cores": -1, "ram": -1})
     ctx = Context(user_id="someone", project_id=project, roles=frozenset({"admin", "member", "reader"}))
     with database.write(ctx) as w:
-        new = servers.NewServer("many", "1", image_id, min_count=24, max_count=24)
-        ids = [server.id for server in servers.create(w, new)]
+        new = new_servers.NewServer("many", "1", image_id, min_count=24, max_count=24)
+        ids = [server.id for server in new_servers.create(w, new)]
 
     def settled() -> list[str] | None:
         with database.read(ctx) as w:

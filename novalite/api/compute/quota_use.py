@@ -6,7 +6,7 @@ from novalite.api.kit.answers import record
 from novalite.api.kit.body import JsonSchema
 from novalite.api.kit.call import Call
 from novalite.api.kit.versions import Version, Window
-from novalite.cloud.compute import group_members, servers
+from novalite.cloud.compute import group_members, server_quota
 from novalite.cloud.network import usage
 from novalite.db.work import Work
 
@@ -57,4 +57,4 @@ def used(w: Work, project_id: str, user_id: str = "") -> dict[str, int]:
     groups = group_members.groups_of(w, project_id, user_id)
     networks = {} if user_id else usage.of_project(w, project_id)
     counted = {name: networks.get(behind, 0) for name, behind in OF_NETWORKS.items()}
-    return {**servers.usage(w, project_id, user_id), "server_groups": groups, **counted}
+    return {**server_quota.usage(w, project_id, user_id), "server_groups": groups, **counted}

@@ -23,8 +23,8 @@ from novalite.api.compute.shapes import (
 )  # fmt: skip
 from novalite.api.kit.body import Body, Item
 from novalite.api.kit.call import Answer, Call
-from novalite.cloud.compute import servers
-from novalite.cloud.compute.servers import NewServer
+from novalite.cloud.compute import new_servers
+from novalite.cloud.compute.new_servers import NewServer
 from novalite.cloud.identity import policy
 from novalite.cloud.network.networks import NetworkRequest
 from novalite.errors import Invalid
@@ -114,7 +114,7 @@ NEW_SERVER = Body(
 
 def create(call: Call) -> Answer:
     new = _request(call)
-    made = servers.create(call.w, new, boot_seconds=call.parts.settings.compute.boot_timeout_seconds)
+    made = new_servers.create(call.w, new, boot_seconds=call.parts.settings.compute.boot_timeout_seconds)
     first = made[0]
     location = {"Location": call.link(f"{ROOT}/servers/{first.id}")}
     if truth(call.body.get("return_reservation_id", False)):

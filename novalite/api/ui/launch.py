@@ -8,7 +8,7 @@ from typing import Any
 
 from novalite.api.ui.parts import of_app
 from novalite.cloud.compute import flavors, keypairs
-from novalite.cloud.compute.servers import NewServer
+from novalite.cloud.compute.new_servers import NewServer
 from novalite.cloud.image import images
 from novalite.cloud.network import networks
 from novalite.cloud.network.networks import NetworkRequest

@@ -11,7 +11,7 @@ from novalite.api.ui import launch, server_actions
 from novalite.api.ui.formats import plain_text
 from novalite.api.ui.parts import of_app
 from novalite.api.ui.sessions import current, guarded
-from novalite.cloud.compute import consoles, queries, servers, states
+from novalite.cloud.compute import consoles, new_servers, queries, server_quota, servers, states
 from novalite.cloud.identity import policy, quotas
 from novalite.cloud.network import ports
 from novalite.cloud.tasks import tasks
@@ -42,7 +42,7 @@ def _list_data(ctx: Context, everyone: bool, marker: str) -> dict[str, Any]:
             "addresses": _addresses(ports.of_devices(w, [server.id for server in shown])),
             "next_marker": shown[-1].id if len(rows) > PAGE_SIZE else "",
             "total": queries.total(w, filters),
-            "used": servers.usage(w, ctx.project_id),
+            "used": server_quota.usage(w, ctx.project_id),
             "limits": quotas.limits(w, ctx.project_id),
             "everyone": everyone,
             "marker": marker,
@@ -76,7 +76,7 @@ def create() -> Response | str:
     try:
         wanted = launch.parse(form)
         with of_app().kit.database.write(ctx) as w:
-            made = servers.create(w, wanted, boot_seconds=of_app().kit.settings.compute.boot_timeout_seconds)
+            made = new_servers.create(w, wanted, boot_seconds=of_app().kit.settings.compute.boot_timeout_seconds)
     except NovaLiteError as error:  # told on the form, beside what was filled in
         field = launch.field_of(error)
         data = launch.choices(ctx)

@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from novalite.cloud.compute import actions, block_devices, boot_image, keypairs, personality, servers, tasks
+from novalite.cloud.compute import (
+    actions,
+    block_devices,
+    boot_image,
+    keypairs,
+    new_servers,
+    personality,
+    servers,
+    tasks,
+)
 from novalite.cloud.compute.servers import Server
 from novalite.cloud.identity import quotas
 from novalite.cloud.image import images
@@ -105,4 +114,4 @@ def _key(w: Work, new: NewBuild) -> dict[str, Any]:
         key = keypairs.get(w, new.key_name)
     except NotFound as error:
         raise Invalid("Invalid key_name provided.", field="key_name") from error
-    return {"key_name": key.name, "key": servers.key_copy(key)}
+    return {"key_name": key.name, "key": new_servers.key_copy(key)}

@@ -5,7 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from novalite.cloud.compute import actions, flavors, guest_properties, migrations, moving_tasks, servers, states, tasks
+from novalite.cloud.compute import (
+    actions,
+    flavors,
+    guest_properties,
+    migrations,
+    moving_tasks,
+    new_servers,
+    server_quota,
+    servers,
+    states,
+    tasks,
+)
 from novalite.cloud.compute.migrations import Migration
 from novalite.cloud.compute.servers import Server
 from novalite.cloud.hosts import hosts
@@ -33,7 +44,7 @@ def resize(w: Work, server_id: str, flavor_id: str, *, disk_config: str = "", ho
         flavor = flavors.get(w, flavor_id)
     except NotFound as error:
         raise Invalid(error.message, field="flavorRef") from error
-    new = servers.flavor_copy(flavor)
+    new = new_servers.flavor_copy(flavor)
     _refuse_unless_it_fits(w, server, new)
     _refuse_over_quota(w, server, server.flavor, new)
     made = migrations.create(w, begun(server, migrations.RESIZE, new))
@@ -96,7 +107,7 @@ def _refuse_over_quota(w: Work, server: Server, old: dict[str, Any], new: dict[s
     asked = {"cores": new["vcpus"] - old["vcpus"], "ram": new["ram"] - old["ram"]}
     more = {name: amount for name, amount in asked.items() if amount > 0}
     if more:
-        servers.fitting(w, server.project_id, server.user_id, more)
+        server_quota.fitting(w, server.project_id, server.user_id, more)
 
 
 def confirm(w: Work, server_id: str) -> None:

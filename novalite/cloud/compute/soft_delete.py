@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from novalite.cloud.compute import actions, migrations, servers, states, tasks
+from novalite.cloud.compute import actions, migrations, server_quota, servers, states, tasks
 from novalite.cloud.compute.servers import Server
 from novalite.cloud.tasks import tasks as durable
 from novalite.db.work import Work
@@ -81,7 +81,7 @@ def comes_back_as(w: Work, server: Server) -> str:
 
 def _refuse_beyond_quota(w: Work, server: Server) -> None:
     asked = {"instances": 1, "cores": server.vcpus, "ram": server.memory_mib}
-    servers.fitting(w, server.project_id, server.user_id, asked)
+    server_quota.fitting(w, server.project_id, server.user_id, asked)
 
 
 def reclaim(w: Work, *, put_aside_before: datetime) -> list[str]:
