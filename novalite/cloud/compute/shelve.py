@@ -175,6 +175,14 @@ def unshelved(w: Work, server_id: str) -> None:
         attachments.move_host(w, server_id, w.session.get_one(Server, server_id).host or "")
 
 
+def forget_root(w: Work, server_id: str) -> None:
+    """The server's root disk has begun from its own image again. Repeatable."""
+    server = w.session.get(Server, server_id)
+    if server is not None and server.image.get("root"):
+        image = {name: value for name, value in server.image.items() if name != "root"}
+        change(w, server_id, {"image": image}, Server.deleted_at.is_(None))
+
+
 def is_lost(w: Work, image_id: str) -> bool:
     """Whether the image that a server consists of is gone."""
     image = made.find(w, image_id) if image_id else None

@@ -3,7 +3,7 @@ it still has of the server is removed when it is back."""
 
 from __future__ import annotations
 
-from novalite.cloud.compute import migrations, moving_tasks, resize, states
+from novalite.cloud.compute import migrations, moving_tasks, resize, shelve, states
 from novalite.cloud.hosts import hosts
 from novalite.db.work import Work
 from novalite.engine.conductor import guests, moves, outcome, placement, power
@@ -12,6 +12,7 @@ from novalite.engine.flow import Flow, Run, Step
 
 def _place(run: Run) -> None:
     server, move = moves.known(run)
+    run.memo[guests.BEGINS_ANEW] = True
     excluded = {move.source_host: "the server is to leave it"}
     wish = placement.Move(
         move.holder, server.flavor, excluded, str(run.args["host"]), unchecked=bool(run.args["force"])
@@ -52,6 +53,7 @@ def _finish(run: Run) -> None:
     with run.parts.database.write(run.ctx) as w:
         hosts.release(w, move.holder)
         migrations.move_on(w, move.id, migrations.DONE)
+        shelve.forget_root(w, run.server_id)
     if run.args["stopped"]:
         outcome.settled(run, states.STOPPED, states.SHUTDOWN)
     else:

@@ -83,7 +83,7 @@ def plan(run: Run) -> Plan:
         views = ports.of_device(w, server.id)
         specs = {network_id: networks.spec(w, network_id) for network_id in {view.network_id for view in views}}
         drive = _config_drive(w, server, str(run.args.get("admin_pass", "")))
-        disks = guest_disks.of_server(w, server, image_spec(server.image))
+        disks = guest_disks.of_server(w, server, image_spec(_image_of(run, server)))
     spec = _guest_spec(server, disks, _nics(server, views, specs), drive)
     image = next((disk.image for disk in disks if disk.image), None)
     made = Plan(server.host, spec, image, tuple(specs.values()), tuple(as_spec(v, server.hostname) for v in views))
@@ -153,6 +153,14 @@ def _rescue_disk(server: Server) -> DiskSpec | None:
     aside = "hw_rescue_bus" in wishes or "hw_rescue_device" in wishes
     device = "vdz" if aside and bus != "ide" else _BUS_DEVICE.get(bus, "vda")
     return DiskSpec("rescue", device, 0, image_spec(image), bus, boot_index=0)
+
+
+BEGINS_ANEW = "begins_anew"
+"""In a memo: the server's root disk begins from its image again, whatever it stood on before."""
+
+
+def _image_of(run: Run, server: Server) -> dict[str, Any]:
+    return {**server.image, "root": None} if run.memo.get(BEGINS_ANEW) and server.image else server.image
 
 
 def image_spec(image: dict[str, Any]) -> ImageSpec:

@@ -47,6 +47,8 @@ def _hold(cloud: Cloud, operation: str) -> threading.Event:
 
 
 def _doctor(admin: Cloud) -> Any:
+    """What is wrong once all tasks have ended: an image is looked for in two places."""
+    wait_for(lambda: not admin.appliance.get("/admin/status").json["tasks"], why="tasks do not end")
     return admin.appliance.get("/admin/doctor").json["findings"]
 
 
@@ -409,3 +411,22 @@ def test_a_host_that_fails_is_left_out(wide: Cloud) -> None:
     wide.gone(server_id)
     for name in list(drivers)[:2]:  # what was not met
         drivers[name]._faults._failures.clear()
+
+
+def test_its_host_dies_later(wide: Cloud) -> None:
+    """What it was shelved as is gone by then: it begins from its own image."""
+    server_id = wide.boot("bereft")
+    _shelve(wide, server_id)
+    was = _unshelve(wide, server_id)["OS-EXT-SRV-ATTR:host"]
+    wait_for(lambda: not _images(wide, "bereft-shelved"))
+    [service] = wide.get(f"/os-services?binary=nova-compute&host={was}").json["services"]
+    assert wide.call("PUT", f"/os-services/{service['id']}", {"forced_down": True}).status_code == 200
+    assert wide.act(server_id, "evacuate", {}, "2.94").status_code == 200
+    wait_for(lambda: wide.server(server_id)["OS-EXT-SRV-ATTR:host"] != was)
+    shown = wide.wait(server_id, "ACTIVE")
+    [disk] = _drivers(wide)[shown["OS-EXT-SRV-ATTR:host"]]._guests[server_id].spec.disks
+    assert disk.image.id == wide.image_id
+    assert wide.call("PUT", f"/os-services/{service['id']}", {"forced_down": False}).status_code == 200
+    assert wide.act(server_id, "reboot", {"type": "HARD"}).status_code == 202
+    wide.wait(server_id, "ACTIVE")
+    wide.gone(server_id)
