@@ -52,7 +52,13 @@ def image(tmp_path: Path) -> OfImage:
 
 
 def content(files: FileVolumes, source: OfVolume | OfSnapshot) -> bytes:
-    return b"".join(files.read(source, "raw"))
+    """The first 8 MiB: the images of these tests are smaller, and the rest of a gigabyte takes its time."""
+    found = bytearray()
+    for chunk in files.read(source, "raw"):
+        found += chunk
+        if len(found) >= 8 * MIB:
+            break
+    return bytes(found)
 
 
 def test_a_volume_stands_on_nothing_and_has_its_size(files: FileVolumes, image: OfImage) -> None:
