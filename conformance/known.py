@@ -50,8 +50,10 @@ class Verdict:
 
 
 def load(file: Path = FAILURES) -> list[Known]:
-    """Raises ``KeyError`` for an entry without its test or reason."""
-    return [Known(each["test"], each["reason"], _drivers(each)) for each in _entries(file, "failure")]
+    """Raises ``KeyError`` for an entry without its tests or reason."""
+    return [
+        Known(test, each["reason"], _drivers(each)) for each in _entries(file, "failure") for test in each["tests"]
+    ]
 
 
 def load_skips(file: Path = SKIPS) -> list[Skip]:
