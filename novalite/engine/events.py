@@ -61,7 +61,7 @@ class HostEvents:
             return
         _log.info("guest changed", host=self._host, server_id=event.guest_id, power=event.power.value)
         with self._database.write(internal()) as w:
-            progress.observed(w, event.guest_id, event.power.value, event.detail)
+            progress.observed(w, event.guest_id, event.power.value, event.detail, host=self._host)
             if event.power in (Power.OFF, Power.ABSENT, Power.CRASHED):
                 consoles.revoke_server(w, event.guest_id)
             tasks.wake(w, guest_event(event.guest_id))

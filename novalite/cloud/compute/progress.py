@@ -133,11 +133,14 @@ POWER_STATES = {
 }
 
 
-def observed(w: Work, server_id: str, power: str, detail: str = "", *, revision: int | None = None) -> bool:
+def observed(
+    w: Work, server_id: str, power: str, detail: str = "", *, revision: int | None = None, host: str = ""
+) -> bool:
     """A host says what a guest does (a ``Power`` value) while no action is going on: believe it.
 
     What was asked for, not told, may be old news by now: ``revision`` is the server's before the question, and
-    a server that has changed since is left alone.
+    a server that has changed since is left alone. With ``host`` only what that host has now is meant: a server
+    that went elsewhere leaves a guest behind, whose end says nothing about it.
 
     A crash is an ERROR with the reason; everything else becomes the matching state. Servers that are being
     built, in an action, or in ERROR for another reason keep their vm_state, and so do those whose state says
@@ -146,6 +149,8 @@ def observed(w: Work, server_id: str, power: str, detail: str = "", *, revision:
     idle: list[Any] = [Server.task_state.is_(None), Server.deleted_at.is_(None), Server.launched_at.is_not(None)]
     if revision is not None:
         idle.append(Server.revision == revision)
+    if host:
+        idle.append(Server.host == host)
     said_more = (states.RESCUED, states.RESIZED, states.SOFT_DELETED)
     now = POWER_STATES[power]
     if change(w, server_id, {"power_state": now}, *idle, Server.vm_state.in_(said_more), Server.power_state != now):

@@ -345,3 +345,14 @@ def test_neither_is_one_that_is_put_aside(database: Database) -> None:
         soft_delete.put_aside(w, server_id)
     row = _row(database, server_id)
     assert (row.vm_state, row.task_state, row.deleted_at) == ("soft-delete", None, None)
+
+
+def test_only_the_host_that_has_a_server_is_believed(database: Database) -> None:
+    with database.write(OWNER) as w:
+        server_id = server(w, host="new")
+    with database.write(internal()) as w:
+        assert not progress.observed(w, server_id, "off", host="old")
+    assert _row(database, server_id).vm_state == states.ACTIVE
+    with database.write(internal()) as w:
+        assert progress.observed(w, server_id, "off", host="new")
+    assert _row(database, server_id).vm_state == states.STOPPED
