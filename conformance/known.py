@@ -51,9 +51,7 @@ class Verdict:
 
 def load(file: Path = FAILURES) -> list[Known]:
     """Raises ``KeyError`` for an entry without its tests or reason."""
-    return [
-        Known(test, each["reason"], _drivers(each)) for each in _entries(file, "failure") for test in each["tests"]
-    ]
+    return [Known(test, each["reason"], _drivers(each)) for each in _entries(file, "failure") for test in each["tests"]]
 
 
 def load_skips(file: Path = SKIPS) -> list[Skip]:
