@@ -53,6 +53,11 @@ def _sees_events(call: Call) -> bool:
     return call.since("2.51") or policy.allows(RULE + "os-instance-actions:events", call.ctx)
 
 
+def _sees_details(call: Call) -> bool:
+    """They may name hosts and paths."""
+    return policy.allows(RULE + "os-instance-actions:events:details", call.ctx)
+
+
 def _events(log: Log, call: Call) -> list[dict[str, Any]]:
     render = EVENT.renderer(call)
     return [render(event, call) for event in (_whole(log), *(_step(step, log.server) for step in log.steps))]
@@ -111,7 +116,7 @@ EVENT = View(
     Field("traceback", lambda event, call: None, only=may_see_host, schema=TEXT_OR_NULL),
     Field("hostId", _event_host_id, since="2.62", schema=TEXT),
     Field("host", "server.host", since="2.62", only=may_see_host, schema=TEXT_OR_NULL),
-    Field("details", lambda event, call: event.detail or None, since="2.84", schema=TEXT_OR_NULL),
+    Field("details", lambda event, call: event.detail or None, since="2.84", only=_sees_details, schema=TEXT_OR_NULL),
 )
 ACTION_WITH_EVENTS = ACTION.extended(
     Field("events", _events, only=_sees_events, schema=lambda version: array(EVENT.schema(version)))

@@ -122,12 +122,11 @@ def _wanted(call: Call) -> Wanted | None:
     before = moment_of(call, "changes-before") if call.since("2.66") else None
     if since and before and before < since:
         raise Invalid("The value of changes-since must be less than or equal to changes-before.", field="changes-since")
-    whose = call.since("2.80")
     return Wanted(
         host=query.get("host", ""), source_host=query.get("source_compute", ""),
         server_id=query.get("instance_uuid", ""), status=tuple(query.getlist("status")[-1:]),
-        type=query.get("migration_type", ""), user_id=query.get("user_id", "") if whose else "",
-        project_id=query.get("project_id", "") if whose else "", hidden=False,
+        type=query.get("migration_type", ""), user_id=query.get("user_id", "") if call.since("2.80") else "",
+        project_id=query.get("project_id", ""), hidden=False,
         changes_since=since, changes_before=before,
     )  # fmt: skip
 

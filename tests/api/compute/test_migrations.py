@@ -224,3 +224,22 @@ def test_pages_of_the_list(admin: Cloud, one: str) -> None:
 )  # fmt: skip
 def test_what_the_list_is_asked_for(admin: Cloud, query: str, version: str, status: int) -> None:
     assert admin.get(f"/os-migrations?{query}", version).status_code == status
+
+
+def test_before_2_80_too_managers_see_what_is_their_projects(admin: Cloud, one: str) -> None:
+    assert admin.act(one, "migrate", None).status_code == 202
+    settled(admin, one)
+    assert admin.get("/os-migrations", "2.1").json["migrations"]
+    manager = Cloud(admin.appliance, admin.appliance.member("dora", role="manager"), admin.image_id)
+    mine = str(admin.appliance.get("/identity/v3/projects?name=dora").json["projects"][0]["id"])
+    for version in ("2.1", "2.58", "2.80"):
+        assert manager.get(f"/os-migrations?project_id={mine}", version).json == {"migrations": []}
+
+
+def test_what_failed_in_detail_is_for_administrators(admin: Cloud, member: Cloud) -> None:
+    server = member.boot()
+    path = f"/servers/{server}/os-instance-actions"
+    path += "/" + member.get(path).json["instanceActions"][0]["request_id"]
+    assert all("details" not in event for event in member.get(path, "2.84").json["instanceAction"]["events"])
+    assert all("details" in event for event in admin.get(path, "2.84").json["instanceAction"]["events"])
+    member.gone(server)
