@@ -232,6 +232,9 @@ class Dispatcher:
         return _respond(answer, data, call.route.success)
 
     def _fault(self, error: errors.NovaLiteError, state: _State) -> Response:
+        if isinstance(error, errors.HostUnreachable) and not state.ctx.is_admin:
+            _log.warning("a host does not answer", error=str(error))
+            error = errors.HostUnreachable("The host of the server does not answer.")
         unknown = isinstance(error, errors.Unauthenticated)
         told = self._unauthenticated if unknown else self._front.faults
         if isinstance(error, faults.BadMethod) and told is faults.NOVA:

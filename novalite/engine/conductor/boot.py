@@ -5,9 +5,8 @@ from __future__ import annotations
 from novalite.cloud.compute import block_devices, progress, states
 from novalite.cloud.compute.tasks import Boot
 from novalite.db.work import Work
-from novalite.engine.conductor import boot_volumes, guests, placement
+from novalite.engine.conductor import boot_volumes, guests, outcome, placement
 from novalite.engine.flow import Flow, Run, Step
-from novalite.errors import NovaLiteError
 
 
 def _show(w: Work, run: Run, what: str) -> None:
@@ -42,9 +41,7 @@ def _finish(run: Run) -> None:
 
 def _failed(run: Run, error: Exception) -> None:
     with run.parts.database.write(run.ctx) as w:
-        message = error.message if isinstance(error, NovaLiteError) else str(error)
-        hint = error.hint if isinstance(error, NovaLiteError) else ""
-        progress.failed(w, run.server_id, progress.fault(500, f"{message} {hint}".strip(), w.now))
+        progress.failed(w, run.server_id, progress.fault(500, outcome.message_of(error), w.now))
         block_devices.end(w, run.server_id)
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from novalite.cloud.compute import consoles, migrations, progress
 from novalite.cloud.compute.tasks import Delete
-from novalite.engine.conductor import guests, moves, shelve
+from novalite.engine.conductor import guests, moves, outcome, shelve
 from novalite.engine.flow import Flow, Run, Step
-from novalite.errors import NovaLiteError
 
 
 def _close(run: Run) -> None:
@@ -31,8 +30,8 @@ def _finish(run: Run) -> None:
 
 
 def _failed(run: Run, error: Exception) -> None:
-    message = error.message if isinstance(error, NovaLiteError) else str(error)
     with run.parts.database.write(run.ctx) as w:
+        message = outcome.message_of(error)
         what = progress.fault(500, f"Deleting failed: {message} Delete the server again to repeat it.", w.now)
         progress.deletion_failed(w, run.server_id, what)
 

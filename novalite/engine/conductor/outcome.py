@@ -5,7 +5,7 @@ from __future__ import annotations
 from novalite.cloud.compute import progress, states
 from novalite.engine.conductor import guests
 from novalite.engine.flow import Run
-from novalite.errors import NovaLiteError, Unavailable
+from novalite.errors import HostUnreachable, NovaLiteError, Unavailable
 
 
 def settled(run: Run, vm_state: str, power_state: int) -> None:
@@ -25,7 +25,9 @@ def failed_in_place(run: Run, error: Exception) -> None:
 
 
 def message_of(error: Exception) -> str:
-    """What a fault tells users."""
+    """What a fault tells users. Where their server's host is, and how it is reached, is for operators."""
+    if isinstance(error, HostUnreachable):
+        return "The host of the server does not answer."
     return f"{error.message} {error.hint}".strip() if isinstance(error, NovaLiteError) else str(error)
 
 
@@ -36,7 +38,7 @@ def _record(run: Run, error: Exception, vm_state: str | None) -> None:
         try:
             power = guests.driver(run).guest(run.server_id).power.value
         except (NovaLiteError, Unavailable) as lost:
-            message = f"{message} (and its state is unknown: {lost.message})"
+            message = f"{message} (and its state is unknown: {message_of(lost)})"
     with run.parts.database.write(run.ctx) as w:
         progress.failed(w, run.server_id, progress.fault(500, message, w.now), vm_state=vm_state)
         if power is not None:

@@ -33,7 +33,7 @@ def _excluded(run: Run, move: Migration) -> dict[str, str]:
     if able.get(move.source_host):
         why = {name: "disks cannot be brought there" for name, takes in able.items() if not takes}
     else:
-        why = dict.fromkeys(able, f"host {move.source_host} cannot give disks away")
+        why = dict.fromkeys(able, "the server's host cannot give disks away")
     why.pop(move.source_host, None)
     if move.type == migrations.MIGRATION:
         why[move.source_host] = "the server is there already"

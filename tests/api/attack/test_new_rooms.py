@@ -11,7 +11,7 @@ import pytest
 
 from novalite.drivers.storage.base import OfImage, VolumePlace
 from novalite.drivers.storage.fake_volumes import FakeVolumes
-from novalite.errors import DriverError
+from novalite.errors import DriverError, HostUnreachable
 from tests.api.attack.conftest import server_body
 from tests.api.conftest import Appliance, running, wait_for
 
@@ -165,3 +165,17 @@ def test_blobs_that_are_hardly_json(appliance: Appliance, mallory: str, blob: st
     user, project = me(appliance, mallory)
     body = {"credential": {"type": "ec2", "user_id": user, "project_id": project, "blob": blob}}
     assert appliance.post(f"{K}/credentials", body, token=mallory).status_code == 400
+
+
+def test_members_do_not_learn_how_their_servers_host_is_reached(
+    appliance: Appliance, mallory: str, flavor: str
+) -> None:
+    body = server_body(flavor, appliance.image(), networks="none")
+    path = f"{C}/servers/{appliance.post(f'{C}/servers', body, token=mallory, version='2.79').json['server']['id']}"
+    wait_for(lambda: appliance.get(path).json["server"]["status"] == "ACTIVE")
+    gone = HostUnreachable("The agent at https://192.0.2.7:1 does not answer")
+    appliance.driver.fail_next("console_text", gone, times=2)
+    ask = {"os-getConsoleOutput": {}}
+    told = appliance.post(f"{path}/action", ask, token=mallory)
+    assert (told.status_code, "192.0.2.7" in told.text) == (503, False)
+    assert "192.0.2.7" in appliance.post(f"{path}/action", ask).text
