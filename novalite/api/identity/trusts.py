@@ -56,8 +56,7 @@ def _whole(call: Call, trust: Trust) -> dict[str, Any]:
 
 def create(call: Call) -> dict[str, Any]:
     body = call.body
-    if body["trustor_user_id"] != call.ctx.user_id:
-        raise Forbidden("Trusts are made by their trustor.")
+    policy.require(call.route.rule, call.ctx, user_id=body["trustor_user_id"])
     refuse_delegated(call, call.w)
     if body.get("allow_redelegation"):
         raise Forbidden("A trust cannot be given on.")

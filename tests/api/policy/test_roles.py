@@ -36,6 +36,9 @@ BODIES: dict[str, Any] = {
     "POST /v3/users/{user_id}/application_credentials": lambda user: {"application_credential": {"name": UNKNOWN}},
     "POST /v3/users/{user_id}/credentials/OS-EC2": lambda user: {"tenant_id": UNKNOWN},
     "POST /v3/credentials": lambda user: {"credential": {"type": "cert", "blob": "x", "user_id": user}},
+    "POST /v3/OS-TRUST/trusts": lambda user: {"trust": {
+        "trustor_user_id": user, "trustee_user_id": UNKNOWN, "impersonation": False, "project_id": UNKNOWN,
+        "roles": []}},
     "POST /v2.1/os-keypairs": lambda user: {"keypair": {"name": "k", "public_key": "no key", "user_id": user,
                                                         "type": "ssh"}},
     "PUT /v2.1/servers/{server_id}/os-volume_attachments/{volume_id}": lambda user: {

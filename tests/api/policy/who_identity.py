@@ -8,6 +8,11 @@ MAY = {
         POST /v3/users/{user_id}/password
     """,
     "token": """
+        GET /v3/OS-TRUST/trusts/{trust_id}
+        DELETE /v3/OS-TRUST/trusts/{trust_id}
+        GET /v3/OS-TRUST/trusts/{trust_id}/roles
+        GET /v3/OS-TRUST/trusts/{trust_id}/roles/{role_id}
+        HEAD /v3/OS-TRUST/trusts/{trust_id}/roles/{role_id}
         GET /v3/auth/catalog
         GET /v3/auth/projects
         GET /v3/auth/domains
@@ -65,6 +70,7 @@ MAY = {
         DELETE /v3/system/groups/{group_id}/roles/{role_id}
     """,
     "system": """
+        GET /v3/OS-TRUST/trusts
         GET /v3/projects
         GET /v3/domains
         GET /v3/users
@@ -114,6 +120,7 @@ MAY = {
         GET /v3/users/{user_id}/groups
     """,
     "self": """
+        POST /v3/OS-TRUST/trusts
         POST /v3/users/{user_id}/application_credentials
     """,
     "self_or_admin": """

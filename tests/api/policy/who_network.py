@@ -5,6 +5,7 @@ MAY = {
         GET /
     """,
     "project": """
+        GET /v2.0/agents
         GET /v2.0
         GET /v2.0/extensions
         GET /v2.0/extensions/{alias}
@@ -62,7 +63,6 @@ MAY = {
         GET /v2.0/quotas
         PUT /v2.0/quotas/{project_id}
         DELETE /v2.0/quotas/{project_id}
-        GET /v2.0/agents
         GET /v2.0/agents/{id}
     """,
 }
