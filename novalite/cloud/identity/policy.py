@@ -25,7 +25,7 @@ class Default:
 
 
 # What the services ask no project for: anybody with a token may look at these.
-_OPEN = ("os_compute_api:flavors", "os_compute_api:versions", "os_compute_api:gone")
+_OPEN = ("os_compute_api:flavors", "os_compute_api:gone")
 
 
 def _defaults() -> Iterator[tuple[str, Default]]:
