@@ -18,11 +18,13 @@ _BOTH = ("fake", "libvirt")
 
 @dataclass(frozen=True)
 class Known:
-    """A failure with its reason. ``drivers`` are those it fails with."""
+    """A failure with its reason. ``drivers`` are those it fails with. With ``sometimes`` it may pass, too: it is at
+    odds with other tests."""
 
     test: str
     reason: str
     drivers: tuple[str, ...]
+    sometimes: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,11 @@ class Verdict:
 
 def load(file: Path = FAILURES) -> list[Known]:
     """Raises ``KeyError`` for an entry without its tests or reason."""
-    return [Known(test, each["reason"], _drivers(each)) for each in _entries(file, "failure") for test in each["tests"]]
+    return [
+        Known(test, each["reason"], _drivers(each), bool(each.get("sometimes")))
+        for each in _entries(file, "failure")
+        for test in each["tests"]
+    ]
 
 
 def load_skips(file: Path = SKIPS) -> list[Skip]:
@@ -76,7 +82,7 @@ def judge(results: Sequence[Result], failures: Sequence[Known], skips: Sequence[
     return Verdict(
         known=tuple(each for each in failed if plain(each.test) in expected),
         unknown=tuple(each for each in failed if plain(each.test) not in expected),
-        mended=tuple(entry for name, entry in expected.items() if name in passed),
+        mended=tuple(entry for name, entry in expected.items() if name in passed and not entry.sometimes),
         unexplained=tuple(each for each in results if each.end == "skipped" and not why(each, skips, driver)),
     )
 

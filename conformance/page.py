@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from conformance import known, results
+from conformance.known import Known
 from conformance.results import Result
 from conformance.tempest import LEFT_OUT
 
@@ -25,8 +26,12 @@ def lists() -> str:
     lines += [f"| `{name}` | {why} |" for name, why in LEFT_OUT.items()]
     failures = known.load()
     lines += ["", "| fails | with | why |", "|---|---|---|"] if failures else ["", "No test is known to fail."]
-    lines += [f"| `{each.test}` | {', '.join(each.drivers)} | {each.reason} |" for each in failures]
+    lines += [f"| `{each.test}` | {_when(each)} | {each.reason} |" for each in failures]
     return "\n".join(lines) + "\n"
+
+
+def _when(each: Known) -> str:
+    return ", ".join(each.drivers) + (", sometimes" if each.sometimes else "")
 
 
 def runs() -> str:

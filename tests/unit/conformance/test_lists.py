@@ -42,6 +42,12 @@ def test_what_spoils_a_run(end: str, reason: str, failures: list[Known], skips: 
     assert not known.judge([ended("a.b.t", end, reason)], failures, skips, "fake").good
 
 
+@pytest.mark.parametrize("end", ["passed", "failed"])
+def test_what_fails_sometimes_may_pass(end: str) -> None:
+    sometimes = Known("a.b.t", "at odds with others", ("fake",), sometimes=True)
+    assert known.judge([ended("a.b.t", end)], [sometimes], [], "fake").good
+
+
 def test_the_projects_own_lists_can_be_read() -> None:
     assert all(each.test.count(".") > 2 and each.reason for each in known.load())
     assert all(re.compile(each.said) and each.why for each in known.load_skips())
