@@ -13,6 +13,11 @@ from novalite.errors import DriverError, Unavailable
 _log = logs.get("conductor")
 
 
+def _decide(run: Run) -> None:
+    """Written down before anything goes: from here on a disk of before may be missing."""
+    run.memo["decided"] = True
+
+
 def _drop_old(run: Run) -> None:
     _, move = moves.known(run)
     if moves.stays(move):
@@ -46,6 +51,25 @@ def _guest(run: Run) -> GuestState:
 def _vm_state(guest: GuestState) -> str:
     """A guest that was turned off before the confirmation stays off."""
     return states.STOPPED if guest.power in (Power.OFF, Power.ABSENT) else states.ACTIVE
+
+
+def _not_confirmed(run: Run, error: Exception) -> None:
+    if not _is_past_return(run):
+        _still_resized(run, error)
+
+
+def _confirmation_cut_off(run: Run) -> None:
+    if not _is_past_return(run):
+        _cut_off(run)
+
+
+def _is_past_return(run: Run) -> bool:
+    """Once the old host may have lost the disks there is nothing to go back to: what was cut off is brought to its
+    end."""
+    if not run.memo.get("decided") or moves.stays(moves.known(run)[1]):
+        return False
+    _confirmed(run)
+    return True
 
 
 def _still_resized(run: Run, error: Exception) -> None:
@@ -112,9 +136,9 @@ def _cut_off(run: Run) -> None:
 FLOWS = (
     Flow(
         moving_tasks.ConfirmResize.kind,
-        (Step("drop", _drop_old), Step("finish", _confirmed)),
-        failed=_still_resized,
-        cancelled=_cut_off,
+        (Step("decide", _decide), Step("drop", _drop_old), Step("finish", _confirmed)),
+        failed=_not_confirmed,
+        cancelled=_confirmation_cut_off,
     ),
     Flow(
         moving_tasks.RevertResize.kind,

@@ -6,7 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+from novalite.cloud.tasks import tasks
+from novalite.context import internal
 from novalite.drivers.compute.base import Power
 from novalite.engine import reconcile
 from novalite.errors import DriverError
@@ -78,6 +81,27 @@ def test_a_migration_is_reverted(two: House) -> None:
     assert where(two, server_id) == {source: Power.RUNNING}
     assert promised(two) == (1, 256, 1)
     assert two.drivers()[source].calls.get("drop_kept_disks") is None
+    two.idle()
+    assert two.findings() == []
+
+
+def test_a_confirmation_that_is_late_leaves_no_way_back_to_disks_that_are_gone(two: House) -> None:
+    server_id = two.boot()
+    assert two.act(server_id, "migrate") == 202
+    dest = two.wait(server_id, "VERIFY_RESIZE")[HOST]
+
+    def too_late() -> None:
+        with two.database.write(internal()) as w:
+            late = sa.update(tasks.Task).where(tasks.Task.kind == "server.confirm_resize")
+            w.changed(late.values(deadline_at=w.now))
+        with two.database.write(internal()) as w:
+            assert tasks.expire(w) == 1
+
+    two.at("drop:done", too_late, kind="server.confirm_resize")
+    assert two.act(server_id, "confirmResize") == 204
+    assert two.wait(server_id, "ACTIVE")[HOST] == dest
+    assert move(two)["status"] == "confirmed"
+    assert where(two, server_id) == {dest: Power.RUNNING}
     two.idle()
     assert two.findings() == []
 
