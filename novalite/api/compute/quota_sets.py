@@ -106,7 +106,8 @@ def reset(call: Call) -> None:
     if user_id:
         quotas.reset_user(call.w, project_id, user_id)
     else:
-        quotas.reset(call.w, project_id, resources=quota_use.RESOURCES)
+        quotas.reset(call.w, project_id, resources=quota_use.own(call))
+        quotas.reset_users(call.w, project_id)
 
 
 _ONE = f"{ROOT}/os-quota-sets/{{project_id}}"

@@ -38,12 +38,15 @@ def schema(version: Version, number: JsonSchema) -> JsonSchema:
     return record({name: number for name, window in _NAMES.items() if window.holds(version)})
 
 
-RESOURCES = tuple(OF_NETWORKS.get(name, name) for name in _NAMES)
-
-
 def resource(name: str) -> str:
     """The resource behind one of Compute's names."""
     return OF_NETWORKS.get(name, name)
+
+
+def own(call: Call) -> tuple[str, ...]:
+    """The resources whose limits are Compute's to forget in this version."""
+    return tuple(resource(name) for name, window in _NAMES.items()
+                 if name not in OF_NETWORKS or window.holds(call.version))  # fmt: skip
 
 
 def shown(call: Call, limits: dict[str, int]) -> dict[str, int]:

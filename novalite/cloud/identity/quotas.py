@@ -148,6 +148,11 @@ def reset_user(w: Work, project_id: str, user_id: str) -> None:
     w.changed(sa.delete(row).where(row.project_id == project_id, row.user_id == user_id))
 
 
+def reset_users(w: Work, project_id: str) -> None:
+    """Forget what all users of the project have as their own."""
+    w.changed(sa.delete(UserQuotaLimit).where(UserQuotaLimit.project_id == project_id))
+
+
 def _refuse_unfit(resource: str, value: int) -> None:
     if resource not in RESOURCES:
         raise Invalid(f"There is no quota for {resource}.", field=resource)

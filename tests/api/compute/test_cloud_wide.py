@@ -30,6 +30,21 @@ def test_quota_classes_by_version(admin: Cloud) -> None:
     assert "injected_files" not in new
 
 
+def test_forgetting_quotas_leaves_those_of_other_services(admin: Cloud, member: Cloud) -> None:
+    project = admin.appliance.get("/identity/v3/projects?name=alice").json["projects"][0]["id"]
+    network, volume = f"/network/v2.0/quotas/{project}", f"/volume/v3/os-quota-sets/{project}"
+    one_user = f"/os-quota-sets/{project}?user_id=somebody"
+    for path, body in ((network, {"quota": {"floatingip": 3}}), (volume, {"quota_set": {"volumes": 4}})):
+        assert admin.appliance.call("PUT", path, json=body).status_code == 200
+    assert admin.call("PUT", one_user, {"quota_set": {"cores": 1}}).status_code == 200
+    assert admin.call("DELETE", f"/os-quota-sets/{project}").status_code == 202
+    assert admin.appliance.get(network).json["quota"]["floatingip"] == 3
+    assert admin.appliance.get(volume).json["quota_set"]["volumes"] == 4
+    assert admin.get(one_user).json["quota_set"]["cores"] > 1
+    for path in (network, volume):
+        assert admin.appliance.call("DELETE", path).status_code < 300
+
+
 def test_the_default_class_is_what_projects_have(admin: Cloud, member: Cloud) -> None:
     before = admin.get(CLASS).json["quota_class_set"]["cores"]
     project = admin.appliance.get("/identity/v3/projects?name=alice").json["projects"][0]["id"]
