@@ -27,7 +27,8 @@ _SUITES = {each.name: each for each in (TEMPEST, NOVACLIENT)}
 def main() -> int:
     chosen = _arguments()
     signal.signal(signal.SIGTERM, _leave)
-    suites = [_SUITES[name] for name in dict.fromkeys(chosen.suite or _SUITES)]
+    named = chosen.suite or ([TEMPEST.name] if chosen.tests else list(_SUITES))
+    suites = [_SUITES[name] for name in dict.fromkeys(named)]
     packages = tuple(dict.fromkeys(package for each in suites for package in each.packages))
     installed = environment.prepare(_CACHE / "venv", packages, offline=chosen.offline)
     print(", ".join(f"{each.packages[0]} {installed.versions[each.packages[0]]}" for each in suites), flush=True)
@@ -105,13 +106,15 @@ def _tell(found: list[Result], verdict: known.Verdict, findings: list[dict[str, 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./run conformance", description=__doc__)
     parser.add_argument("--driver", choices=("fake", "libvirt"), default="fake", help="how guests run")
-    parser.add_argument("--suite", action="append", choices=tuple(_SUITES), help="default: all, one after the other")
+    parser.add_argument("--suite", action="append", choices=tuple(_SUITES), help="default: all, in turn")
     parser.add_argument("--smoke", action="store_true", help="only the smoke tests")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="tests at a time")
     parser.add_argument("--offline", action="store_true", help="use the environment as it is")
     parser.add_argument("--hours", type=float, default=6.0, help="longest time for all tests of a suite")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the appliance")
-    parser.add_argument("tests", nargs="?", metavar="REGEX", help="tests by a regular expression (after --)")
+    parser.add_argument(
+        "tests", nargs="?", metavar="REGEX", help="tests of Tempest, or of --suite, by a regular expression (after --)"
+    )
     return parser.parse_args()
 
 
