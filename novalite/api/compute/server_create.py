@@ -8,6 +8,7 @@ from typing import Any
 from novalite.api.compute.block_device_forms import block_device_items, devices_of
 from novalite.api.compute.shapes import (
     BOOLEAN,
+    CERTIFICATES,
     FQDN,
     HOST_NAME,
     METADATA,
@@ -103,7 +104,7 @@ NEW_SERVER = Body(
     Item("user_data", {"type": "string", "format": "base64", "maxLength": 65535}),
     Item("description", TEXT_OR_NULL, since="2.19"),
     Item("tags", _TAGS, since="2.52"),
-    Item("trusted_image_certificates", {"type": "null"}, since="2.63"),
+    Item("trusted_image_certificates", CERTIFICATES, since="2.63"),
     Item("host", _HOST, since="2.74"),
     Item("hypervisor_hostname", _HOST, since="2.74"),
     Item("hostname", HOST_NAME, since="2.90", until="2.93"),
@@ -148,6 +149,7 @@ def _request(call: Call) -> NewServer:
         scheduler_hints=document.get("os:scheduler_hints") or document.get("OS-SCH-HNT:scheduler_hints") or {},
         personality=_files(call), disk_config=body.get("OS-DCF:diskConfig", "MANUAL"),
         access_ip_v4=plain_address(body.get("accessIPv4")), access_ip_v6=plain_address(body.get("accessIPv6")),
+        trusted_image_certificates=body.get("trusted_image_certificates"),
     )  # fmt: skip
 
 

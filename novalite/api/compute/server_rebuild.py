@@ -8,7 +8,19 @@ from typing import Any
 from novalite.api.compute.server_actions import PATH, admin_password
 from novalite.api.compute.server_create import DISK_CONFIG
 from novalite.api.compute.server_view import UPDATED, Shown, load
-from novalite.api.compute.shapes import BOOLEAN, FQDN, HOST_NAME, METADATA, NAME, ROOT, RULE, TEXT_OR_NULL, UUID, truth
+from novalite.api.compute.shapes import (
+    BOOLEAN,
+    CERTIFICATES,
+    FQDN,
+    HOST_NAME,
+    METADATA,
+    NAME,
+    ROOT,
+    RULE,
+    TEXT_OR_NULL,
+    UUID,
+    truth,
+)
 from novalite.api.kit.answers import TEXT
 from novalite.api.kit.body import Body, Item
 from novalite.api.kit.call import Answer, Call
@@ -26,13 +38,6 @@ _FILES = {
         "additionalProperties": False,
     },
 }
-_CERTIFICATES = {
-    "type": ["array", "null"],
-    "minItems": 1,
-    "maxItems": 50,
-    "uniqueItems": True,
-    "items": {"type": "string", "minLength": 1},
-}
 _BODY = Body(
     "rebuild",
     Item("imageRef", UUID, required=True),
@@ -47,7 +52,7 @@ _BODY = Body(
     Item("description", TEXT_OR_NULL, since="2.19"),
     Item("key_name", {"type": ["string", "null"], "minLength": 1, "maxLength": 255}, since="2.54"),
     Item("user_data", {"type": ["string", "null"], "format": "base64", "maxLength": 65535}, since="2.57"),
-    Item("trusted_image_certificates", _CERTIFICATES, since="2.63"),
+    Item("trusted_image_certificates", CERTIFICATES, since="2.63"),
     Item("hostname", HOST_NAME, since="2.90", until="2.93"),
     Item("hostname", FQDN, since="2.94"),
 )

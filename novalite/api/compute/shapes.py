@@ -35,6 +35,13 @@ METADATA = {
     "patternProperties": {r"^[a-zA-Z0-9-_:. ]{1,255}\Z": {"type": "string", "maxLength": 255}},
     "additionalProperties": False,
 }
+CERTIFICATES = {
+    "type": ["array", "null"],
+    "minItems": 1,
+    "maxItems": 50,
+    "uniqueItems": True,
+    "items": {"type": "string", "minLength": 1},
+}
 ANYTHING: dict[str, Any] = {}
 NUMBER_QUERY = {"type": "string", "pattern": "^[0-9]*$", "maxLength": 18}
 ANY_QUERY = {"type": "string", "maxLength": 1024}

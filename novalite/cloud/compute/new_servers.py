@@ -61,6 +61,7 @@ class NewServer:
     disk_config: str = "MANUAL"
     access_ip_v4: str = ""
     access_ip_v6: str = ""
+    trusted_image_certificates: list[str] | None = None
 
 
 def create(w: Work, new: NewServer, *, boot_seconds: float = 900.0) -> list[Server]:
@@ -74,6 +75,9 @@ def create(w: Work, new: NewServer, *, boot_seconds: float = 900.0) -> list[Serv
     layout = boot_devices.resolve(w, new.image_id, new.devices, flavor, count=new.max_count)
     guest_properties.refuse_nonsense(vcpus=flavor.vcpus, ram_mib=flavor.ram_mib, extra_specs=flavor.extra_specs,
                                      image_properties=layout.image.get("properties") or {})  # fmt: skip
+    if new.trusted_image_certificates and not layout.image_id:
+        raise Invalid("Image certificate validation is not supported when booting from volume.",
+                      field="trusted_image_certificates")  # fmt: skip
     key = _referenced(lambda: keypairs.get(w, new.key_name), "key_name") if new.key_name else None
     zone, forced_host = _zone(w, new.zone)
     group = _group(w, new)
@@ -96,7 +100,7 @@ def create(w: Work, new: NewServer, *, boot_seconds: float = 900.0) -> list[Serv
             metadata_items=dict(new.metadata), tags=sorted(set(new.tags)), scheduler_hints=dict(new.scheduler_hints),
             personality=list(new.personality), group_id=group.id if group else None, disk_config=new.disk_config,
             access_ip_v4=new.access_ip_v4, access_ip_v6=new.access_ip_v6, reservation_id=reservation_id,
-            launch_index=index, created_at=w.now, updated_at=w.now,
+            trusted_image_certificates=new.trusted_image_certificates, launch_index=index, created_at=w.now, updated_at=w.now,
         )  # fmt: skip
         w.session.add(server)
         w.session.flush()

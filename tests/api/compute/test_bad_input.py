@@ -53,7 +53,7 @@ SERVER = [
     ({"block_device_mapping_v2": [{"source_type": "volume", "uuid": UNKNOWN}]}, "Boot sequence"),
     ({"personality": []}, "personality"),
     ({"unknown": 1}, "unknown"),
-    ({"trusted_image_certificates": ["x"]}, "trusted_image_certificates"),
+    ({"trusted_image_certificates": []}, "trusted_image_certificates"),
 ]
 
 

@@ -291,3 +291,12 @@ def test_deleted_servers_keep_their_log_from_2_21(member: Cloud) -> None:
 def test_the_host_name_comes_from_the_name(member: Cloud, name: str, hostname: str) -> None:
     server = member.server(member.boot(name), version="2.90")
     assert server["OS-EXT-SRV-ATTR:hostname"] == hostname
+
+
+def test_trusted_certificates_are_kept_and_shown(member: Cloud) -> None:
+    made = member.new("trusted", "2.63", trusted_image_certificates=["one", "two"])
+    assert made.status_code == 202, made.text
+    shown = member.server(made.json["server"]["id"], "2.63")
+    assert shown["trusted_image_certificates"] == ["one", "two"]
+    assert member.new("again", "2.63", trusted_image_certificates=["a", "a"]).status_code == 400
+    assert member.new("older", "2.62", trusted_image_certificates=["a"]).status_code == 400
