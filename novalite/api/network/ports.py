@@ -84,7 +84,7 @@ _SHARED = (
     Item("qos_policy_id", ANY),
     Item("binding:vnic_type", ANY),
     Item("binding:profile", ANY),
-    Item("binding:host_id", ANY),
+    Item("binding:host_id", {"type": ["string", "null"], "maxLength": 255}),
     Item("device_id", {"type": "string", "maxLength": 255}),
     Item("device_owner", {"type": "string", "maxLength": 255}),
 )

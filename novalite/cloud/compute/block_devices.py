@@ -192,7 +192,7 @@ def device_name(server: Server, rows: Sequence[BlockDevice], wanted: str | None 
         letter = letter_of(wanted)
         if letter in used:
             raise Conflict(f"The supplied device path ({wanted}) is in use.", code="device.in_use")
-        if letter in string.ascii_lowercase:
+        if len(letter) == 1:
             return f"/dev/{prefix_of(server)}{letter}"
     free = [letter for letter in string.ascii_lowercase if letter not in used]
     if not free or len(used) >= MOST_DISKS:

@@ -179,3 +179,21 @@ def test_members_do_not_learn_how_their_servers_host_is_reached(
     told = appliance.post(f"{path}/action", ask, token=mallory)
     assert (told.status_code, "192.0.2.7" in told.text) == (503, False)
     assert "192.0.2.7" in appliance.post(f"{path}/action", ask).text
+
+
+def test_hosts_of_ports_are_texts(appliance: Appliance) -> None:
+    own = network(appliance, appliance.token(), "10.7.0.0/24")
+    for host in ({"a": 1}, ["x"], 5):
+        asked = appliance.post(f"{N}/ports", {"port": {"network_id": own, "binding:host_id": host}})
+        assert asked.status_code == 400
+
+
+def test_device_names_lead_to_no_more_disks_than_there_may_be(appliance: Appliance, mallory: str, flavor: str) -> None:
+    body = server_body(flavor, appliance.image(), networks="none")
+    server = appliance.post(f"{C}/servers", body, token=mallory, version="2.79").json["server"]["id"]
+    wait_for(lambda: appliance.get(f"{C}/servers/{server}").json["server"]["status"] == "ACTIVE")
+    volume = appliance.post(f"{V}/volumes", {"volume": {"size": 1}}, token=mallory).json["volume"]["id"]
+    wait_for(lambda: appliance.get(f"{V}/volumes/{volume}", token=mallory).json["volume"]["status"] == "available")
+    wanted = {"volumeAttachment": {"volumeId": volume, "device": "/dev/vdab"}}
+    made = appliance.post(f"{C}/servers/{server}/os-volume_attachments", wanted, token=mallory)
+    assert (made.status_code, made.json["volumeAttachment"]["device"]) == (200, "/dev/vdb")
