@@ -175,7 +175,7 @@ def test_members_do_not_learn_how_their_servers_host_is_reached(
     wait_for(lambda: appliance.get(path).json["server"]["status"] == "ACTIVE")
     gone = HostUnreachable("The agent at https://192.0.2.7:1 does not answer")
     appliance.driver.fail_next("console_text", gone, times=2)
-    ask = {"os-getConsoleOutput": {}}
+    ask: dict[str, Any] = {"os-getConsoleOutput": {}}
     told = appliance.post(f"{path}/action", ask, token=mallory)
     assert (told.status_code, "192.0.2.7" in told.text) == (503, False)
     assert "192.0.2.7" in appliance.post(f"{path}/action", ask).text
