@@ -35,6 +35,7 @@ from novalite.api.kit.routes import Route
 from novalite.api.kit.view import Field, Page, View
 from novalite.cloud.compute import extra_specs, flavors
 from novalite.cloud.compute.flavors import Flavor
+from novalite.cloud.identity import projects
 from novalite.errors import Conflict, Invalid, NotFound
 
 BASIC = View(
@@ -206,6 +207,7 @@ def list_access(call: Call) -> dict[str, Any]:
 def grant(call: Call) -> dict[str, Any]:
     if _flavor(call).is_public and call.since("2.7"):
         raise Conflict("Can not add access to a public flavor.")
+    projects.refuse_unknown(call.w, call.body["tenant"], "tenant")
     flavors.grant(call.w, call.path["flavor_id"], call.body["tenant"])
     return _access(call)
 

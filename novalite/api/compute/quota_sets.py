@@ -12,7 +12,7 @@ from novalite.api.kit.body import Body, Item, JsonSchema, Query
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
 from novalite.api.kit.versions import Version
-from novalite.cloud.identity import policy, quotas
+from novalite.cloud.identity import policy, projects, quotas
 from novalite.errors import Invalid
 
 LIMIT = {"type": ["integer", "string"], "pattern": r"^-?[0-9]+\Z", "minimum": -1, "maximum": quotas.LARGEST}
@@ -46,6 +46,7 @@ def _project(call: Call, rule: str) -> str:
     """The project in the path. Only admins see and change those of others."""
     project_id = call.path["project_id"]
     policy.require(RULE + rule, call.ctx, project_id=project_id)
+    projects.refuse_unknown(call.w, project_id)
     return project_id
 
 
@@ -62,6 +63,7 @@ def show(call: Call) -> dict[str, Any]:
 
 
 def show_defaults(call: Call) -> dict[str, Any]:
+    projects.refuse_unknown(call.w, call.path["project_id"])
     limits = quota_use.shown(call, quotas.defaults(call.w))
     return {"quota_set": {"id": call.path["project_id"], **limits}}
 
@@ -80,6 +82,7 @@ def update(call: Call) -> dict[str, Any]:
     project_id, user_id, body = call.path["project_id"], call.query.get("user_id", ""), dict(call.body)
     force = truth(body.pop("force", False))
     wanted = {name: int(value) for name, value in body.items()}
+    projects.refuse_unknown(call.w, project_id)
     quotas.hold(call.w, project_id)
     if not force:
         _refuse_below_use(call, project_id, wanted)

@@ -21,6 +21,12 @@ def get(w: Work, project_id: str) -> Project:
     return found
 
 
+def refuse_unknown(w: Work, project_id: str, field: str = "project_id") -> None:
+    """Raises ``Invalid`` for what is no project: a word about it would be kept for nobody."""
+    if w.session.get(Project, project_id) is None:
+        raise Invalid(f"Project ID {project_id[:100]} is not a valid project.", field=field)
+
+
 FILTERS = {
     "name": Project.name, "domain_id": Project.domain_id, "enabled": Project.enabled,
     "parent_id": Project.parent_id, "id": Project.id,
