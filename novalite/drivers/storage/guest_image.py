@@ -130,6 +130,7 @@ def _root_tree(root: Path, kernel: guest_kernel.Kernel, busybox: Path) -> None:
         if applet != "busybox":
             (root / "bin" / applet).symlink_to("/bin/busybox")
     (root / "sbin/init").symlink_to("/bin/busybox")
+    (root / "var/run").symlink_to("/run")
     (root / "sbin/hwclock").symlink_to("/bin/busybox")
     for program in _ROOT_PROGRAMS:
         _install_program(program, root)
