@@ -62,7 +62,9 @@ def test_files_that_pages_name_exist(page: Path) -> None:
     """Paths of the source tree in backticks; those with a placeholder or a star are left out."""
     wrong = []
     for text in re.findall(r"`([^`\s]+)`", page.read_text()):
-        if re.fullmatch(r"(novalite|tests|docs|benchmarks|conformance|templates|migrations|packaging|requirements)/[\w./-]+", text):
+        if re.fullmatch(
+            r"(novalite|tests|docs|benchmarks|conformance|templates|migrations|packaging|requirements)/[\w./-]+", text
+        ):
             found = ROOT / text.partition(":")[0]
             if not (found.exists() or found.with_suffix(".py").exists()):
                 wrong.append(text)

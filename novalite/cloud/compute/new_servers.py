@@ -100,7 +100,8 @@ def create(w: Work, new: NewServer, *, boot_seconds: float = 900.0) -> list[Serv
             metadata_items=dict(new.metadata), tags=sorted(set(new.tags)), scheduler_hints=dict(new.scheduler_hints),
             personality=list(new.personality), group_id=group.id if group else None, disk_config=new.disk_config,
             access_ip_v4=new.access_ip_v4, access_ip_v6=new.access_ip_v6, reservation_id=reservation_id,
-            trusted_image_certificates=new.trusted_image_certificates, launch_index=index, created_at=w.now, updated_at=w.now,
+            trusted_image_certificates=new.trusted_image_certificates, launch_index=index, created_at=w.now,
+            updated_at=w.now,
         )  # fmt: skip
         w.session.add(server)
         w.session.flush()

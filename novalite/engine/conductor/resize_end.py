@@ -8,7 +8,7 @@ from novalite.cloud.hosts import aside, hosts
 from novalite.drivers.compute.base import GuestState, Power
 from novalite.engine.conductor import guests, moves, outcome, power
 from novalite.engine.flow import Flow, Run, Step
-from novalite.errors import DriverError, Unavailable
+from novalite.errors import DriverError, Failed, Unavailable
 
 _log = logs.get("conductor")
 
@@ -82,8 +82,15 @@ def _still_resized(run: Run, error: Exception) -> None:
 
 def _restore(run: Run) -> None:
     _, move = moves.known(run)
+    source = run.parts.links.driver(move.source_host)
     if moves.stays(move):
-        run.parts.links.driver(move.source_host).restore_disks(run.server_id, move.holder)
+        source.restore_disks(run.server_id, move.holder)
+    elif source.guest(run.server_id).power is Power.ABSENT:
+        raise Failed(
+            f"Host {move.source_host} has nothing of the server any more: there is no way back.",
+            code="guest.not_found",
+            hint="Confirm the resize.",
+        )
 
 
 def _switch_back(run: Run) -> None:

@@ -31,6 +31,19 @@ def _has_image(run: Run) -> bool:
     return bool(run.args["image_id"])
 
 
+def _look(run: Run) -> None:
+    """What is offloaded consists of its image alone."""
+    with run.parts.database.read(internal()) as w:
+        server = progress.find(w, run.server_id)
+        lost = server is not None and shelve.is_lost(w, server.shelved_image_id or "")
+    if lost:
+        raise Failed(
+            "The image that the server was shelved to is gone: the disk on its host is all that is left of it.",
+            code="image.missing",
+            hint="Unshelve the server, and shelve it again.",
+        )
+
+
 def _close(run: Run) -> None:
     with run.parts.database.write(run.ctx) as w:
         consoles.revoke_server(w, run.server_id)
@@ -151,7 +164,7 @@ def _failed_to_unshelve(run: Run, error: Exception) -> None:
         progress.failed(w, run.server_id, what, vm_state=None)
 
 
-_OFFLOADING = (Step("close", _close), Step("remove", _remove), Step("finish", _offloaded))
+_OFFLOADING = (Step("look", _look), Step("close", _close), Step("remove", _remove), Step("finish", _offloaded))
 _UNSHELVING = (
     Step("place", _place, _unplace),
     Step("wire", guests.wire, _unwire),

@@ -159,6 +159,19 @@ def test_offloading_when_told_to(never: Cloud) -> None:
     never.gone(server_id)
 
 
+def test_what_has_lost_its_image_is_not_offloaded(never: Cloud) -> None:
+    server_id = never.boot("last-copy")
+    _shelve(never, server_id, SHELVED)
+    [image] = _images(never, "last-copy-shelved")
+    assert never.appliance.call("DELETE", f"{IMAGES}/{image['id']}", token=never.token).status_code == 204
+    assert never.act(server_id, "shelveOffload").status_code == 202
+    actions = f"/servers/{server_id}/os-instance-actions"
+    wait_for(lambda: never.get(actions).json["instanceActions"][0]["message"] == "Error")
+    never.wait(server_id, SHELVED)
+    _unshelve(never, server_id)
+    never.gone(server_id)
+
+
 def test_coming_back_to_the_host_it_is_still_on(never: Cloud) -> None:
     server_id = never.boot("near")
     boots = never.appliance.driver._guests[server_id].boots

@@ -85,6 +85,22 @@ def test_a_migration_is_reverted(two: House) -> None:
     assert two.findings() == []
 
 
+def test_there_is_no_way_back_to_a_host_that_has_lost_the_server(two: House) -> None:
+    server_id = two.boot()
+    source = two.server(server_id)[HOST]
+    assert two.act(server_id, "migrate") == 202
+    dest = two.wait(server_id, "VERIFY_RESIZE")[HOST]
+    two.drivers()[source].delete_guest(server_id)
+    assert two.act(server_id, "revertResize") == 202
+    two.idle()
+    assert two.wait(server_id, "VERIFY_RESIZE")[HOST] == dest
+    assert set(where(two, server_id)) == {dest}
+    assert two.act(server_id, "confirmResize") == 204
+    two.wait(server_id, "SHUTOFF")
+    two.idle()
+    assert two.findings() == []
+
+
 def test_a_confirmation_that_is_late_leaves_no_way_back_to_disks_that_are_gone(two: House) -> None:
     server_id = two.boot()
     assert two.act(server_id, "migrate") == 202

@@ -172,7 +172,10 @@ def _paths(root: ET.Element, path: str = "") -> Iterator[str]:
         ),
         ({"hw_boot_menu": "true"}, ["/os/bootmenu enable=yes timeout=3000"]),
         ({"hw_pointer_model": "usbtablet"}, ["/devices/input bus=usb type=tablet"]),
-        ({"hw_disk_bus": "usb"}, ["/devices/disk/target bus=usb dev=sda", "/devices/controller model=qemu-xhci type=usb"]),
+        (
+            {"hw_disk_bus": "usb"},
+            ["/devices/disk/target bus=usb dev=sda", "/devices/controller model=qemu-xhci type=usb"],
+        ),
         ({"hw:hide_hypervisor_id": "true"}, ["/features/kvm/hidden state=on"]),
         ({"hw:pmu": "false"}, ["/features/pmu state=off"]),
     ],
