@@ -20,6 +20,7 @@ from conformance.novaclient import NOVACLIENT
 from conformance.results import Result
 from conformance.tempest import TEMPEST
 
+_LOCK = Path(__file__).resolve().parent.parent / "requirements" / "conformance.txt"
 _CACHE = Path(__file__).resolve().parent.parent / ".cache" / "conformance"
 _SUITES = {each.name: each for each in (TEMPEST, NOVACLIENT)}
 
@@ -27,17 +28,20 @@ _SUITES = {each.name: each for each in (TEMPEST, NOVACLIENT)}
 def main() -> int:
     chosen = _arguments()
     signal.signal(signal.SIGTERM, _leave)
-    named = chosen.suite or ([TEMPEST.name] if chosen.tests else list(_SUITES))
+    named = chosen.suite or ([TEMPEST.name] if chosen.tests or chosen.part else list(_SUITES))
     suites = [_SUITES[name] for name in dict.fromkeys(named)]
     packages = tuple(dict.fromkeys(package for each in suites for package in each.packages))
-    installed = environment.prepare(_CACHE / "venv", packages, offline=chosen.offline)
+    installed = environment.prepare(
+        _place(chosen) / "venv", packages, offline=chosen.offline,
+        lock=_LOCK if chosen.part else None,
+    )  # fmt: skip
     print(", ".join(f"{each.packages[0]} {installed.versions[each.packages[0]]}" for each in suites), flush=True)
     return max([_run(each, installed, chosen) for each in suites])
 
 
 def _run(one: suite.Suite, installed: environment.Environment, chosen: argparse.Namespace) -> int:
     """A suite from the start of its cloud to what is told of it; the status to exit with."""
-    kept, began = _CACHE / f"{one.name}-{chosen.driver}", time.monotonic()
+    kept, began = _place(chosen) / f"{one.name}-{chosen.driver}", time.monotonic()
     kept.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="novalite-conformance-") as name:
         directory = Path(name)
@@ -60,9 +64,16 @@ def _run(one: suite.Suite, installed: environment.Environment, chosen: argparse.
     return 0 if verdict.good and not findings else 1
 
 
+def _place(chosen: argparse.Namespace) -> Path:
+    """The part has its own environment, and its results are no run that the page tells of."""
+    return _CACHE / "part" if chosen.part else _CACHE
+
+
 def _what(one: suite.Suite, chosen: argparse.Namespace) -> str:
     if chosen.tests:
         return f"tests that match `{chosen.tests}`"
+    if chosen.part:
+        return "a part"
     return "smoke tests" if chosen.smoke else "all tests"
 
 
@@ -72,7 +83,7 @@ def _tested(
     workspace = directory / "suite"
     workspace.mkdir()
     given = dict(pair.split("=", 1) for pair in chosen.set)
-    tests = chosen.tests or (one.smoke if chosen.smoke else one.whole)
+    tests = chosen.tests or (one.part if chosen.part else one.smoke if chosen.smoke else one.whole)
     with cloud.running(directory, chosen.driver, given) as made:
         found = suite.run(
             one, installed, made, workspace, tests, workers=chosen.workers, seconds=chosen.hours * 3600
@@ -108,6 +119,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--driver", choices=("fake", "libvirt"), default="fake", help="how guests run")
     parser.add_argument("--suite", action="append", choices=tuple(_SUITES), help="default: all, in turn")
     parser.add_argument("--smoke", action="store_true", help="only the smoke tests")
+    parser.add_argument(
+        "--part", action="store_true", help="what continuous integration runs: some of Tempest, of a known release"
+    )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="tests at a time")
     parser.add_argument("--offline", action="store_true", help="use the environment as it is")
     parser.add_argument("--hours", type=float, default=6.0, help="longest time for all tests of a suite")

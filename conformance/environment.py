@@ -31,8 +31,9 @@ class Environment:
         return next((self.directory / "lib").glob("python3*")) / "site-packages"
 
 
-def prepare(directory: Path, packages: tuple[str, ...], *, offline: bool) -> Environment:
-    """Install the newest ``packages``; ``offline`` takes what is there. Raises ``RuntimeError`` with pip's words."""
+def prepare(directory: Path, packages: tuple[str, ...], *, offline: bool, lock: Path | None = None) -> Environment:
+    """Install the newest ``packages``, or what ``lock`` says; ``offline`` takes what is there. Raises
+    ``RuntimeError`` with pip's words."""
     python = directory / "bin" / "python"
     if not python.exists():
         if offline:
@@ -40,7 +41,8 @@ def prepare(directory: Path, packages: tuple[str, ...], *, offline: bool) -> Env
         _run([sys.executable, "-m", "venv", "--clear", str(directory)])
     if not offline:
         pip = [str(python), "-m", "pip", "--disable-pip-version-check", "--no-input", "--quiet"]
-        _run([*pip, "install", "--upgrade", *packages])
+        wanted = ["--require-hashes", "-r", str(lock)] if lock else ["--upgrade", *packages]
+        _run([*pip, "install", *wanted])
     return Environment(directory, _versions(python, packages))
 
 

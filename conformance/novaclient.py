@@ -41,6 +41,7 @@ NOVACLIENT = Suite(
     group=r"([^\.]+\.)+",
     whole=r"^novaclient\.tests\.functional\.",
     smoke=r"legacy\.test_readonly_nova",
+    part=r"legacy\.test_readonly_nova",
     most_workers=1,  # its tests count what all of them use
     prepare=prepare,
 )

@@ -22,9 +22,10 @@ _READ_SECONDS = 120
 @dataclass(frozen=True)
 class Suite:
     """``packages`` are what it is installed from, the first being the suite itself. ``tests`` is its directory
-    below the installed packages, ``group`` the part of a test's name that one worker runs together. ``whole``
-    and ``smoke`` choose tests. ``prepare`` writes its configuration for a cloud into a directory and gives the
-    environment variables that it wants. More than ``most_workers`` would disturb one another."""
+    below the installed packages, ``group`` the part of a test's name that one worker runs together. ``whole``,
+    ``smoke`` and ``part`` (what continuous integration runs) choose tests. ``prepare`` writes its configuration for
+    a cloud into a directory and gives the environment variables that it wants. More than ``most_workers`` would
+    disturb one another."""
 
     name: str
     packages: tuple[str, ...]
@@ -32,6 +33,7 @@ class Suite:
     group: str
     whole: str
     smoke: str
+    part: str
     most_workers: int
     prepare: Callable[[Environment, Cloud, Path], dict[str, str]]
 

@@ -119,6 +119,12 @@ def _validation(cloud: Cloud) -> dict[str, str]:
     return {**login, "connect_method": "fixed", "network_for_ssh": shared["name"] if shared else ""}
 
 
+_PART = r"^tempest\.api\.compute\.(?:" + "|".join((
+    r"flavors\.", r"keypairs\.", r"images\.test_image_metadata", r"servers\.test_create_server\.ServersTestJSON",
+    r"servers\.test_server_actions\.ServerActionsTestJSON", r"servers\.test_server_rescue\.ServerRescueTestJSON\.",
+    r"servers\.test_servers_negative", r"servers\.test_attach_interfaces\.AttachInterfacesTestJSON",
+    r"volumes\.test_attach_volume\.AttachVolumeTestJSON", r"admin\.test_quotas\.QuotasAdminTestJSON",
+)) + ")"  # fmt: skip
 TEMPEST = Suite(
     name="tempest",
     packages=("tempest",),
@@ -126,6 +132,7 @@ TEMPEST = Suite(
     group=r"([^\.]*\.)*",
     whole=r"^tempest\.api\.compute\.|\[.*\bsmoke\b.*\]",
     smoke=r"\[.*\bsmoke\b.*\]",
+    part=_PART,
     most_workers=64,
     prepare=prepare,
 )
