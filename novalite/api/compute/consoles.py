@@ -115,7 +115,7 @@ _OLD = Told("console", whole=record({"type": TEXT, "url": TEXT}))
 _OPENED = Told("remote_console", whole=record({"protocol": TEXT, "type": TEXT, "url": TEXT}))
 ROUTES = [
     Route("GET", _TOKENS, refuse_token, rule=RULE + "os-console-auth-tokens", success=400, until="2.30"),
-    Route("GET", _TOKENS, show_token, rule=RULE + "os-console-auth-tokens", unit="read",
+    Route("GET", _TOKENS, show_token, rule=RULE + "os-console-auth-tokens", unit="read", path_is_secret=True,
           query=Query(strict_since="2.99"), view=_SHOWN, since="2.31"),
     action_route("os-getConsoleOutput", show_text, "os-console-output", _LENGTH, success=200, unit=None,
                  view=Told("output", whole=TEXT)),

@@ -92,7 +92,7 @@ class Dispatcher:
         request, started = flask.request, time.monotonic()
         ctx = Context(request_id=new_request_id())
         structlog.contextvars.bind_contextvars(request_id=ctx.request_id)
-        state = _State(ctx)
+        state = _State(ctx, request.path)
         try:
             response = self._serve(state, "/" + path)
         except errors.NovaLiteError as error:
@@ -100,7 +100,7 @@ class Dispatcher:
         except HTTPException as error:
             response = self._fault(errors.Invalid(error.description or "Malformed request"), state)
         except Exception as error:  # noqa: BLE001 - a front answers whatever happens; the trace goes to the log
-            _log.error("unforeseen error", method=request.method, path=request.path, exc_info=True)
+            _log.error("unforeseen error", method=request.method, path=state.path, exc_info=True)
             response = self._fault(_unforeseen(error), state)
         finally:
             structlog.contextvars.unbind_contextvars("request_id")
@@ -109,7 +109,7 @@ class Dispatcher:
             "request",
             front=self._front.name,
             method=request.method,
-            path=request.path,
+            path=state.path,
             status=response.status_code,
             request_id=ctx.request_id,
             user_id=state.ctx.user_id,
@@ -122,6 +122,7 @@ class Dispatcher:
         request = flask.request
         try:
             match = self._table.match(request.method, path)
+            state.hide(match)
         except (faults.NoRoute, faults.BadMethod):
             state.routed = False
             self._authenticate(state)
@@ -263,13 +264,19 @@ class Dispatcher:
 class _State:
     """What is known of a request while it is served, and still when it fails."""
 
-    __slots__ = ("ctx", "routed", "version", "version_text")
+    __slots__ = ("ctx", "path", "routed", "version", "version_text")
 
-    def __init__(self, ctx: Context) -> None:
+    def __init__(self, ctx: Context, path: str) -> None:
         self.ctx = ctx
+        self.path = path
         self.routed = True
         self.version: Version = UNVERSIONED
         self.version_text = ""
+
+    def hide(self, match: Match) -> None:
+        """Log the route instead of the path where that holds a secret."""
+        secret = next((route.path for route in match.routes if route.path_is_secret), "")
+        self.path = secret or self.path
 
 
 def _unforeseen(error: Exception) -> faults.Unforeseen:

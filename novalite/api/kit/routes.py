@@ -59,7 +59,8 @@ class Route:
     slashes). ``rule`` is a name in the policy table, or ``PUBLIC``. Two routes may share method and path when
     their versions do not meet, or when each has its own ``action``: the one key of the body that picks it.
     ``stream`` hands the raw body to the handler. ``policy_in_handler`` says that the rule needs a target,
-    which only the handler knows; the kit then checks the token alone. Without a ``view`` the answer has no body.
+    which only the handler knows; the kit then checks the token alone. ``path_is_secret`` keeps what stands in
+    the path out of the log. Without a ``view`` the answer has no body.
     ``also`` are good statuses beside ``success``, which is a fault's when the operation can have no other end."""
 
     method: str
@@ -77,6 +78,7 @@ class Route:
     action: str = ""
     stream: bool = False
     policy_in_handler: bool = False
+    path_is_secret: bool = False
     summary: str = ""
     window: Window = field(init=False)
 

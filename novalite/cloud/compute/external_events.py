@@ -29,10 +29,16 @@ def happened(w: Work, event: Event) -> None:
     (cards, for instance) needs nothing."""
     if event.name == NETWORK_CHANGED:
         change(w, event.server_id, {})
-    elif event.name == VOLUME_EXTENDED and attachments.between(w, event.tag, event.server_id) is not None:
+    elif event.name == VOLUME_EXTENDED and _is_plugged_in(w, event):
         _start(w, event.server_id, ExtendVolume(event.server_id, event.tag))
     elif event.name == POWER_UPDATE and event.tag in _POWER_TAGS:
         _start(w, event.server_id, LookAt(event.server_id))
+
+
+def _is_plugged_in(w: Work, event: Event) -> bool:
+    """Whether this cloud attached the volume: what users note by hand about servers concerns no server."""
+    found = attachments.between(w, event.tag, event.server_id)
+    return found is not None and found.by_compute
 
 
 def _start(w: Work, server_id: str, task: durable.Kind) -> None:

@@ -34,7 +34,7 @@ def test_shares(member: Cloud) -> None:
     assert member.call("DELETE", f"{path}/x", version="2.97").status_code == 404
 
 
-def test_console_tokens_are_shown_to_operators(admin: Cloud, member: Cloud) -> None:
+def test_console_tokens_are_shown_to_operators(admin: Cloud, member: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
     server = member.boot("looked-at")
     wanted = {"remote_console": {"protocol": "vnc", "type": "novnc"}}
     url = member.call("POST", f"/servers/{server}/remote-consoles", wanted).json["remote_console"]["url"]
@@ -45,3 +45,6 @@ def test_console_tokens_are_shown_to_operators(admin: Cloud, member: Cloud) -> N
     assert admin.get(path, "2.30").status_code == 400
     assert admin.get("/os-console-auth-tokens/unknown", "2.31").status_code == 404
     assert member.get(path, "2.31").status_code == 403
+    said = capsys.readouterr()
+    assert "/v2.1/os-console-auth-tokens/{token}" in said.out + said.err
+    assert path not in said.out + said.err
