@@ -51,9 +51,10 @@ def test_keys(novalite: Any, tmp_path: Path) -> None:
 
 
 def test_networks(novalite: Any) -> None:
-    (row,) = novalite.rows("network", "list")
-    assert row[1:3] == ["private", "ACTIVE"]
-    (subnet,) = novalite.json("subnet", "list")
+    rows = {row[1]: row for row in novalite.rows("network", "list")}
+    assert {name: row[2] for name, row in rows.items()} == {"private": "ACTIVE", "public": "ACTIVE"}
+    row = rows["private"]
+    [subnet] = [each for each in novalite.json("subnet", "list") if each["network_id"] == row[0]]
     assert subnet["cidr"] == row[3]
     assert novalite.json("network", "show", "private")["subnets"] == [subnet["id"]]
     assert novalite("network", "show", "none") == 3

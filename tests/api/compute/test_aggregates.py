@@ -10,6 +10,7 @@ import pytest
 from novalite.cloud.hosts import aggregates, hosts
 from novalite.context import internal
 from novalite.engine.conductor.placement import _view
+from novalite.engine.scheduler.snapshot import Request
 
 from .conftest import Cloud
 
@@ -130,7 +131,8 @@ def test_the_scheduler_sees_the_metadata(admin: Cloud, made: Any, host: str) -> 
     built = admin.appliance.built
     with built.database.read(internal()) as w:
         found, one = aggregates.metadata_of_hosts(w), hosts.by_name(w, host)
-        assert _view(one, w, built.settings, found[one.id]).aggregates_metadata == ({"ssd": "true"},)
+        asked = Request("any")
+        assert _view(one, w, built.settings, found[one.id], asked).aggregates_metadata == ({"ssd": "true"},)
 
 
 BAD: list[tuple[str, str, Any]] = [
