@@ -131,7 +131,7 @@ def test_the_scheduler_sees_the_metadata(admin: Cloud, made: Any, host: str) -> 
     built = admin.appliance.built
     with built.database.read(internal()) as w:
         found, one = aggregates.metadata_of_hosts(w), hosts.by_name(w, host)
-        asked = Request("any")
+        asked = Request(server_id="any")
         assert _view(one, w, built.settings, found[one.id], asked).aggregates_metadata == ({"ssd": "true"},)
 
 
