@@ -19,6 +19,7 @@ PEOPLE = {
     "key": ("novalite.cli.key:key", "SSH keys put into servers."),
     "network": ("novalite.cli.network:network", "Networks servers are on."),
     "subnet": ("novalite.cli.network:subnet", "Address ranges of networks."),
+    "access": ("novalite.cli.access:access", "What may reach servers from outside."),
     "host": ("novalite.cli.host:host", "Machines that run servers."),
     "quota": ("novalite.cli.quota:quota", "What a project may use."),
     "limits": ("novalite.cli.quota:limits", "What your project may use and does use."),

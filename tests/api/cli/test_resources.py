@@ -60,6 +60,23 @@ def test_networks(novalite: Any) -> None:
     assert novalite("network", "show", "none") == 3
 
 
+def test_what_may_reach_servers(novalite: Any) -> None:
+    before = novalite.json("access", "list")
+    ssh = novalite.json("access", "allow", "ssh", "--from", "10.0.0.0/8")
+    assert (ssh["protocol"], ssh["port_range_min"], ssh["remote_ip_prefix"]) == ("tcp", 22, "10.0.0.0/8")
+    many = novalite.json("access", "allow", "udp:5000-5010")
+    shown = {row[0]: row[1:] for row in novalite.rows("access", "list")}
+    assert shown[many["id"]] == ["udp", "5000-5010", "0.0.0.0/0"]
+    assert novalite("access", "allow", "ssh", "--from", "10.0.0.0/8") == 1
+    assert "already exists" in novalite.err
+    assert novalite("access", "allow", "tcp:0x16") == 2
+    assert novalite("access", "allow", "tcp:70000") == 1
+    assert novalite("access", "allow", "ping", "--group", "none") == 3
+    for rule in (ssh, many):
+        assert novalite("access", "deny", rule["id"]) == 0
+    assert novalite.json("access", "list") == before
+
+
 def test_a_host_is_taken_out_of_service_and_back(novalite: Any) -> None:
     (host,) = novalite.json("host", "list")
     name = host["hypervisor_hostname"]
