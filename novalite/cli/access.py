@@ -23,7 +23,7 @@ _PORTS = re.compile(r"(tcp|udp):([0-9]{1,5})(?:-([0-9]{1,5}))?")
 _GROUP = click.option("--group", default="default", show_default=True, help="Name or id of the security group.")
 
 
-class _What(click.ParamType):
+class _What(click.ParamType[Any]):
     """``ssh``, ``ping``, ``http``, ``https``, ``all``, ``tcp:PORT``, ``udp:FIRST-LAST``."""
 
     name = "what"
