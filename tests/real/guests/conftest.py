@@ -49,7 +49,7 @@ class Cloud:
 
     @property
     def network_id(self) -> str:
-        return str(self.appliance.get("/network/v2.0/networks")["networks"][0]["id"])
+        return str(self.appliance.get("/network/v2.0/networks?name=private")["networks"][0]["id"])
 
     @property
     def bridge(self) -> str:
