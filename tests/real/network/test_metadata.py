@@ -13,6 +13,7 @@ import pytest
 
 from novalite.api.metadata.app import Guests, metadata_app
 from novalite.api.metadata.listener import MetadataService
+from novalite.cloud import records
 from novalite.cloud.compute.guest_data import GuestFacts, KeyFact, nic_fact
 from novalite.cloud.network import networks, ports, security_groups, subnets
 from novalite.context import Context
@@ -22,6 +23,7 @@ from novalite.drivers.network.base import METADATA_ADDRESS, METADATA_PORT, Netwo
 from tests.contracts.waiting import until
 from tests.real.network.conftest import Guest, Machine, sh
 
+assert records  # every table is known, whichever tests run beside these
 pytestmark = pytest.mark.real
 
 ROOT = f"http://{METADATA_ADDRESS}"
