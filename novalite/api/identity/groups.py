@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from novalite.api.identity.roles import ROLE, target
+from novalite.api.identity.roles import grant_routes, target
 from novalite.api.identity.shapes import ID, NAME, ROOT, TEXT, filters, links, refuse_change, values
 from novalite.api.identity.users import USER
 from novalite.api.kit.body import Body, Item
@@ -88,19 +88,6 @@ def list_held(call: Call) -> list[Role]:
     return groups.held(call.w, call.path["group_id"], *target(call))
 
 
-def _grant_routes(where: str) -> list[Route]:
-    held = f"{ROOT}/{where}/groups/{{group_id}}/roles"
-    one = held + "/{role_id}"
-    return [
-        Route("GET", held, list_held, rule="identity:list_grants", unit="read",
-              view=ROLE.many("roles", keystone_links)),
-        Route("PUT", one, grant, rule="identity:create_grant", success=204, unit="write"),
-        Route("HEAD", one, check, rule="identity:check_grant", success=204, unit="read"),
-        Route("GET", one, check, rule="identity:check_grant", success=204, unit="read"),
-        Route("DELETE", one, revoke, rule="identity:revoke_grant", success=204, unit="write"),
-    ]  # fmt: skip
-
-
 _ALL, _ONE = f"{ROOT}/groups", f"{ROOT}/groups/{{group_id}}"
 _MEMBER = f"{_ONE}/users/{{user_id}}"
 ROUTES = [
@@ -120,7 +107,5 @@ ROUTES = [
     Route("DELETE", _MEMBER, remove_member, rule="identity:remove_user_from_group", success=204, unit="write"),
     Route("GET", f"{ROOT}/users/{{user_id}}/groups", list_of_user, rule="identity:list_groups_for_user",
           policy_in_handler=True, unit="read", view=GROUP.many("groups", keystone_links)),
-    *_grant_routes("projects/{project_id}"),
-    *_grant_routes("domains/{domain_id}"),
-    *_grant_routes("system"),
+    *grant_routes("groups/{group_id}", list_held, grant, check, revoke),
 ]  # fmt: skip

@@ -9,7 +9,7 @@ from novalite.api.identity.shapes import NAME, OPTIONS, ROOT, TEXT, constant, fl
 from novalite.api.kit.body import Body, Item
 from novalite.api.kit.call import Call
 from novalite.api.kit.paging import keystone_links
-from novalite.api.kit.routes import Route
+from novalite.api.kit.routes import Handler, Route
 from novalite.api.kit.view import Field, Page, View
 from novalite.cloud.identity import domains, groups, projects, roles, users
 from novalite.cloud.identity.group_records import GroupAssignment
@@ -71,17 +71,22 @@ def list_held(call: Call) -> list[Role]:
     return roles.held_directly(call.w, call.path["user_id"], *target(call))
 
 
-def _grant_routes(target: str) -> list[Route]:
-    held = f"{ROOT}/{target}/users/{{user_id}}/roles"
-    one = held + "/{role_id}"
-    return [
-        Route("GET", held, list_held, rule="identity:list_grants", unit="read",
-              view=ROLE.many("roles", keystone_links)),
-        Route("PUT", one, grant, rule="identity:create_grant", success=204, unit="write"),
-        Route("HEAD", one, check, rule="identity:check_grant", success=204, unit="read"),
-        Route("GET", one, check, rule="identity:check_grant", success=204, unit="read"),
-        Route("DELETE", one, revoke, rule="identity:revoke_grant", success=204, unit="write"),
-    ]  # fmt: skip
+def grant_routes(holder: str, list_held: Handler, grant: Handler, check: Handler, revoke: Handler) -> list[Route]:
+    """The operations on roles that ``holder`` (the part of the path that names it) has in each kind of place."""
+
+    def routes(where: str) -> list[Route]:
+        held = f"{ROOT}/{where}/{holder}/roles"
+        one = held + "/{role_id}"
+        return [
+            Route("GET", held, list_held, rule="identity:list_grants", unit="read",
+                  view=ROLE.many("roles", keystone_links)),
+            Route("PUT", one, grant, rule="identity:create_grant", success=204, unit="write"),
+            Route("HEAD", one, check, rule="identity:check_grant", success=204, unit="read"),
+            Route("GET", one, check, rule="identity:check_grant", success=204, unit="read"),
+            Route("DELETE", one, revoke, rule="identity:revoke_grant", success=204, unit="write"),
+        ]  # fmt: skip
+
+    return [route for where in ("projects/{project_id}", "domains/{domain_id}", "system") for route in routes(where)]
 
 
 def _wanted(call: Call) -> dict[str, str]:
@@ -187,9 +192,7 @@ ROUTES = [
     Route("GET", _ONE, show, rule="identity:get_role", view=ROLE.one("role"), unit="read"),
     Route("PATCH", _ONE, update, rule="identity:update_role", body=_CHANGE, view=ROLE.one("role"), unit="write"),
     Route("DELETE", _ONE, remove, rule="identity:delete_role", success=204, unit="write"),
-    *_grant_routes("projects/{project_id}"),
-    *_grant_routes("domains/{domain_id}"),
-    *_grant_routes("system"),
+    *grant_routes("users/{user_id}", list_held, grant, check, revoke),
     Route("GET", f"{ROOT}/role_assignments", list_assignments, rule="identity:list_role_assignments",
           unit="read"),
 ]  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -27,7 +28,7 @@ _GIB = 1 << 30
 _KEPT_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
-class FakeChanges:
+class FakeChanges(ABC):
     """Implements ``TakesSnapshots``, ``PlugsDevices``, ``ChangesDisks``, ``KeepsDisks``, ``MovesDisks`` and
     ``TalksToAgent``."""
 
@@ -37,11 +38,13 @@ class FakeChanges:
     _guests: dict[str, FakeGuest]
     _without_agent: set[str]
 
+    @abstractmethod
     def _known(self, op: str, guest_id: str) -> FakeGuest:
-        raise NotImplementedError
+        """The guest. Raises ``DriverError`` when there is none."""
 
+    @abstractmethod
     def _need_image(self, image: ImageSpec | None) -> None:
-        raise NotImplementedError
+        """Raises ``DriverError`` when the image is not in the host's cache."""
 
     # TakesSnapshots
 

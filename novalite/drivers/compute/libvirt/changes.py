@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from typing import Any
 
 import libvirt
@@ -33,7 +34,7 @@ FEATURES = (
 )
 
 
-class GuestChanges:
+class GuestChanges(ABC):
     """Implements ``TakesSnapshots``, ``PlugsDevices``, ``ChangesDisks``, ``KeepsDisks``, ``MovesDisks`` and
     ``TalksToAgent`` for a driver that has the rest."""
 
@@ -45,11 +46,13 @@ class GuestChanges:
     _snapshots: Snapshots
     _cache_mode: str
 
+    @abstractmethod
     def _lock(self, guest_id: str) -> threading.Lock:
-        raise NotImplementedError
+        """Held while the guest is changed."""
 
+    @abstractmethod
     def _host_facts(self) -> stats.Capabilities:
-        raise NotImplementedError
+        """What the hypervisor said of itself."""
 
     def take_snapshot(self, guest_id: str, disk: str, name: str) -> SnapshotFile:
         return self._snapshots.take(guest_id, disk, name)
