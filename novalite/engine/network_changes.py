@@ -15,8 +15,7 @@ _log = logs.get("network")
 _TOPICS = {
     security_groups.TOPIC: "groups",
     security_groups.PORT_TOPIC: "ports",
-    routing.ROUTER_TOPIC: "routing",
-    routing.FLOATING_TOPIC: "routing",
+    routing.ROUTER_TOPIC: "routers",
 }
 _PAUSE_SECONDS = 2.0
 
@@ -54,7 +53,7 @@ class NetworkChanges:
             noted, self._noted = self._noted, {}
             self._changed.clear()
         done = True
-        for kind, act in (("groups", self._groups), ("ports", self._ports), ("routing", self._routing)):
+        for kind, act in (("groups", self._groups), ("ports", self._ports), ("routers", self._routers)):
             ids = noted.get(kind)
             if not ids:
                 continue
@@ -84,7 +83,9 @@ class NetworkChanges:
         with self._database.read(internal()) as w:
             return port_views.plugged(w, ids)
 
-    def _routing(self, ids: set[str]) -> None:
+    def _routers(self, ids: set[str]) -> None:
         with self._database.read(internal()) as w:
-            wanted = routing.spec(w)
-        self._driver.ensure_routing(wanted)
+            found = routing.specs(w, ids)
+        self._driver.ensure_routers(found)
+        for router_id in ids - {router.id for router in found}:
+            self._driver.remove_router(router_id)

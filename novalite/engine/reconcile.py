@@ -77,10 +77,11 @@ def restore_networks(database: Database, network: NetworkDriver) -> list[str]:
     does not keep the others from it; returns the ids of those."""
     with database.read(internal()) as w:
         wanted = [(spec, ports.specs(w, spec.id)) for spec in networks.specs(w)]
-        groups, routes = security_groups.specs(w), routing.spec(w)
+        groups, routers = security_groups.specs(w), routing.specs(w)
     network.ensure_groups(groups, only=True)  # before the ports that are in them
-    network.ensure_routing(routes)
-    return [spec.id for spec, port_specs in wanted if not _made(network, spec, port_specs)]
+    lost = [spec.id for spec, port_specs in wanted if not _made(network, spec, port_specs)]
+    network.ensure_routers(routers, only=True)
+    return lost
 
 
 def repair_networks(database: Database, network: NetworkDriver) -> list[str]:
@@ -94,7 +95,7 @@ def _made(network: NetworkDriver, spec: NetworkSpec, port_specs: tuple[PortSpec,
     try:
         network.ensure_network(spec, port_specs)
     except DriverError as error:
-        _log.error("a network could not be made", network_id=spec.id, cidr=spec.cidr, error=str(error))
+        _log.error("a network could not be made", network_id=spec.id, name=spec.name, error=str(error))
         return False
     return True
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import selectinload
 from novalite.cloud.network import networks, new_ports, quota
 from novalite.cloud.network.new_ports import NewPort
 from novalite.cloud.network.records import FixedIp, FloatingIp, Network, Port, Router
-from novalite.cloud.network.routing import FLOATING, FLOATING_TOPIC, INTERFACE
+from novalite.cloud.network.routing import FLOATING, FLOATING_TOPIC, INTERFACE, ROUTER_TOPIC
 from novalite.db.records import new_id
 from novalite.db.work import Work
 from novalite.errors import Conflict, Invalid, NotFound
@@ -130,7 +130,9 @@ def lead(w: Work, floating: FloatingIp, port_id: str, fixed_ip_address: str | No
             f"{floating.network_id}.",
             code="floating_ip.port_already_associated",
         )
+    _tell_router(w, floating)
     floating.port_id, floating.fixed_ip_address, floating.router_id = port_id, fixed.ip_address, router_id
+    _tell_router(w, floating)
     return _changed(w, floating)
 
 
@@ -165,6 +167,11 @@ def _router(w: Work, floating: FloatingIp, port: Port, fixed: FixedIp) -> str:
     return found
 
 
+def _tell_router(w: Work, floating: FloatingIp) -> None:
+    if floating.router_id:
+        w.announce(ROUTER_TOPIC, floating.router_id, floating.project_id)
+
+
 def _changed(w: Work, floating: FloatingIp) -> FloatingIp:
     floating.updated_at, floating.revision = w.now, floating.revision + 1
     w.session.flush()
@@ -181,6 +188,7 @@ def describe(w: Work, floating: FloatingIp, description: str) -> FloatingIp:
 
 def unlead(w: Work, floating: FloatingIp) -> FloatingIp:
     """It leads nowhere; repeating it is allowed."""
+    _tell_router(w, floating)
     floating.port_id = floating.fixed_ip_address = floating.router_id = None
     return _changed(w, floating)
 
@@ -188,6 +196,7 @@ def unlead(w: Work, floating: FloatingIp) -> FloatingIp:
 def release(w: Work, floating_id: str) -> None:
     """Give a floating address back. Raises ``NotFound``."""
     floating = get(w, floating_id)
+    _tell_router(w, floating)
     port = sa.select(Port.id).where(Port.device_id == floating_id, Port.device_owner == FLOATING).scalar_subquery()
     w.changed(sa.delete(FixedIp).where(FixedIp.port_id == port))
     w.changed(sa.delete(Port).where(Port.device_id == floating_id, Port.device_owner == FLOATING))

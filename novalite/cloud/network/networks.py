@@ -17,7 +17,7 @@ from novalite.cloud.network.port_views import FLOATING
 from novalite.cloud.network.records import FixedIp, FloatingIp, Network, Port, Router, Subnet
 from novalite.db.records import new_id
 from novalite.db.work import Work
-from novalite.drivers.network.base import NetworkSpec
+from novalite.drivers.network.base import NetworkSpec, SubnetSpec, UplinkSpec
 from novalite.errors import Conflict, Forbidden, Invalid, NotFound
 
 __all__ = ["NetworkRequest", "choose", "ensure_first", "free_range", "get", "list_visible", "spec", "specs"]
@@ -185,19 +185,24 @@ def remove(w: Work, network_id: str) -> None:
 
 
 def _as_spec(network: Network) -> NetworkSpec:
-    subnet = network.subnets[0]
     return NetworkSpec(
         id=network.id,
         name=network.name,
-        cidr=subnet.cidr,
-        gateway_ip=subnet.gateway_ip,
+        project_id=network.project_id,
+        subnets=tuple(map(_subnet_spec, network.subnets)),
         mtu=network.mtu,
+        uplink=UplinkSpec("host") if network.nat else None,
+        up=network.admin_state_up,
+    )
+
+
+def _subnet_spec(subnet: Subnet) -> SubnetSpec:
+    return SubnetSpec(
+        id=subnet.id,
+        cidr=subnet.cidr,
+        gateway_ip=subnet.gateway_ip if subnet.tells_gateway else "",
         dhcp=subnet.enable_dhcp,
-        nat=network.nat,
-        metadata=True,
         dns_servers=tuple(subnet.dns_servers),
-        isolated=not network.nat,
-        tells_gateway=subnet.tells_gateway,
         host_routes=tuple((route["destination"], route["nexthop"]) for route in subnet.host_routes),
     )
 

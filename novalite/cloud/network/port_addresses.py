@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from novalite.cloud.network import floating_ips, security_groups
 from novalite.cloud.network.addresses import free_numbers, number_in
 from novalite.cloud.network.records import FixedIp, FloatingIp, Port, Subnet
-from novalite.cloud.network.routing import ROUTER_TOPIC
+from novalite.cloud.network.routing import GATEWAY, INTERFACE, ROUTER_TOPIC
 from novalite.db.work import Work
 from novalite.errors import Conflict, Invalid
 
@@ -38,7 +38,8 @@ def change(w: Work, port: Port, wanted: Sequence[str | None]) -> None:
     w.session.expire(port, ["fixed_ips"])
     w.announce("port", port.id, port.project_id)
     w.announce(security_groups.PORT_TOPIC, port.id, port.project_id)
-    w.announce(ROUTER_TOPIC, port.device_id, port.project_id)
+    if port.device_owner in (INTERFACE, GATEWAY):
+        w.announce(ROUTER_TOPIC, port.device_id, port.project_id)
 
 
 def _give_back(w: Work, port: Port, subnet: Subnet, ids: list[str]) -> None:

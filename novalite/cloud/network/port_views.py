@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,6 +15,8 @@ from novalite.drivers.network.base import PortSpec
 
 ROUTED = INTERFACE, GATEWAY, FLOATING = "network:router_interface", "network:router_gateway", "network:floatingip"
 """What a port's ``device_owner`` is when no guest has it but a router or a floating address."""
+GUESTS = "compute:"
+"""How the ``device_owner`` of a server's port begins."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class PortView:
     position: int
     host: str
     is_compute_made: bool
+    project_id: str
+    admin_state_up: bool
 
     @property
     def prefix_length(self) -> int:
@@ -58,6 +62,8 @@ _PORT_COLUMNS = (
     Port.host,
     Port.is_compute_made,
     Port.port_security,
+    Port.project_id,
+    Port.admin_state_up,
 )
 
 
@@ -126,6 +132,8 @@ def _view(rows: list[Any]) -> PortView:
         position=first.position,
         host=first.host,
         is_compute_made=first.is_compute_made,
+        project_id=first.project_id,
+        admin_state_up=first.admin_state_up,
     )
 
 
@@ -140,15 +148,13 @@ def plugged(w: Work, ids: Iterable[str]) -> tuple[PortSpec, ...]:
 
 
 def _specs(w: Work, which: sa.ColumnElement[bool]) -> tuple[PortSpec, ...]:
-    """Ports of guests: what routers and floating addresses have is not plugged into a tap."""
+    """Ports of servers: what others have is not plugged into a tap."""
     query = (
         sa.select(
-            Port.id, Port.network_id, Port.mac_address, Port.dns_name, Port.port_security,
-            sa.func.min(FixedIp.address).label("number"),
+            Port.id, Port.network_id, Port.project_id, Port.mac_address, Port.dns_name, Port.port_security,
+            Port.admin_state_up,
         )
-        .join(FixedIp, FixedIp.port_id == Port.id)
-        .where(which, ~Port.device_owner.in_(ROUTED))
-        .group_by(Port.id, Port.network_id, Port.mac_address, Port.dns_name, Port.port_security)
+        .where(which, Port.device_owner.startswith(GUESTS, autoescape=True))
         .order_by(Port.id)
     )  # fmt: skip
     rows = w.session.execute(query).all()
@@ -158,11 +164,12 @@ def _specs(w: Work, which: sa.ColumnElement[bool]) -> tuple[PortSpec, ...]:
             id=row.id,
             network_id=row.network_id,
             mac_address=row.mac_address,
-            ip_address=str(IPv4Address(row.number)),
+            addresses=tuple(addresses.get(row.id, ())),
+            project_id=row.project_id,
             hostname=row.dns_name,
             groups=tuple(groups.get(row.id, ())) if row.port_security else None,
             secured=row.port_security,
-            more=tuple(addresses[row.id][1:]),
+            up=row.admin_state_up,
         )
         for row in rows
     )
@@ -195,11 +202,12 @@ def as_spec(view: PortView, hostname: str = "") -> PortSpec:
         id=view.port_id,
         network_id=view.network_id,
         mac_address=view.mac_address,
-        ip_address=view.ip_address,
+        addresses=view.fixed_ips,
+        project_id=view.project_id,
         hostname=hostname,
         groups=view.group_ids if view.port_security else None,
         secured=view.port_security,
-        more=view.fixed_ips[1:],
+        up=view.admin_state_up,
     )
 
 

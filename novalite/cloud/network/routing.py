@@ -1,62 +1,94 @@
-"""What the machine is told of routers and floating addresses: plain values, all at once."""
+"""What the machine is told of routers and floating addresses: plain values, in a few queries for all."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from ipaddress import ip_network
 
 import sqlalchemy as sa
 
 from novalite.cloud.network.port_views import FLOATING, GATEWAY, INTERFACE
-from novalite.cloud.network.records import FixedIp, FloatingIp, Port, Router
+from novalite.cloud.network.records import FixedIp, FloatingIp, Port, Router, Subnet
 from novalite.db.work import Work
-from novalite.drivers.network.base import FloatingSpec, RouterSpec, RoutingSpec
+from novalite.drivers.network.base import FloatingSpec, RouterPortSpec, RouterSpec
 
 ROUTER_TOPIC = "router"
 FLOATING_TOPIC = "floating_ip"
-__all__ = ["FLOATING", "FLOATING_TOPIC", "GATEWAY", "INTERFACE", "ROUTER_TOPIC", "spec"]
+__all__ = ["FLOATING", "FLOATING_TOPIC", "GATEWAY", "INTERFACE", "ROUTER_TOPIC", "specs"]
 
 
-def spec(w: Work) -> RoutingSpec:
-    """Routers that are up, and floating addresses that lead somewhere."""
-    routers = w.session.scalars(sa.select(Router).where(Router.admin_state_up).order_by(Router.created_at, Router.id))
-    plugs = w.session.execute(
-        sa.select(Port.device_id, Port.device_owner, Port.network_id, sa.func.min(FixedIp.ip_address).label("address"))
-        .outerjoin(FixedIp, FixedIp.port_id == Port.id)
-        .where(Port.device_owner.in_((INTERFACE, GATEWAY)))
-        .group_by(Port.id, Port.device_id, Port.device_owner, Port.network_id)
-        .order_by(Port.id)
-    ).all()
-    inside: dict[str, list[str]] = {}
-    own: dict[str, list[tuple[str, str]]] = {}
-    gateways: dict[str, str] = {}
-    for plug in plugs:
-        if plug.device_owner == INTERFACE:
-            inside.setdefault(plug.device_id, []).append(plug.network_id)
-            if plug.address:
-                own.setdefault(plug.device_id, []).append((plug.network_id, plug.address))
-        else:
-            gateways[plug.device_id] = plug.address or ""
-    return RoutingSpec(
-        tuple(
-            RouterSpec(
-                id=router.id,
-                networks=tuple(dict.fromkeys(inside.get(router.id, ()))),
-                external=router.external_network_id or "",
-                address=gateways.get(router.id, ""),
-                snat=router.enable_snat,
-                own=tuple(own.get(router.id, ())),
-            )
-            for router in routers
-        ),
-        _floating(w),
+@dataclass
+class _Card:
+    """A router's port while its addresses are gathered."""
+
+    id: str
+    owner: str
+    network_id: str
+    mac_address: str
+    addresses: list[str] = field(default_factory=list)
+    hops: list[str] = field(default_factory=list)
+
+    def spec(self) -> RouterPortSpec:
+        return RouterPortSpec(self.id, self.network_id, self.mac_address, tuple(self.addresses))
+
+
+def specs(w: Work, ids: Iterable[str] | None = None) -> tuple[RouterSpec, ...]:
+    """Routers that are up, or those of them with these ids, with the floating addresses they lead."""
+    query = sa.select(Router).where(Router.admin_state_up).order_by(Router.created_at, Router.id)
+    if ids is not None:
+        query = query.where(Router.id.in_(list(ids)))
+    routers = w.session.scalars(query, execution_options={"populate_existing": True}).all()
+    wanted = [router.id for router in routers]
+    cards, floating = _cards(w, wanted), _floating(w, wanted)
+    return tuple(_spec(router, cards.get(router.id, []), floating.get(router.id, [])) for router in routers)
+
+
+def _spec(router: Router, cards: list[_Card], floating: list[FloatingSpec]) -> RouterSpec:
+    gateway = next((card for card in cards if card.owner == GATEWAY), None)
+    return RouterSpec(
+        id=router.id,
+        interfaces=tuple(card.spec() for card in cards if card.owner == INTERFACE and card.addresses),
+        gateway=gateway.spec() if gateway and gateway.addresses else None,
+        next_hops=_one_of_each_version(gateway.hops if gateway else []),
+        snat=router.enable_snat,
+        routes=tuple((route["destination"], route["nexthop"]) for route in router.routes),
+        floating=tuple(floating),
     )
 
 
-def _floating(w: Work) -> tuple[FloatingSpec, ...]:
+def _one_of_each_version(hops: list[str]) -> tuple[str, ...]:
+    return tuple({":" in hop: hop for hop in reversed(hops)}.values())
+
+
+def _cards(w: Work, ids: list[str]) -> dict[str, list[_Card]]:
     query = (
-        sa.select(FloatingIp.ip_address, FloatingIp.network_id, FloatingIp.fixed_ip_address)
-        .join(Router, Router.id == FloatingIp.router_id)
-        .where(FloatingIp.port_id.is_not(None), Router.admin_state_up)
+        sa.select(
+            Port.id, Port.device_id, Port.device_owner, Port.network_id, Port.mac_address, FixedIp.ip_address,
+            Subnet.cidr, Subnet.gateway_ip,
+        )
+        .join(FixedIp, FixedIp.port_id == Port.id)
+        .join(Subnet, Subnet.id == FixedIp.subnet_id)
+        .where(Port.device_id.in_(ids), Port.device_owner.in_((INTERFACE, GATEWAY)), Port.admin_state_up)
+        .order_by(Port.created_at, Port.id, FixedIp.address)
+    )  # fmt: skip
+    found: dict[str, dict[str, _Card]] = {}
+    for row in w.session.execute(query):
+        mine = found.setdefault(row.device_id, {})
+        card = mine.setdefault(row.id, _Card(row.id, row.device_owner, row.network_id, row.mac_address))
+        card.addresses.append(f"{row.ip_address}/{ip_network(row.cidr).prefixlen}")
+        if row.gateway_ip and row.gateway_ip != row.ip_address:
+            card.hops.append(row.gateway_ip)
+    return {router_id: list(cards.values()) for router_id, cards in found.items()}
+
+
+def _floating(w: Work, ids: list[str]) -> dict[str, list[FloatingSpec]]:
+    query = (
+        sa.select(FloatingIp.router_id, FloatingIp.ip_address, FloatingIp.fixed_ip_address)
+        .where(FloatingIp.router_id.in_(ids), FloatingIp.port_id.is_not(None))
         .order_by(FloatingIp.created_at, FloatingIp.id)
     )
-    return tuple(
-        FloatingSpec(address, network_id, fixed or "") for address, network_id, fixed in w.session.execute(query)
-    )
+    found: dict[str, list[FloatingSpec]] = {}
+    for router_id, address, fixed in w.session.execute(query):
+        found.setdefault(str(router_id), []).append(FloatingSpec(address, fixed or ""))
+    return found

@@ -22,6 +22,7 @@ TOPIC = "security_group"
 PORT_TOPIC = "port_groups"
 """What is announced, with the port's id, when a port is in other groups than before."""
 _ETHERTYPES = ("IPv4", "IPv6")
+_ICMP_6 = protocols.NUMBERS["ipv6-icmp"]
 
 
 def ensure_default(w: Work, project_id: str) -> str:
@@ -172,19 +173,22 @@ def specs(w: Work, ids: Iterable[str] | None = None) -> tuple[GroupSpec, ...]:
     if ids is not None:
         query = query.where(SecurityGroup.id.in_(list(ids)))
     return tuple(
-        GroupSpec(group.id, tuple(_rule_spec(rule) for rule in group.rules if rule.ethertype == "IPv4"))
+        GroupSpec(group.id, tuple(map(_rule_spec, group.rules)))
         for group in w.session.scalars(query, execution_options={"populate_existing": True})
     )
 
 
 def _rule_spec(rule: SecurityGroupRule) -> RuleSpec:
-    """Protocol 0 stands for all, as for Neutron."""
+    """Protocol 0 stands for all and ICMP is that of the rule's version, as for Neutron."""
+    version = 6 if rule.ethertype == "IPv6" else 4
+    protocol = protocols.number(rule.protocol) or None
     return RuleSpec(
         inbound=rule.direction == "ingress",
-        protocol=protocols.number(rule.protocol) or None,
+        version=version,
+        protocol=_ICMP_6 if version == 6 and protocol in protocols.ICMP else protocol,
         low=rule.port_min,
         high=rule.port_max,
-        remote=str(ip_network(rule.remote_prefix, strict=False)) if rule.remote_prefix else "",
+        remotes=(str(ip_network(rule.remote_prefix, strict=False)),) if rule.remote_prefix else (),
         remote_group=rule.remote_group_id or "",
     )
 
