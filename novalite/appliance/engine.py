@@ -122,6 +122,8 @@ class Engine:
             if dead and not stop.is_set():
                 _log.warning("networks need repair", networks=list(dead))
                 reconcile.repair_networks(self.built.database, self.built.network)
+                if self.metadata is not None:
+                    self.metadata.networks_mended()
 
     def status(self) -> list[ComponentStatus]:
         """Every component, those that are not threads of the supervisor included."""

@@ -10,6 +10,8 @@ from novalite.api.metadata.listener import MetadataService
 from novalite.appliance.build import Built
 from novalite.cloud.network import networks
 from novalite.context import internal
+from novalite.drivers.network import namespaces
+from novalite.drivers.network.base import network_namespace
 
 
 class Metadata:
@@ -17,11 +19,19 @@ class Metadata:
 
     def __init__(self, built: Built) -> None:
         self._built = built
-        self.service = MetadataService(lambda network_id: metadata_app(built.database, network_id, SERVERS))
+        self.service = MetadataService(
+            lambda network_id: metadata_app(built.database, network_id, SERVERS),
+            built.network.metadata_sockets,
+            lambda network_id: namespaces.identity(network_namespace(network_id)),
+        )
         self._changed = threading.Event()
 
     def network_changed(self) -> None:
         self._changed.set()
+
+    def networks_mended(self) -> None:
+        """Some may have been made anew: their sockets are looked at now, not in a while."""
+        self.service.look()
 
     def sync(self) -> None:
         """Serve exactly the networks of the records."""

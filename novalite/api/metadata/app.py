@@ -12,7 +12,7 @@ from novalite import logs
 from novalite.api.metadata.files import Directory, File, Missing, Node, find
 from novalite.cloud.compute import guest_data
 from novalite.cloud.compute.guest_data import GuestFacts
-from novalite.cloud.network import ports
+from novalite.cloud.network import callers
 from novalite.context import internal
 from novalite.db.work import Database, Work
 from novalite.errors import NovaLiteError
@@ -80,7 +80,7 @@ def _serve(database: Database, network_id: str, guests: Guests, environ: dict[st
 
 
 def _device(w: Work, network_id: str, address: str) -> str:
-    device_id = ports.at_address(w, network_id, address)
+    device_id = callers.device_at(w, network_id, address)
     if not device_id:
         raise _Answer(404, "No server has this address.")
     return device_id

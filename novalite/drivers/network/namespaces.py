@@ -28,6 +28,15 @@ def exists(name: str) -> bool:
     return (NETNS / name).exists()
 
 
+def identity(name: str) -> tuple[int, int] | None:
+    """Tells a namespace from one that was made anew under its name; None when there is none."""
+    try:
+        found = (NETNS / name).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def names(prefix: str) -> set[str]:
     """Those whose name begins so."""
     return {path.name for path in NETNS.glob(f"{prefix}*")} if NETNS.is_dir() else set()
