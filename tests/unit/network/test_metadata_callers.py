@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import sqlalchemy as sa
 
-from novalite.cloud.network import callers
-from novalite.cloud.network.records import FixedIp, Port
+from novalite.cloud.network import callers, networks
+from novalite.cloud.network.records import FixedIp, Port, Subnet
 from novalite.db.work import Database
 from tests.unit.network.conftest import MEMBER, make_network
 
@@ -21,8 +22,9 @@ def network_id(database: Database) -> str:
                     created_at=w.now, updated_at=w.now)  # fmt: skip
         w.session.add(port)
         w.session.flush()
+        subnet_id = w.session.scalars(sa.select(Subnet.id).where(Subnet.network_id == id_)).one()
         for number, address in enumerate(("10.0.0.5", "fd00::5")):
-            w.session.add(FixedIp(subnet_id=f"subnet-{number}", port_id=port.id, ip_address=address, address=number))
+            w.session.add(FixedIp(subnet_id=subnet_id, port_id=port.id, ip_address=address, address=number))
         w.session.flush()
     return id_
 
@@ -46,7 +48,8 @@ def test_other_addresses_are_nobodys(database: Database, network_id: str, addres
 
 
 def test_the_same_address_on_another_network_is_another_port(database: Database, network_id: str) -> None:
-    other = make_network(database, "10.0.0.0/29")
+    with database.write(MEMBER) as w:
+        other = networks.create(w, name="other").id
     with database.read(MEMBER) as w:
         assert callers.device_at(w, other, "10.0.0.5") == ""
         assert callers.device_at(w, other, "fe80::f816:3eff:fe01:203") == ""
