@@ -1,0 +1,79 @@
+"""Cheap looks at what a namespace holds, without a program: enough to see that somebody else has changed it."""
+
+from __future__ import annotations
+
+import re
+import socket
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from novalite.drivers.network import namespaces
+
+_NETFILTER, _SUBSYSTEM, _GET_GENERATION, _GENERATION_ID = 12, 10, 16, 1
+_OWN_ADDRESS = re.compile(r"\|-- (\S+)\n\s+/32 host LOCAL")
+_PROC = Path("/proc/thread-self/net")
+
+
+def nft_generation() -> int:
+    """A number that each change of the packet filter in this thread's namespace makes another."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETFILTER) as asked:
+        asked.settimeout(5)
+        asked.bind((0, 0))
+        asked.send(struct.pack("=IHHIIBBH", 20, (_SUBSYSTEM << 8) | _GET_GENERATION, 1, 1, 0, 0, 0, 0))
+        data = asked.recv(4096)
+    at = 20
+    while at + 8 <= len(data):
+        length, kind = struct.unpack_from("=HH", data, at)
+        if kind == _GENERATION_ID:
+            return int(struct.unpack_from(">I", data, at + 4)[0])
+        at += max(4, (length + 3) & ~3)
+    raise OSError("the kernel does not tell the packet filter's generation")
+
+
+@dataclass(frozen=True)
+class State:
+    """Links, addresses and routes, and the packet filter's generation. Equal ones mean: nobody was here."""
+
+    generation: int
+    links: frozenset[str]
+    addresses: frozenset[str]
+    routes: frozenset[str]
+
+
+def _lines(name: str) -> list[list[str]]:
+    try:
+        return [line.split() for line in (_PROC / name).read_text().splitlines()]
+    except FileNotFoundError:
+        return []  # a kernel without IPv6
+
+
+def _state() -> State:
+    routes = {" ".join([*words[:3], *words[7:8]]) for words in _lines("route")[1:]}
+    for words in _lines("ipv6_route"):
+        if words[4] != "0" * 32:  # only what has a next hop: others come and go by themselves
+            routes.add(" ".join([*words[:2], words[4], words[9]]))
+    addresses = set(_OWN_ADDRESS.findall((_PROC / "fib_trie").read_text()))
+    addresses |= {f"{words[0]} {words[5]}" for words in _lines("if_inet6") if words[3] == "00"}
+    return State(
+        nft_generation(),
+        frozenset(name for _, name in socket.if_nameindex()),
+        frozenset(addresses),
+        frozenset(routes),
+    )
+
+
+def look(namespace: str) -> State | None:
+    """What the namespace holds; None when there is no such namespace."""
+    if namespace and not namespaces.exists(namespace):
+        return None
+    try:
+        return namespaces.within(namespace, _state)
+    except OSError:
+        if namespace and not namespaces.exists(namespace):
+            return None
+        raise
+
+
+def generation(namespace: str) -> int:
+    return namespaces.within(namespace, nft_generation)
