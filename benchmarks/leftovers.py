@@ -21,6 +21,8 @@ def remove(state_dir: Path) -> None:
     networks = LinuxNetworkDriver(appliance_id)
     for entry in list((RUN_DIR / appliance_id).glob("*/network.json")):
         networks.remove_network(entry.parent.name)
+    for entry in list((RUN_DIR / appliance_id / "routers").glob("*/router.json")):
+        networks.remove_router(entry.parent.name)
     networks.close()
 
 

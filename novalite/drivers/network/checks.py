@@ -7,15 +7,22 @@ import re
 from dataclasses import replace
 from uuid import UUID
 
-from novalite.drivers.network.base import GroupSpec, NetworkSpec, PortSpec, RoutingSpec, RuleSpec
+from novalite.drivers.network.base import GroupSpec, NetworkSpec, PortSpec, RuleSpec, SubnetSpec, UplinkSpec
 from novalite.errors import DriverError
 
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_LINK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,14}")
+_OPTION = re.compile(r"[0-9]{1,5}|[a-z0-9]+(-[a-z0-9]+)*")
+_OPTION_VALUE = re.compile(r"[!#-\[\]-~]+( [!$-\[\]-~][!#-\[\]-~]*)*")  # no quotes, no backslash, no comment
+_MODES = ("", "slaac", "dhcpv6-stateful", "dhcpv6-stateless")
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Range = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-def _refuse(what: str, value: str) -> DriverError:
-    return DriverError("check", f"{what} {value[:80]!r} is not usable", code="network.invalid")
+def refusal(what: str, value: object) -> DriverError:
+    """What says that a value is none."""
+    return DriverError("check", f"{what} {str(value)[:80]!r} is not usable", code="network.invalid")
 
 
 def uuid_text(value: str, what: str = "id") -> str:
@@ -25,53 +32,110 @@ def uuid_text(value: str, what: str = "id") -> str:
             return value
     except ValueError:
         pass
-    raise _refuse(what, value)
+    raise refusal(what, value)
 
 
-def _address(value: str, what: str) -> ipaddress.IPv4Address:
+def address(value: str, what: str = "address", *, version: int = 0) -> Address:
+    """The IPv4 or IPv6 address, of that version when one is given, in the way it is usually written."""
     try:
-        address = ipaddress.IPv4Address(value)
+        found = ipaddress.ip_address(value)
     except ValueError:
-        raise _refuse(what, value) from None
-    return address
+        raise refusal(what, value) from None
+    if str(found) != value or (version and found.version != version) or getattr(found, "scope_id", None):
+        raise refusal(what, value)
+    return found
 
 
-def _range(value: str) -> ipaddress.IPv4Network:
+def range_(value: str, what: str = "range", *, version: int = 0) -> Range:
+    """The range, of that version when one is given; a single address is one."""
     try:
-        return ipaddress.IPv4Network(value)
+        found = ipaddress.ip_network(value)
     except ValueError:
-        raise _refuse("range", value) from None
+        raise refusal(what, value) from None
+    if str(found) not in (value, f"{value}/{found.max_prefixlen}") or (version and found.version != version):
+        raise refusal(what, value)
+    return found
 
 
-def network(spec: NetworkSpec) -> ipaddress.IPv4Network:
-    """The network's range; ``DriverError`` when anything in ``spec`` is not exactly what it says it is."""
+def link(value: str, what: str = "interface") -> str:
+    """The name when a link can have it."""
+    if not _LINK.fullmatch(value):
+        raise refusal(what, value)
+    return value
+
+
+def domain(value: str) -> str:
+    """The DNS domain without its last dot; it may be empty."""
+    name = value.removesuffix(".")
+    if name and (len(name) > 253 or not all(_LABEL.fullmatch(label) for label in name.split("."))):
+        raise refusal("DNS domain", value)
+    return name
+
+
+def network(spec: NetworkSpec) -> NetworkSpec:
+    """The network; ``DriverError`` when anything in ``spec`` is not exactly what it says it is."""
     uuid_text(spec.id, "network id")
-    cidr = _range(spec.cidr)
-    gateway = _address(spec.gateway_ip, "gateway")
-    if gateway not in cidr or cidr.prefixlen > 30 or not 68 <= spec.mtu <= 65535:
-        raise _refuse("range, gateway or MTU", f"{spec.cidr} {spec.gateway_ip} {spec.mtu}")
-    for server in spec.dns_servers:
-        _address(server, "name server")
-    for range_, hop in spec.host_routes:
-        _range(range_)
-        _address(hop, "next hop")
-    if spec.dns_domain and not all(_LABEL.fullmatch(label) for label in spec.dns_domain.split(".")):
-        raise _refuse("DNS domain", spec.dns_domain)
-    return cidr
+    if not 68 <= spec.mtu <= 65535:
+        raise refusal("MTU", spec.mtu)
+    for subnet in spec.subnets:
+        _subnet(subnet)
+    for server in spec.upstream_dns:
+        address(server, "name server")
+    if spec.uplink is not None:
+        _uplink(spec.uplink)
+    return replace(spec, dns_domain=domain(spec.dns_domain))
+
+
+def _subnet(subnet: SubnetSpec) -> None:
+    uuid_text(subnet.id, "subnet id")
+    cidr = range_(subnet.cidr)
+    if subnet.gateway_ip:
+        address(subnet.gateway_ip, "gateway", version=cidr.version)
+    if subnet.server_ip and address(subnet.server_ip, "server address", version=cidr.version) not in cidr:
+        raise refusal("server address", subnet.server_ip)
+    for server in subnet.dns_servers:
+        address(server, "name server", version=cidr.version)
+    for told, hop in subnet.host_routes:
+        range_(told, version=cidr.version)
+        address(hop, "next hop", version=cidr.version)
+    if subnet.ra_mode not in _MODES or subnet.address_mode not in _MODES:
+        raise refusal("IPv6 mode", f"{subnet.ra_mode} {subnet.address_mode}")
+
+
+def _uplink(uplink: UplinkSpec) -> None:
+    if uplink.kind not in ("host", "flat", "vlan"):
+        raise refusal("kind of uplink", uplink.kind)
+    if uplink.kind != "host":
+        link(uplink.interface)
+    if not (1 <= uplink.vlan_id <= 4094 if uplink.kind == "vlan" else uplink.vlan_id == 0):
+        raise refusal("VLAN", uplink.vlan_id)
 
 
 def port(spec: PortSpec) -> PortSpec:
     """The port when its values are well formed; its host name is cut to what DHCP can tell, which may be none."""
     uuid_text(spec.id, "port id")
     uuid_text(spec.network_id, "network id")
-    if not _MAC.fullmatch(spec.mac_address):
-        raise _refuse("MAC address", spec.mac_address)
-    for address in spec.addresses:
-        _address(address, "address")
+    _mac(spec.mac_address)
+    for own in spec.addresses:
+        address(own)
+    for mac, allowed in spec.pairs:
+        if mac:
+            _mac(mac)
+        range_(allowed)
     for group_id in spec.groups or ():
         uuid_text(group_id, "security group id")
+    for name, value, version in spec.dhcp_options:
+        if not _OPTION.fullmatch(name) or not _OPTION_VALUE.fullmatch(value) or version not in (4, 6):
+            raise refusal("DHCP option", f"{name} {value}")
+    if min(spec.rate.in_kbps, spec.rate.in_burst_kb, spec.rate.out_kbps, spec.rate.out_burst_kb) < 0:
+        raise refusal("rate", spec.rate)
     name = spec.hostname.partition(".")[0]
     return replace(spec, hostname=name if _LABEL.fullmatch(name) else "")
+
+
+def _mac(value: str) -> None:
+    if not _MAC.fullmatch(value):
+        raise refusal("MAC address", value)
 
 
 def group(spec: GroupSpec) -> None:
@@ -82,23 +146,12 @@ def group(spec: GroupSpec) -> None:
 
 
 def _rule(rule: RuleSpec) -> None:
+    if rule.version not in (4, 6):
+        raise refusal("IP version", rule.version)
     for value, most in ((rule.protocol, 255), (rule.low, 65535), (rule.high, 65535)):
         if value is not None and not 0 <= value <= most:
-            raise _refuse("number in a rule", str(value))
-    if rule.remote:
-        _range(rule.remote)
+            raise refusal("number in a rule", value)
+    for remote in rule.remotes:
+        range_(remote, version=rule.version)
     if rule.remote_group:
         uuid_text(rule.remote_group, "security group id")
-
-
-def routing(spec: RoutingSpec) -> None:
-    """``DriverError`` when an id or an address is none."""
-    for router in spec.routers:
-        for id_ in (router.id, *router.networks, *([router.external] if router.external else [])):
-            uuid_text(id_)
-        for address in (*([router.address] if router.address else []), *(address for _, address in router.own)):
-            _address(address, "address of a router")
-    for item in spec.floating:
-        uuid_text(item.external, "network id")
-        _address(item.address, "floating address")
-        _address(item.fixed_address, "fixed address")

@@ -1,4 +1,4 @@
-"""One DHCP server for each network: only reserved addresses, no DNS.
+"""One DHCP and name server for each network, in the network's namespace, for its ports and nobody else.
 
 Leases say nothing that reservations do not, so they may be thrown away at any time. The process outlives NovaLite
 and is found again by its pid file, checked against its command line.
@@ -6,177 +6,95 @@ and is found again by its pid file, checked against its command line.
 
 from __future__ import annotations
 
-import os
-import select
+import hashlib
 import signal
-from collections.abc import Iterable
-from ipaddress import IPv4Network
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from novalite.clock import Deadline
-from novalite.drivers.network import checks
-from novalite.drivers.network.base import METADATA_ADDRESS, NetworkSpec, PortSpec, bridge_name
+from novalite.drivers.network import dhcp_files, namespaces
+from novalite.drivers.network.base import NetworkSpec, PortSpec, network_namespace
 from novalite.drivers.network.commands import run
-from novalite.errors import DriverError
-
-_LEASE_HOURS = 24
-_STOP_SECONDS = 5.0
+from novalite.drivers.network.daemons import Daemon
+from novalite.drivers.network.dhcp_files import Files, write_file
 
 
-def hosts_text(ports: Iterable[PortSpec]) -> str:
-    """The reservations, two lines each: the port's id in a comment; MAC, address, host name.
-
-    The id is no ``set:`` tag: dnsmasq (2.81 to 2.90 at least) crashes when it reads such a file again after it has
-    given a lease.
-    """
-    lines = []
-    for port in map(checks.port, ports):
-        told = [port.mac_address, port.ip_address, *([port.hostname] if port.hostname else [])]
-        lines.append(f"# {port.id}\n{','.join(told)}\n")
-    return "".join(lines)
-
-
-def write_file(path: Path, text: str) -> None:
-    """Whole or not at all, readable for the user dnsmasq runs as."""
-    temporary = path.with_name(path.name + ".new")
-    temporary.write_text(text)
-    temporary.chmod(0o644)
-    temporary.replace(path)
-
-
-class DhcpServer:
-    """The dnsmasq of one network. ``directory`` holds its hosts, lease and pid files; calls are not thread-safe."""
+class DhcpServer(Daemon):
+    """The dnsmasq of one network, with its files in ``directory``; calls are not thread-safe."""
 
     def __init__(self, directory: Path) -> None:
-        self.hosts_file = directory / "hosts"
-        self.pid_file = directory / "dnsmasq.pid"
-        self.lease_file = directory / "leases"
-        self._stale_leases = directory / "stale-leases"
+        self.files = Files(directory)
+        super().__init__("dnsmasq", self.files.pid)
 
-    def argv(self, spec: NetworkSpec, bridge_index: int) -> list[str]:
-        """The command line. The bridge's index is in it as a tag nothing uses: a server that is bound to a
-        bridge which was made anew is thereby known as stale."""
-        cidr, bridge = IPv4Network(spec.cidr), bridge_name(spec.id)
-        told = [(f"{METADATA_ADDRESS}/32", spec.gateway_ip)] if spec.metadata else []
-        told += [*spec.host_routes, *([("0.0.0.0/0", spec.gateway_ip)] if spec.tells_gateway else [])]
-        routes = "".join(f",{range_},{hop}" for range_, hop in told)
-        options = [
-            "--dhcp-option=option:router" + (f",{spec.gateway_ip}" if spec.tells_gateway else ""),
-            f"--dhcp-option=option:classless-static-route{routes}",
-            f"--dhcp-option-force=option:mtu,{spec.mtu}",
-        ]
-        if spec.dns_servers:
-            options.append("--dhcp-option=option:dns-server," + ",".join(spec.dns_servers))
-        if spec.dns_domain:
-            options.append(f"--domain={spec.dns_domain}")
+    def argv(self, configuration: str, bridge_index: int) -> list[str]:
+        """The command line. A digest is in it as a tag that nothing uses: a server with another configuration, or
+        bound to a bridge that was made anew, is thereby known as stale."""
+        digest = hashlib.sha256(f"{bridge_index}\n{configuration}".encode()).hexdigest()[:16]
         return [
-            "dnsmasq", "--conf-file=/dev/null", "--no-hosts", "--no-resolv", "--port=0", "--bind-interfaces",
-            f"--interface={bridge}", "--except-interface=lo", "--user=nobody", "--quiet-dhcp",
-            f"--tag-if=set:bridge{bridge_index}", "--dhcp-authoritative",
-            f"--dhcp-lease-max={min(cidr.num_addresses, 1 << 24)}",
-            f"--dhcp-range={cidr.network_address},static,{cidr.netmask},{_LEASE_HOURS}h",
-            f"--dhcp-hostsfile={self.hosts_file}", f"--dhcp-leasefile={self.lease_file}",
-            f"--pid-file={self.pid_file}", *options,
+            "dnsmasq", f"--conf-file={self.files.configuration}", f"--pid-file={self.files.pid}",
+            f"--tag-if=set:v{digest}",
         ]  # fmt: skip
 
-    def ensure(self, spec: NetworkSpec, bridge_index: int) -> None:
-        """Running with exactly these options; started, or started anew, when it is not."""
-        wanted = self.argv(spec, bridge_index)
-        if self._command_line() != wanted:
-            self.stop()
-            self._start(wanted)
+    def ensure(self, spec: NetworkSpec, ports: Mapping[str, PortSpec], bridge_index: int) -> bool:
+        """Running with exactly this configuration; started, or started anew, when it is not. Whether it was."""
+        text = dhcp_files.configuration(spec, ports.values(), self.files)
+        wanted = self.argv(text, bridge_index)
+        if self.command_line() == wanted:
+            return False
+        self.stop("ensure_network")
+        write_file(self.files.configuration, text)
+        self._drop_leases(self._stale_leases(ports.values(), ()))
+        run("ensure_network", namespaces.inside(network_namespace(spec.id), wanted))
+        return True
 
-    def _start(self, argv: list[str]) -> None:
-        if self._stale_leases.exists():
-            self.lease_file.unlink(missing_ok=True)
-        run("ensure_network", argv)
-        self._stale_leases.unlink(missing_ok=True)
+    def tell(self, spec: NetworkSpec, ports: Mapping[str, PortSpec]) -> None:
+        """Write reservations and ports' options, for ``ensure`` or ``reload`` to take up."""
+        write_file(self.files.hosts, dhcp_files.hosts(spec, ports.values()))
+        write_file(self.files.options, dhcp_files.options(ports.values()))
 
-    def reload(self) -> None:
-        """Take up the hosts file. When a reservation was dropped since the server started it is started anew:
-        else it would refuse the address to its next owner until the old lease has run out."""
-        argv = self._command_line()
-        if not argv:
-            return
-        if self._stale_leases.exists():
-            self.stop()
-            self._start(argv)
-        else:
-            self._signal(signal.SIGHUP)
+    def tell_names(self, text: str) -> bool:
+        """Write the names that are known, for ``ensure`` or ``reload`` to take up; whether that is a change."""
+        if self.files.names.exists() and self.files.names.read_text() == text:
+            return False
+        write_file(self.files.names, text)
+        return True
 
-    def forget_leases(self) -> None:
-        """A reservation is being dropped: its lease must not outlive the next reload, whoever does that."""
-        self._stale_leases.touch()
+    def reload(
+        self, spec: NetworkSpec, ports: Mapping[str, PortSpec], bridge_index: int, moved: Iterable[str] = ()
+    ) -> None:
+        """Take up what was told. The server is started anew when a lease was dropped, or its address is among those
+        that ``moved`` to another port: else it would refuse the address to its next owner until the lease has run
+        out, and know its old name."""
+        stale = self._stale_leases(ports.values(), moved)
+        if stale:
+            self.stop("ensure_network")
+            self._drop_leases(stale)
+        if not self.ensure(spec, ports, bridge_index):
+            self.reread()
 
-    def pid(self) -> int | None:
-        """The process id, when the pid file names a dnsmasq of this very network that runs."""
+    def reread(self) -> None:
+        """Take up reservations, options and names; a server that does not run will when it is started."""
+        self.signal(signal.SIGHUP)
+
+    def _leases(self) -> list[str]:
         try:
-            pid = int(self.pid_file.read_text())
-        except (OSError, ValueError):
-            return None
-        return pid if self._is_ours(pid) else None
+            return self.files.leases.read_text().splitlines()
+        except FileNotFoundError:
+            return []
 
-    def _is_ours(self, pid: int) -> bool:
-        return f"--pid-file={self.pid_file}" in _arguments(pid)
+    def _stale_leases(self, ports: Iterable[PortSpec], moved: Iterable[str]) -> set[str]:
+        """Addresses with a lease that nobody has, or another."""
+        owners = {address: port.mac_address for port in ports for address in port.addresses}
+        gone, found = set(moved), set()
+        for fields in (line.split() for line in self._leases()):
+            if len(fields) < 4:
+                continue
+            mac, address = fields[1], fields[2]
+            other = owners.get(address) != mac if ":" not in address else address not in owners
+            if other or address in gone:
+                found.add(address)
+        return found
 
-    def _command_line(self) -> list[str]:
-        pid = self.pid()
-        return _arguments(pid) if pid else []
-
-    def pidfd(self) -> int | None:
-        """A descriptor that becomes readable when the server ends; the caller closes it."""
-        pid = self.pid()
-        return None if pid is None else self._open(pid)
-
-    def _open(self, pid: int) -> int | None:
-        try:
-            descriptor = os.pidfd_open(pid)
-        except ProcessLookupError:
-            return None
-        if not self._is_ours(pid):  # ended, and its number perhaps given to another, between the two looks
-            os.close(descriptor)
-            return None
-        return descriptor
-
-    def _signal(self, number: signal.Signals) -> None:
-        descriptor = self.pidfd()
-        if descriptor is None:
-            return
-        try:
-            signal.pidfd_send_signal(descriptor, number)
-        except ProcessLookupError:
-            return
-        finally:
-            os.close(descriptor)
-
-    def stop(self) -> None:
-        """Ended, by force when it does not end by itself, also one whose pid file was lost; the pid file gone."""
-        for pid in (int(entry.name) for entry in Path("/proc").glob("[0-9]*")):
-            descriptor = self._open(pid) if self._is_ours(pid) else None
-            if descriptor is not None:
-                try:
-                    _end(descriptor)
-                finally:
-                    os.close(descriptor)
-        self.pid_file.unlink(missing_ok=True)
-
-
-def _arguments(pid: int) -> list[str]:
-    try:
-        raw = Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return []
-    return [part.decode(errors="replace") for part in raw.split(b"\0")[:-1]]
-
-
-def _end(descriptor: int) -> None:
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            signal.pidfd_send_signal(descriptor, number)
-        except ProcessLookupError:
-            return
-        if poll.poll(Deadline(_STOP_SECONDS).remaining * 1000):
-            return
-    raise DriverError("ensure_network", "dnsmasq does not end", code="driver.network", retryable=True)
+    def _drop_leases(self, addresses: set[str]) -> None:
+        if addresses:
+            kept = [line for line in self._leases() if line.split()[2:3] == [] or line.split()[2] not in addresses]
+            self.files.leases.write_text("".join(line + "\n" for line in kept))

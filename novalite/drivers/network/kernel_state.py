@@ -6,6 +6,7 @@ import re
 import socket
 import struct
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from pathlib import Path
 
 from novalite.drivers.network import namespaces
@@ -77,3 +78,9 @@ def look(namespace: str) -> State | None:
 
 def generation(namespace: str) -> int:
     return namespaces.within(namespace, nft_generation)
+
+
+def addresses() -> frozenset[str]:
+    """All addresses of this thread's namespace, as they are usually written."""
+    found = set(_OWN_ADDRESS.findall((_PROC / "fib_trie").read_text()))
+    return frozenset(found | {str(IPv6Address(bytes.fromhex(words[0]))) for words in _lines("if_inet6")})

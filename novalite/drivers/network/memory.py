@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,8 +10,8 @@ import msgspec
 
 from novalite import logs
 from novalite.drivers.network import checks
-from novalite.drivers.network.base import GroupSpec, NetworkSpec, PortSpec, RoutingSpec
-from novalite.drivers.network.dnsmasq import write_file
+from novalite.drivers.network.base import GroupSpec, NetworkSpec, PortSpec
+from novalite.drivers.network.dhcp_files import write_file
 from novalite.errors import DriverError
 
 _log = logs.get("network")
@@ -33,6 +33,18 @@ class Memory:
             _log.warning("a file is unreadable and will be made again", file=str(file), error=str(error))
             return empty
 
+    def _read_all(self, name: str, kind: type[list[T]], check: Callable[[T], object]) -> list[T]:
+        """Those of a file's values that ``check`` does not refuse."""
+        kept = []
+        for value in self._read(self._directory / name, kind, []):
+            try:
+                check(value)
+            except DriverError as error:
+                _log.warning("what was kept is of no use", file=name, error=str(error))
+            else:
+                kept.append(value)
+        return kept
+
     def _write(self, file: Path, value: object) -> None:
         if file.parent.is_dir():
             write_file(file, msgspec.json.encode(value).decode())
@@ -40,9 +52,9 @@ class Memory:
     def networks(self) -> Iterator[tuple[NetworkSpec, dict[str, PortSpec]]]:
         """Each network with its ports by id."""
         for file in self._directory.glob("*/network.json"):
-            spec = self._read(file, NetworkSpec, NetworkSpec("", "", "", ""))
+            spec = self._read(file, NetworkSpec, NetworkSpec("", ""))
             try:
-                checks.network(spec)
+                spec = checks.network(spec)
                 ports = [checks.port(port) for port in self._read(file.parent / "ports.json", list[PortSpec], [])]
             except DriverError as error:
                 _log.warning("what was kept of a network is of no use", file=str(file), error=str(error))
@@ -50,10 +62,7 @@ class Memory:
             yield spec, {port.id: port for port in ports}
 
     def groups(self) -> dict[str, GroupSpec]:
-        return {group.id: group for group in self._read(self._directory / "groups.json", list[GroupSpec], [])}
-
-    def routing(self) -> RoutingSpec:
-        return self._read(self._directory / "routing.json", RoutingSpec, RoutingSpec())
+        return {group.id: group for group in self._read_all("groups.json", list[GroupSpec], checks.group)}
 
     def keep_network(self, spec: NetworkSpec) -> None:
         self._write(self._directory / spec.id / "network.json", spec)
@@ -63,6 +72,3 @@ class Memory:
 
     def keep_groups(self, groups: Mapping[str, GroupSpec]) -> None:
         self._write(self._directory / "groups.json", list(groups.values()))
-
-    def keep_routing(self, routing: RoutingSpec) -> None:
-        self._write(self._directory / "routing.json", routing)

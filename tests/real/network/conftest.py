@@ -8,19 +8,22 @@ import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from novalite.drivers.network.base import NetworkSpec, PortSpec, bridge_name, tap_name
+from novalite.drivers.network import namespaces
+from novalite.drivers.network.base import NetworkSpec, PortSpec, SubnetSpec, network_namespace, tap_name
 from novalite.drivers.network.linux import LinuxNetworkDriver
+from tests.real.network.pump import Pump, open_tap
 
 _CLONE_NEWNET = 0x40000000
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _DHCP_SCRIPT = """#!/bin/sh
 [ "$1" = bound ] || exit 0
-ip addr flush dev $interface
+ip -4 addr flush dev $interface
 ip addr add $ip/$mask dev $interface
 set -- $staticroutes
 while [ $# -ge 2 ]; do ip route replace $1 via $2 dev $interface; shift 2; done
@@ -34,23 +37,42 @@ def sh(*argv: str, check: bool = True) -> str:
     return done.stdout
 
 
-def new_network(cidr: str = "10.97.0.0/24", **more: object) -> NetworkSpec:
-    gateway = cidr.rpartition(".")[0] + ".1"
-    return NetworkSpec(str(uuid4()), "test", cidr, gateway, **more)  # type: ignore[arg-type]
+def new_subnet(cidr: str, **more: object) -> SubnetSpec:
+    """A subnet whose gateway is its first address and whose server its second; ``more`` are other fields."""
+    range_ = ip_network(cidr)
+    told = {"gateway_ip": str(range_[1]), "server_ip": str(range_[2])} | more
+    return SubnetSpec(str(uuid4()), cidr, **told)  # type: ignore[arg-type]
 
 
-def new_port(network: NetworkSpec, last: int, hostname: str = "") -> PortSpec:
-    address = network.gateway_ip.rpartition(".")[0] + f".{last}"
-    return PortSpec(str(uuid4()), network.id, f"fa:16:3e:00:00:{last:02x}", address, hostname)
+def new_network(*cidrs: str, subnet: dict[str, object] | None = None, **more: object) -> NetworkSpec:
+    """A network with a subnet for each range (10.97.0.0/24); ``subnet`` are other fields of all subnets."""
+    subnets = tuple(new_subnet(cidr, **(subnet or {})) for cidr in cidrs or ("10.97.0.0/24",))
+    return NetworkSpec(str(uuid4()), "test", subnets=subnets, **more)  # type: ignore[arg-type]
+
+
+def address_of(network: NetworkSpec, last: int, subnet: int = 0) -> str:
+    return str(ip_network(network.subnets[subnet].cidr)[last])
+
+
+def new_port(network: NetworkSpec, last: int, hostname: str = "", **more: object) -> PortSpec:
+    """A port with address number ``last`` of each subnet; ``more`` are other fields."""
+    addresses = tuple(address_of(network, last, number) for number in range(len(network.subnets)))
+    told = {"addresses": addresses, "project_id": network.project_id, "hostname": hostname} | more
+    return PortSpec(str(uuid4()), network.id, f"fa:16:3e:00:00:{last:02x}", **told)  # type: ignore[arg-type]
 
 
 @dataclass
 class Guest:
-    """A namespace with one card, plugged in as a port's tap."""
+    """A namespace with a card behind a port's tap."""
 
     name: str
     port: PortSpec
     directory: Path
+    pump: Pump
+    card: str = "eth0"
+
+    def unplug(self) -> None:
+        self.pump.stop()
 
     def run(self, *argv: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(["ip", "netns", "exec", self.name, *argv], capture_output=True, text=True,
@@ -64,11 +86,11 @@ class Guest:
 
     def lease(self, tries: int = 5) -> dict[str, str]:
         """What DHCP gave (busybox's names); empty when nothing. The card is set up with it."""
-        lease, script = self.directory / f"{self.name}.lease", self.directory / f"{self.name}.sh"
+        lease, script = self.directory / f"{self.port.id}.lease", self.directory / f"{self.port.id}.sh"
         lease.unlink(missing_ok=True)
         script.write_text(_DHCP_SCRIPT.replace("LEASE", str(lease)))
         script.chmod(0o755)
-        self.run("busybox", "udhcpc", "-i", "eth0", "-n", "-q", "-f", "-t", str(tries), "-T", "1", "-s", str(script),
+        self.run("busybox", "udhcpc", "-i", self.card, "-n", "-q", "-f", "-t", str(tries), "-T", "1", "-s", str(script),
                  "-O", "staticroutes", "-O", "mtu", "-O", "hostname")  # fmt: skip
         if not lease.exists():
             return {}
@@ -90,6 +112,7 @@ class Machine:
     address: str = "203.0.113.2"
     drivers: list[LinuxNetworkDriver] = field(default_factory=list)
     _namespaces: list[str] = field(default_factory=list)
+    _pumps: list[Pump] = field(default_factory=list)
 
     def driver(self, appliance_id: str = "", **options: float) -> LinuxNetworkDriver:
         driver = LinuxNetworkDriver(appliance_id or str(uuid4()), run_dir=self.directory / "run", **options)
@@ -103,12 +126,16 @@ class Machine:
         sh("ip", "-n", name, "link", "set", "lo", "up")
         return name
 
-    def plug(self, port: PortSpec) -> Guest:
-        name, tap = self.namespace(), tap_name(port.id)
-        sh("ip", "link", "add", tap, "type", "veth", "peer", "name", "eth0", "netns", name)
-        sh("ip", "link", "set", tap, "master", bridge_name(port.network_id), "up")
-        sh("ip", "-n", name, "link", "set", "eth0", "address", port.mac_address, "up")
-        return Guest(name, port, self.directory)
+    def plug(self, port: PortSpec, *, guest: Guest | None = None) -> Guest:
+        """A guest starts on the port's tap; with ``guest`` it gets another card."""
+        name = guest.name if guest else self.namespace()
+        card = f"eth{sum(pump.guest == name for pump in self._pumps)}"
+        tap, inner = open_tap("", tap_name(port.id), queues=port.queues), open_tap(name, card)
+        pump = Pump(tap, inner, name)
+        self._pumps.append(pump)
+        namespaces.switches("plug", name, {f"ipv6/conf/{card}/accept_dad": "0"})
+        sh("ip", "-n", name, "link", "set", card, "address", port.mac_address, "up")
+        return Guest(name, port, self.directory, pump, card)
 
     def make_outside(self) -> None:
         self.outside = self.namespace()
@@ -120,12 +147,19 @@ class Machine:
         sh("ip", "route", "add", "default", "via", self.gateway)
 
     def clean(self) -> None:
+        for pump in self._pumps:
+            pump.stop()
         for driver in self.drivers:
-            for network_id in set(driver.check().dhcp_running):
+            for network_id in set(driver.check().networks):
                 driver.remove_network(network_id)
             driver.close()
         for name in self._namespaces:
             sh("ip", "netns", "del", name, check=False)
+
+
+def on(network: NetworkSpec, *argv: str, check: bool = True) -> str:
+    """What the program prints in the network's namespace."""
+    return sh("ip", "netns", "exec", network_namespace(network.id), *argv, check=check)
 
 
 @pytest.fixture

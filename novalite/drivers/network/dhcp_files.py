@@ -1,0 +1,179 @@
+"""What dnsmasq reads: a network's configuration, the reservations and options of its ports, and names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+
+from novalite.drivers.network import checks
+from novalite.drivers.network.base import METADATA_ADDRESS, NetworkSpec, PortSpec, SubnetSpec, bridge_name
+
+_LEASE_HOURS = 24
+_MOST_LEASES = 1 << 24
+_SHORTEST_PREFIX_6 = 64  # dnsmasq serves no wider range of IPv6
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where they are, below the network's directory."""
+
+    directory: Path
+
+    @property
+    def configuration(self) -> Path:
+        return self.directory / "dnsmasq.conf"
+
+    @property
+    def hosts(self) -> Path:
+        return self.directory / "hosts"
+
+    @property
+    def options(self) -> Path:
+        return self.directory / "options"
+
+    @property
+    def names(self) -> Path:
+        return self.directory / "names"
+
+    @property
+    def leases(self) -> Path:
+        return self.directory / "leases"
+
+    @property
+    def pid(self) -> Path:
+        return self.directory / "dnsmasq.pid"
+
+
+def write_file(path: Path, text: str) -> None:
+    """Whole or not at all, readable for the user dnsmasq runs as."""
+    temporary = path.with_name(path.name + ".new")
+    temporary.write_text(text)
+    temporary.chmod(0o644)
+    temporary.replace(path)
+
+
+def served(spec: NetworkSpec) -> list[SubnetSpec]:
+    """The subnets on which addresses or options are given."""
+    return [subnet for subnet in spec.subnets if subnet.dhcp and subnet.server_ip and subnet.address_mode != "slaac"]
+
+
+def answers_names(spec: NetworkSpec) -> bool:
+    return any(subnet.server_ip for subnet in spec.subnets)
+
+
+def is_wanted(spec: NetworkSpec) -> bool:
+    """Whether the network needs a server of its own."""
+    return spec.up and (bool(served(spec)) or answers_names(spec))
+
+
+def configuration(spec: NetworkSpec, ports: Iterable[PortSpec], files: Files) -> str:
+    """All but reservations, options of ports, and names. Whoever has no reservation gets no answer at all."""
+    lines = [
+        "no-hosts", "no-resolv", "no-poll", "bind-interfaces", f"interface={bridge_name(spec.id)}",
+        "except-interface=lo", "user=nobody", "quiet-dhcp", "quiet-dhcp6", "dhcp-authoritative",
+        "dhcp-ignore=tag:!known", f"dhcp-leasefile={files.leases}", f"dhcp-hostsfile={files.hosts}",
+        f"dhcp-optsfile={files.options}",
+    ]  # fmt: skip
+    lines += _names(spec, files)
+    subnets = served(spec)
+    lines.append(f"dhcp-lease-max={min(_MOST_LEASES, sum(ip_network(s.cidr).num_addresses for s in subnets) or 1)}")
+    for number, subnet in enumerate(subnets):
+        tag = f"s{number}"
+        lines += _range_4(spec, subnet, tag) if subnet.version == 4 else _range_6(spec, subnet, tag)
+    lines += [f"dhcp-mac=set:{_tag(port)},{port.mac_address}" for port in ports if port.dhcp_options]
+    return "".join(line + "\n" for line in lines)
+
+
+def _names(spec: NetworkSpec, files: Files) -> list[str]:
+    if not answers_names(spec):
+        return ["port=0"]
+    lines = ["domain-needed", f"addn-hosts={files.names}", "cache-size=1000"]
+    lines += [f"server={server}" for server in spec.upstream_dns]
+    if spec.dns_domain:
+        lines += [f"local=/{spec.dns_domain}/"]
+    return lines
+
+
+def _domain(spec: NetworkSpec) -> list[str]:
+    return [f"domain={spec.dns_domain}"] if spec.dns_domain else []
+
+
+def _range_4(spec: NetworkSpec, subnet: SubnetSpec, tag: str) -> list[str]:
+    cidr, gateway = ip_network(subnet.cidr), subnet.gateway_ip
+    told = [(f"{METADATA_ADDRESS}/32", subnet.server_ip)] if spec.metadata else []
+    told += [(other.cidr, "0.0.0.0") for other in spec.subnets if other.version == 4 and other.cidr != subnet.cidr]  # noqa: S104 - on the link itself
+    told += [*subnet.host_routes, *([("0.0.0.0/0", gateway)] if gateway else [])]
+    routes = "".join(f",{range_},{hop}" for range_, hop in told)
+    servers = ",".join(subnet.dns_servers or (subnet.server_ip,))
+    return [
+        f"dhcp-range=set:{tag},{cidr.network_address},static,{cidr.netmask},{_LEASE_HOURS}h",
+        f"dhcp-option=tag:{tag},option:router" + (f",{gateway}" if gateway else ""),
+        f"dhcp-option=tag:{tag},option:classless-static-route{routes}",
+        f"dhcp-option=tag:{tag},249{routes}",
+        f"dhcp-option=tag:{tag},option:dns-server,{servers}",
+        f"dhcp-option-force=tag:{tag},option:mtu,{spec.mtu}",
+        *_domain(spec),
+    ]
+
+
+def _range_6(spec: NetworkSpec, subnet: SubnetSpec, tag: str) -> list[str]:
+    cidr = ip_network(subnet.cidr)
+    prefix = max(cidr.prefixlen, _SHORTEST_PREFIX_6)
+    start = ip_network(f"{subnet.server_ip}/{prefix}", strict=False).network_address
+    servers = ",".join(f"[{server}]" for server in subnet.dns_servers or (subnet.server_ip,))
+    lines = [
+        f"dhcp-range=set:{tag},{start},static,{prefix},{_LEASE_HOURS}h",
+        f"dhcp-option=tag:{tag},option6:dns-server,{servers}",
+    ]
+    if spec.dns_domain:
+        lines += [f"dhcp-option=tag:{tag},option6:domain-search,{spec.dns_domain}", *_domain(spec)]
+    return lines
+
+
+def _tag(port: PortSpec) -> str:
+    return "p" + port.id.replace("-", "")[:16]
+
+
+def hosts(spec: NetworkSpec, ports: Iterable[PortSpec]) -> str:
+    """The reservations, two lines each: the port's id in a comment; MAC, addresses, host name.
+
+    A port's tag is not set here: dnsmasq (2.81 to 2.90 at least) crashes when it reads such a file again after it
+    has given a lease.
+    """
+    ranges = [(ip_network(subnet.cidr), subnet) for subnet in served(spec)]
+    lines = []
+    for port in map(checks.port, ports):
+        told, has_4 = [port.mac_address], False
+        for address in map(ip_address, port.addresses):
+            subnet = next((subnet for range_, subnet in ranges if address in range_), None)
+            if subnet is None or (address.version == 4 and has_4) or subnet.address_mode == "dhcpv6-stateless":
+                continue
+            has_4 = has_4 or address.version == 4
+            told.append(str(address) if address.version == 4 else f"[{address}]")
+        told += [port.hostname] if port.hostname else []
+        lines.append(f"# {port.id}\n{','.join(told)}\n")
+    return "".join(lines)
+
+
+def options(ports: Iterable[PortSpec]) -> str:
+    """What single ports are told beside or instead of what their subnet says."""
+    lines = []
+    for port in map(checks.port, ports):
+        for name, value, version in port.dhcp_options:
+            if version == 6:
+                lines.append(f"tag:{_tag(port)},option6:{name},{value}\n")
+            else:
+                lines.append(f"tag:{_tag(port)},{name if name.isdigit() else f'option:{name}'},{value}\n")
+    return "".join(lines)
+
+
+def names(spec: NetworkSpec, ports: Iterable[PortSpec]) -> str:
+    """Addresses with their names; the full one first, so that it is the answer to who an address is."""
+    lines = []
+    for port in map(checks.port, ports):
+        if port.hostname:
+            full = f"{port.hostname}.{spec.dns_domain} " if spec.dns_domain else ""
+            lines += [f"{address} {full}{port.hostname}\n" for address in port.addresses]
+    return "".join(lines)

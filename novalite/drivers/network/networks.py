@@ -1,0 +1,230 @@
+"""The networks of one appliance: what each is to be, and its namespace, bridge, taps, rules, DHCP and name server."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from novalite import logs
+from novalite.drivers.network import bridges, dhcp_files, links, taps
+from novalite.drivers.network.base import NetworkSpec, PortSpec
+from novalite.drivers.network.commands import files
+from novalite.drivers.network.dnsmasq import DhcpServer
+from novalite.drivers.network.memory import Memory
+
+_log = logs.get("network")
+
+
+@dataclass
+class Network:
+    """What is wanted of one network; ``lock`` orders changes to its links, files and server. ``index`` is the
+    kernel's number of its bridge."""
+
+    spec: NetworkSpec
+    server: DhcpServer
+    ports: dict[str, PortSpec]
+    index: int = 0
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def faults(self, near: set[str]) -> list[str]:
+        """What is missing, as sentences; ``near`` are the names of links in the machine's namespace."""
+        id_ = self.spec.id
+        far = bridges.look(id_)
+        if far is None:
+            return [f"Network {id_} has no namespace."]
+        if far.index != self.index:
+            return [f"Network {id_} has no bridge."]
+        found = [
+            f"Port {port_id} of network {id_} has lost its links."
+            for port_id in list(self.ports)
+            if not taps.stands(port_id, near, far.names)
+        ]
+        own = {address.partition("/")[0] for address in bridges.own_addresses(self.spec)}
+        if self.spec.up and not own <= far.addresses:
+            found.append(f"The bridge of network {id_} has lost addresses.")
+        if dhcp_files.is_wanted(self.spec) and self.server.pid() is None:
+            found.append(f"The DHCP server of network {id_} does not run.")
+        return found
+
+    @property
+    def is_served(self) -> bool:
+        return dhcp_files.is_wanted(self.spec)
+
+
+class Networks:
+    """``directory`` is for what they are, kept until the machine restarts; a new process knows them from there. Specs
+    were checked. Raises ``DriverError``; methods may be called from several threads at once."""
+
+    def __init__(self, appliance_id: str, directory: Path, memory: Memory) -> None:
+        self._appliance_id, self._directory, self._memory = appliance_id, directory, memory
+        self._known: dict[str, Network] = {}
+        self._lock = threading.RLock()
+        for spec, ports in memory.networks():
+            found = bridges.look(spec.id)
+            server = DhcpServer(directory / spec.id)
+            self._known[spec.id] = Network(spec, server, ports, found.index if found else 0)
+
+    def all(self) -> list[Network]:
+        with self._lock:
+            return list(self._known.values())
+
+    def specs(self) -> dict[str, NetworkSpec]:
+        return {known.spec.id: known.spec for known in self.all()}
+
+    def get(self, op: str, network_id: str) -> Network:
+        """Raises a ``DriverError`` that may be tried again when the network is not known."""
+        with self._lock:
+            known = self._known.get(network_id)
+        if known is None:
+            raise taps.absent(op, network_id)
+        return known
+
+    def is_known(self, network_id: str) -> bool:
+        with self._lock:
+            return network_id in self._known
+
+    def stands(self, spec: NetworkSpec) -> bool:
+        """Whether the network is as it should be, by what costs little to see."""
+        with self._lock:
+            known = self._known.get(spec.id)
+        return known is not None and known.spec == spec and not known.faults(links.names())
+
+    def ensure(self, spec: NetworkSpec, wanted: dict[str, PortSpec] | None) -> None:
+        """The network, with exactly the ports of ``wanted``, or those that it has."""
+        with files("ensure_network"), self._hold(spec) as known:
+            before, had = known.spec, known.ports
+            known.spec, known.ports = spec, had if wanted is None else wanted
+            known.index = bridges.ensure(self._appliance_id, spec)
+            if wanted is not None:
+                taps.remove_others(self._appliance_id, spec.id, wanted)
+            limited = [port.id for port in had.values() if taps.has_limit(port.rate)]
+            taps.ensure(self._appliance_id, spec, known.ports.values(), limited=limited)
+            bridges.remove_older(self._appliance_id, spec.id)
+            self._memory.keep_network(spec)
+            self._memory.keep_ports(spec.id, known.ports.values())
+            self._serve(known, _moved(had, known.ports), reload=before != spec or had != known.ports)
+        if wanted is not None:
+            self._tell_names(_projects(had, wanted), but=spec.id)
+
+    @contextmanager
+    def _hold(self, spec: NetworkSpec) -> Iterator[Network]:
+        """What is known of the network, locked; a new entry is forgotten again when its making fails."""
+        with self._lock:
+            directory = self._directory / spec.id
+            for step in (self._directory.parent, self._directory, directory):
+                step.mkdir(parents=True, exist_ok=True)
+                step.chmod(0o755)
+            is_new = spec.id not in self._known
+            if is_new:
+                self._known[spec.id] = Network(spec, DhcpServer(directory), {})
+            known = self._known[spec.id]
+        with known.lock:
+            try:
+                yield known
+            except BaseException:
+                if is_new:
+                    with self._lock:
+                        self._known.pop(spec.id, None)
+                raise
+
+    def remove(self, network_id: str) -> None:
+        """All of it gone; an absent one is a success."""
+        with self._lock:
+            known = self._known.get(network_id)
+        server = known.server if known else DhcpServer(self._directory / network_id)
+        with known.lock if known else self._lock:
+            server.stop("remove_network")
+            taps.remove_others(self._appliance_id, network_id, ())
+            bridges.remove(self._appliance_id, network_id)
+            bridges.remove_older(self._appliance_id, network_id)
+            shutil.rmtree(server.files.directory, ignore_errors=True)
+            with self._lock:
+                self._known.pop(network_id, None)
+        if known:
+            self._tell_names(_projects(known.ports, {}), but=network_id)
+
+    def ensure_port(self, port: PortSpec) -> None:
+        known = self.get("ensure_port", port.network_id)
+        with files("ensure_port"), known.lock:
+            before = known.ports.get(port.id)
+            if before == port and self._has_links(port):
+                return
+            known.ports[port.id] = port
+            limited = [port.id] if before and taps.has_limit(before.rate) else []
+            taps.ensure(self._appliance_id, known.spec, [port], limited=limited)
+            had = {port.id: before} if before else {}
+            if before != port:
+                self._tell_server(known, _moved(had, {port.id: port}))
+        self._tell_names(_projects(had, {port.id: port}), but=port.network_id)
+
+    def _has_links(self, port: PortSpec) -> bool:
+        far = bridges.look(port.network_id)
+        return far is not None and taps.stands(port.id, links.names(), far.names)
+
+    def remove_port(self, network_id: str, port_id: str) -> None:
+        with self._lock:
+            known = self._known.get(network_id)
+        if known is None:
+            return
+        with files("remove_port"), known.lock:
+            before = known.ports.pop(port_id, None)
+            taps.remove(self._appliance_id, port_id)
+            if before is None:
+                return
+            self._tell_server(known, before.addresses)
+        self._tell_names({before.project_id}, but=network_id)
+
+    def _tell_server(self, known: Network, moved: Iterable[str]) -> None:
+        self._memory.keep_ports(known.spec.id, known.ports.values())
+        self._serve(known, moved, reload=True)
+
+    def _serve(self, known: Network, moved: Iterable[str] = (), *, reload: bool) -> None:
+        known.server.tell(known.spec, known.ports)
+        known.server.tell_names(self._names(known.spec))
+        if not known.is_served:
+            known.server.stop("ensure_network")
+            return
+        before = known.server.pid()
+        if reload:
+            known.server.reload(known.spec, known.ports, known.index, moved)
+        else:
+            known.server.ensure(known.spec, known.ports, known.index)
+        if known.server.pid() != before:
+            _log.info("DHCP server started", network_id=known.spec.id, pid=known.server.pid())
+
+    def _names(self, spec: NetworkSpec) -> str:
+        """Of the network's own ports, and of those that its project has elsewhere."""
+        known = self.all()
+        own = [port for one in known if one.spec.id == spec.id for port in list(one.ports.values())]
+        elsewhere = (one for one in known if one.spec.id != spec.id) if spec.project_id else ()
+        others = [port for one in elsewhere for port in list(one.ports.values()) if port.project_id == spec.project_id]
+        return dhcp_files.names(spec, [*own, *others])
+
+    def _tell_names(self, projects: set[str], *, but: str) -> None:
+        """Names of ports of these projects have changed: the servers of their other networks know."""
+        for known in self.all():
+            if known.spec.project_id in projects and known.spec.id != but and dhcp_files.answers_names(known.spec):
+                with files("ensure_port"), known.lock:
+                    if self.is_known(known.spec.id) and known.server.tell_names(self._names(known.spec)):
+                        known.server.reread()
+
+
+def _moved(before: dict[str, PortSpec], after: dict[str, PortSpec]) -> set[str]:
+    """Addresses that another card has now, or none."""
+    had = {address: port.mac_address for port in before.values() for address in port.addresses}
+    have = {address: port.mac_address for port in after.values() for address in port.addresses}
+    return {address for address, mac in had.items() if have.get(address) != mac}
+
+
+def _projects(before: dict[str, PortSpec], after: dict[str, PortSpec]) -> set[str]:
+    """The projects whose ports' names differ."""
+    found = set()
+    for id_ in before.keys() | after.keys():
+        ports = [ports[id_] for ports in (before, after) if id_ in ports]
+        if len({(port.hostname, port.addresses, port.project_id) for port in ports}) != 1 or len(ports) == 1:
+            found |= {port.project_id for port in ports if port.project_id}
+    return found
