@@ -1,34 +1,80 @@
-"""Lets the machine route what comes in on its uplinks, and remembers where that was a change."""
+"""Lets the machine route between its uplinks and networks it is on, and remembers what was a change."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from novalite import logs
-from novalite.drivers.network import links
-from novalite.drivers.network.dnsmasq import write_file
+from novalite.drivers.network import namespaces
+from novalite.drivers.network.commands import run_json
 
 _log = logs.get("network")
+_SWITCHES = Path("/proc/sys/net")
 
 
-class Uplinks:
-    """``record`` lists the links whose switch was set. Not thread-safe."""
+def default_links(version: int) -> tuple[str, ...]:
+    """Links that the machine's default routes of this IP version lead to."""
+    routes = run_json("ensure_network", ["ip", "-j", f"-{version}", "route", "show", "default"])
+    devices = {str(hop["dev"]) for route in routes for hop in (route.get("nexthops") or [route]) if "dev" in hop}
+    return tuple(sorted(devices))
+
+
+def _read(switch: str) -> str | None:
+    try:
+        return (_SWITCHES / switch).read_text().strip()
+    except OSError:
+        return None
+
+
+def switches(links: Iterable[str], *, ipv6: bool) -> dict[str, str]:
+    """What must be set so that packets that come in on these links are routed: no other link routes for it."""
+    found = {f"ipv4/conf/{link}/forwarding": "1" for link in (*links, *default_links(4))}
+    if not ipv6 or _read("ipv6/conf/all/forwarding") in (None, "1"):
+        return found
+    outer = default_links(6)
+    if _read("ipv6/conf/all/force_forwarding") is not None:
+        return found | {f"ipv6/conf/{link}/force_forwarding": "1" for link in (*links, *outer)}
+    # One switch for all links; those that listen to a router go on doing so.
+    listening = {f"ipv6/conf/{link}/accept_ra": "2" for link in outer if _read(f"ipv6/conf/{link}/accept_ra") == "1"}
+    return found | listening | {"ipv6/conf/all/forwarding": "1"}
+
+
+class Forwarding:
+    """``record`` lists switches of links that are not ours, with what they were. Not thread-safe."""
 
     def __init__(self, record: Path) -> None:
         self._record = record
 
-    def forward(self) -> None:
-        """Answers from the outside find their way to guests."""
-        for link in links.uplinks():
-            if links.forward(link):
-                before = self._record.read_text().split() if self._record.exists() else []
-                write_file(self._record, "".join(f"{name}\n" for name in dict.fromkeys([*before, link])))
-                _log.info("the machine now routes what comes in on a link", link=link)
+    def ensure(self, links: Iterable[str], *, ipv6: bool) -> None:
+        """Packets find their way between ``links``, which are ours, and the links of the default routes."""
+        links = tuple(links)
+        wanted = switches(links, ipv6=ipv6)
+        changes = {switch: value for switch, value in wanted.items() if _read(switch) not in (None, value)}
+        foreign = {s: _read(s) or "" for s in changes if not any(f"/conf/{link}/" in s for link in links)}
+        if foreign:
+            before = self._record.read_text() if self._record.exists() else ""
+            known = {line.split()[0] for line in before.splitlines()}
+            added = "".join(f"{switch} {old}\n" for switch, old in foreign.items() if switch not in known)
+            temporary = self._record.with_suffix(".new")
+            temporary.write_text(before + added)
+            temporary.replace(self._record)
+            _log.info("the machine now routes what comes in on its uplinks", switches=sorted(foreign))
+        namespaces.switches("ensure_network", "", changes)
 
     def restore(self) -> None:
         """As it was before, unless another appliance needs it."""
-        if self._record.exists() and not links.any_bridge_left():
-            present = set(links.uplinks())
-            for link in self._record.read_text().split():
-                if link in present:
-                    links.forward(link, on=False)
+        if not self._record.exists() or _others_need_it():
+            return
+        for line in self._record.read_text().splitlines():
+            switch, old = line.split()
+            if _read(switch) is not None:
+                namespaces.switches("remove_network", "", {switch: old})
+        self._record.unlink()
+
+
+def _others_need_it() -> bool:
+    return any(
+        name.startswith("nlu") and str(link.get("ifalias", "")).startswith("novalite ")
+        for name, link in namespaces.links("").items()
+    )

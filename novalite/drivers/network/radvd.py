@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pwd
 import signal
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv6Network, ip_address, ip_interface
@@ -13,7 +14,7 @@ from novalite.drivers.network.daemons import Daemon
 from novalite.drivers.network.namespaces import inside
 from novalite.drivers.network.router_rules import card_name
 
-_SECONDS = (3, 10)
+_SECONDS = (10, 30)
 """Least and most between two advertisements that nobody asked for."""
 
 
@@ -63,6 +64,14 @@ def configuration(spec: RouterSpec, networks: Mapping[str, NetworkSpec]) -> str:
     return "".join(line + "\n" for line in lines)
 
 
+def _account() -> list[str]:
+    """radvd gives up root for the account that its package has made."""
+    try:
+        return ["--username", pwd.getpwnam("radvd").pw_name]
+    except KeyError:
+        return []
+
+
 class Advertiser(Daemon):
     """The radvd of one router. ``directory`` holds its configuration and pid file."""
 
@@ -90,7 +99,7 @@ class Advertiser(Daemon):
 
     def _start(self, op: str, namespace: str) -> None:
         argv = ["radvd", "--config", str(self._file), "--pidfile", str(self.pid_file), "--logmethod", "none"]
-        run(op, inside(namespace, argv))
+        run(op, inside(namespace, [*argv, *_account()]))
 
     @property
     def is_wanted(self) -> bool:

@@ -1,0 +1,233 @@
+"""The machine's own side of networks: uplinks, what may cross there and as whom, ports of the machine that lead to
+guests, and routes to what is behind routers."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+
+import msgspec
+
+from novalite import logs
+from novalite.drivers.network import (
+    conntrack,
+    docker,
+    host_routes,
+    kernel_state,
+    machine_rules,
+    namespaces,
+    uplinks,
+)
+from novalite.drivers.network.base import HostForwardSpec, NetworkSpec, RouterSpec, uplink_name
+from novalite.drivers.network.commands import files, run
+from novalite.drivers.network.forwarding import Forwarding
+from novalite.drivers.network.nft_sets import Sets, difference, removal, replacement
+from novalite.drivers.network.routing_checks import host_forward
+from novalite.errors import DriverError
+
+_log = logs.get("network")
+
+
+@dataclass
+class _Filter:
+    """What the table holds (None: not known), how it was listed then, and at which generation that was seen."""
+
+    held: Sets | None = None
+    listed: str = ""
+    generation: int = 0
+
+
+@dataclass
+class _Wanted:
+    """What was last asked for by ``ensure``."""
+
+    networks: dict[str, NetworkSpec] = field(default_factory=dict)
+    routes: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+
+class Machine:
+    """One for an appliance. ``directory`` is for what must be set back. Raises ``DriverError``; methods may be called
+    from several threads at once."""
+
+    def __init__(self, appliance_id: str, directory: Path) -> None:
+        self._appliance_id, self._directory = appliance_id, directory
+        self._table = machine_rules.table(appliance_id)
+        self._forwarding = Forwarding(directory / "forwarding")
+        self._lock = threading.RLock()
+        self._uplinks: dict[str, NetworkSpec] = {}
+        self._filter, self._wanted = _Filter(), _Wanted()
+
+    def ensure_uplink(self, spec: NetworkSpec) -> None:
+        """The network's uplink as its spec says, or none; the network's namespace and bridge stand. What may cross it
+        is for ``ensure``, which is to be called next."""
+        with files("ensure_network"), self._lock:
+            if spec.uplink is None:
+                self.remove_uplink(spec.id)
+                return
+            uplinks.ensure(self._appliance_id, spec)
+            self._uplinks[spec.id] = spec
+
+    def remove_uplink(self, network_id: str) -> None:
+        """The uplink gone; an absent one is a success."""
+        with self._lock:
+            docker.forget(uplink_name(network_id))
+            uplinks.remove(self._appliance_id, network_id)
+            self._uplinks.pop(network_id, None)
+
+    def ensure(
+        self,
+        networks: Mapping[str, NetworkSpec],
+        routers: Iterable[RouterSpec],
+        forwards: Iterable[HostForwardSpec],
+    ) -> None:
+        """What may cross the uplinks of these networks, as whom; exactly these forwards; routes to what is behind
+        these routers. All in place of what was."""
+        told = tuple(host_forward(item) for item in forwards)
+        with files("ensure_network"), self._lock:
+            own = machine_rules.host_networks(networks.values())
+            if not own and not told:
+                self._remove_all()
+                return
+            self._directory.mkdir(parents=True, exist_ok=True)
+            before = self._forwards_before()
+            self._load(machine_rules.elements(own, told))
+            conntrack.forget("ensure_forwards", "", machine_rules.ended(before, told))
+            self._keep_forwards(told)
+            self._open(own, told)
+            self._route(networks, routers)
+            self._wanted.networks = {spec.id: spec for spec in own}
+
+    def _load(self, sets: Sets) -> None:
+        known = self._filter
+        if known.held is not None and self._stands():
+            if known.held == sets:
+                return
+            text = difference(self._table, known.held, sets)
+        else:
+            text = replacement(self._table, machine_rules.BODY, sets)
+        known.held = None
+        namespaces.nft("ensure_network", "", text)
+        known.generation = kernel_state.generation("")
+        known.held, known.listed = sets, self._listing()
+
+    def _listing(self) -> str:
+        """The table as a text that is the same for the same contents; empty when there is none."""
+        try:
+            text = run("check", ["nft", "--stateless", "list", "table", *self._table.split()])
+        except DriverError as error:
+            if "No such file" in error.detail:
+                return ""
+            raise
+        return " ".join(sorted(text.replace(",", " ").split()))
+
+    def _stands(self) -> bool:
+        """Whether the table is as we left it. Others change other tables, which only asks for a closer look."""
+        now = kernel_state.generation("")
+        if now == self._filter.generation:
+            return True
+        if self._listing() != self._filter.listed:
+            return False
+        self._filter.generation = now
+        return True
+
+    def _forwards_before(self) -> list[HostForwardSpec]:
+        file = self._directory / "forwards.json"
+        try:
+            return msgspec.json.decode(file.read_bytes(), type=list[HostForwardSpec]) if file.exists() else []
+        except (OSError, msgspec.MsgspecError) as error:
+            _log.warning("a file is unreadable and will be made again", file=str(file), error=str(error))
+            return []
+
+    def _keep_forwards(self, forwards: tuple[HostForwardSpec, ...]) -> None:
+        file = self._directory / "forwards.json"
+        temporary = file.with_suffix(".new")
+        temporary.write_bytes(msgspec.json.encode(forwards))
+        temporary.replace(file)
+
+    def _open(self, own: list[NetworkSpec], forwards: tuple[HostForwardSpec, ...]) -> None:
+        """The kernel routes, and Docker lets us."""
+        present = uplinks.own(self._appliance_id)
+        names = [uplink_name(spec.id) for spec in own if uplink_name(spec.id) in present]
+        ipv6 = any(subnet.version == 6 for spec in own for subnet in spec.subnets)
+        self._forwarding.ensure(names, ipv6=ipv6)
+        loopback = "1" if forwards else "0"
+        namespaces.switches("ensure_network", "", {f"ipv4/conf/{name}/route_localnet": loopback for name in names})
+        for name in names:
+            docker.let_through(name)
+        for bridge in self._bridges():
+            docker.let_through(bridge, bridged=True)
+
+    def _bridges(self) -> set[str]:
+        """Bridges of the machine that our uplinks are ports of."""
+        links = namespaces.links("")
+        return {
+            str(links[name]["master"]) for name in uplinks.own(self._appliance_id, links) if "master" in links[name]
+        }
+
+    def _route(self, networks: Mapping[str, NetworkSpec], routers: Iterable[RouterSpec]) -> None:
+        links = uplinks.own(self._appliance_id)
+        routes = host_routes.wanted(routers, networks, host_routes.in_use())
+        host_routes.set_routes(routes, links)
+        self._wanted.routes = {range_: hop for range_, hop in routes.items() if hop[1] in links}
+
+    def _remove_all(self) -> None:
+        namespaces.nft("remove_network", "", removal(self._table))
+        conntrack.forget("ensure_forwards", "", machine_rules.ended(self._forwards_before(), ()))
+        (self._directory / "forwards.json").unlink(missing_ok=True)
+        for bridge in self._bridges():
+            docker.let_through(bridge, bridged=True)
+        self._forwarding.restore()
+        self._filter, self._wanted = _Filter(), _Wanted()
+
+    def missing(self) -> tuple[str, ...]:
+        """Ids of networks whose uplink, or what lets packets cross it, somebody else took away; ``ensure_uplink`` for
+        each and one ``ensure`` repair it."""
+        with self._lock:
+            if not self._uplinks:
+                return ()
+            links = uplinks.own(self._appliance_id)
+            torn = {id_ for id_ in self._uplinks if uplink_name(id_) not in links}
+            hosts = set(self._wanted.networks)
+            if hosts and (self._filter.held is None or not self._stands() or not self._routed()):
+                torn |= hosts
+            present = {name: False for name in links if links[name] in hosts}
+            if not docker.lets_through(present | dict.fromkeys(self._bridges(), True)):
+                torn |= set(self._uplinks)
+            return tuple(sorted(torn))
+
+    def _routed(self) -> bool:
+        """Whether our addresses and our IPv4 routes are there."""
+        state = kernel_state.look("")
+        if state is None:
+            return False
+        own = {
+            subnet.gateway_ip
+            for spec in self._wanted.networks.values()
+            for subnet in spec.subnets
+            if subnet.version == 4 and subnet.gateway_ip
+        }
+        hops = {f"{link} {_as_listed(range_)} {_as_listed(hop)}"
+                for range_, (hop, link) in self._wanted.routes.items() if ":" not in range_}  # fmt: skip
+        seen = {" ".join(route.split()[:3]) for route in state.routes}
+        return own <= state.addresses and hops <= seen
+
+    def problems(self) -> tuple[str, ...]:
+        """Sentences for people about what keeps guests from the outside."""
+        with self._lock:
+            if not self._uplinks:
+                return ()
+            links = uplinks.own(self._appliance_id)
+            found = [f"Network {id_} has lost its uplink." for id_ in self._uplinks if uplink_name(id_) not in links]
+            if self._wanted.networks and (self._filter.held is None or not self._stands()):
+                found.append("The packet filter table of the uplinks is missing or was changed.")
+            return (*found, *docker.problems())
+
+
+def _as_listed(address: str) -> str:
+    """As /proc/net/route writes it."""
+    packed = ip_address(address.partition("/")[0]).packed
+    return f"{int.from_bytes(packed, sys.byteorder):08X}"
