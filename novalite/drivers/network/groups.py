@@ -1,69 +1,93 @@
 """Rules of security groups as elements of packet filter sets that do not overlap, so that a packet is looked up
-once however many rules there are."""
+a few times however many rules there are.
+
+Remotes are of three sorts, each with sets of its own: everybody; ranges of addresses; and members of groups. Members
+stand for the number ("label") of the combination of groups they are in, which other maps tell of an address: so a
+member more is one element, whatever the rules are, and a rule is one element, however many the members.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import ip_address, ip_network
 from itertools import pairwise
 
 from novalite.drivers.network.base import RuleSpec
 
-_ICMP = 1
+_ICMP = {4: 1, 6: 58}
 _WITH_PORTS = frozenset({6, 17, 33, 132, 136})
-_EVERYWHERE = (0, 2**32 - 1)
+_LAST = {4: 2**32 - 1, 6: 2**128 - 1}
+_ALL_PROTOCOLS = (0, 255)
 Interval = tuple[int, int]
-Elements = dict[str, frozenset[str]]
-KINDS = {
-    "any": "ipv4_addr",
-    "proto": "ipv4_addr . inet_proto",
-    "ports": "ipv4_addr . inet_proto . inet_service",
-    "icmp": "ipv4_addr . icmp_type . icmp_code",
-}
-"""The sets that a list of rules needs, and the nftables type of each."""
+Box = tuple[Interval, Interval]
+Elements = Mapping[str, frozenset[str]]
+
+EVERYTHING = "everything"
+"""Stands among the elements for a rule that lets all through; it is no set."""
+
+WHOM = ("all", "label", "address")
+KINDS = ("proto", "ports", "icmp")
 
 
-def elements(rules: Iterable[RuleSpec], members: Callable[[str], Iterable[str]]) -> Elements:
-    """The elements of each of ``KINDS``. ``members`` gives the addresses of a group's ports."""
-    anything: list[Interval] = []
-    protocols: dict[int, list[Interval]] = {}
-    ranges: dict[tuple[str, int], list[tuple[Interval, Interval]]] = {}
+def elements(rules: Iterable[RuleSpec], version: int, labels: Callable[[str], Iterable[int]]) -> Elements:
+    """The elements of the sets ``all_proto`` to ``address_icmp`` for rules of one direction and IP version; sets
+    without any are left out. ``labels`` gives those of the combinations that a group is in."""
+    boxes: dict[tuple[str, str, int], list[Box]] = {}
     for rule in rules:
-        remotes = _remotes(rule, members)
-        if rule.protocol is None:
-            anything += remotes
-        elif rule.protocol in _WITH_PORTS:
-            span = (0, 65535) if rule.low is None else (rule.low, rule.low if rule.high is None else rule.high)
-            ranges.setdefault(("ports", rule.protocol), []).extend((remote, span) for remote in remotes)
-        elif rule.protocol == _ICMP and rule.low is not None:
-            span = (0, 255) if rule.high is None else (rule.high, rule.high)
-            ranges.setdefault(("icmp", rule.low), []).extend((remote, span) for remote in remotes)
-        else:
-            protocols.setdefault(rule.protocol, []).extend(remotes)
-    found: dict[str, list[str]] = {kind: [] for kind in KINDS}
-    found["any"] = [_addresses(part) for part in _disjoint(anything)]
-    for number, spans in protocols.items():
-        found["proto"] += [f"{_addresses(part)} . {number}" for part in _disjoint(spans)]
-    for (kind, number), boxes in ranges.items():
-        found[kind] += [f"{_addresses(part)} . {number} . {_numbers(span)}" for part, span in _disjoint_boxes(boxes)]
-    return {kind: frozenset(items) for kind, items in found.items()}
+        if rule.version != version:
+            continue
+        kind, number, span = _packets(rule)
+        for whom, remote in _remotes(rule, labels):
+            boxes.setdefault((whom, kind, number), []).append((remote, span))
+    if any(span == _ALL_PROTOCOLS for _, span in boxes.get(("all", "proto", 0), ())):
+        return {EVERYTHING: frozenset()}
+    found: dict[str, set[str]] = {}
+    for (whom, kind, number), some in boxes.items():
+        middle = [] if kind == "proto" else [str(number)]
+        cut = _disjoint_boxes(some)
+        found.setdefault(f"{whom}_{kind}", set()).update(
+            " . ".join([*_whom(whom, remote, version), *middle, numbers(span)]) for remote, span in cut
+        )
+    return {name: frozenset(items) for name, items in found.items()}
 
 
-def _remotes(rule: RuleSpec, members: Callable[[str], Iterable[str]]) -> list[Interval]:
+def _packets(rule: RuleSpec) -> tuple[str, int, Interval]:
+    """Kind of set, number that stands in its middle, and range of numbers at its end."""
+    protocol = rule.protocol
+    if protocol is None:
+        return "proto", 0, _ALL_PROTOCOLS
+    if protocol in _ICMP.values():
+        protocol = _ICMP[rule.version]
+    if rule.low is not None and protocol in _WITH_PORTS:
+        return "ports", protocol, (rule.low, rule.low if rule.high is None else rule.high)
+    if rule.low is not None and protocol == _ICMP[rule.version]:
+        return "icmp", rule.low, (0, 255) if rule.high is None else (rule.high, rule.high)
+    return "proto", 0, (protocol, protocol)
+
+
+def _remotes(rule: RuleSpec, labels: Callable[[str], Iterable[int]]) -> list[tuple[str, Interval]]:
     if rule.remote_group:
-        return [(number, number) for number in map(_number, members(rule.remote_group))]
-    if not rule.remote:
-        return [_EVERYWHERE]
-    network = IPv4Network(rule.remote, strict=False)
-    return [(int(network[0]), int(network[-1]))]
+        return [("label", (label, label)) for label in labels(rule.remote_group)]
+    if rule.nobody or not rule.remotes:
+        return [] if rule.nobody else [("all", (0, 0))]
+    found: list[tuple[str, Interval]] = []
+    for remote in rule.remotes:
+        network = ip_network(remote, strict=False)
+        if network.version != rule.version:
+            continue
+        span = (int(network[0]), int(network[-1]))
+        found.append(("address", span) if network.prefixlen else ("all", (0, 0)))
+    return found
 
 
-def _number(address: str) -> int:
-    return int(IPv4Address(address))
+def _whom(whom: str, interval: Interval, version: int) -> list[str]:
+    if whom == "all":
+        return []
+    return [addresses(interval, version) if whom == "address" else numbers(interval)]
 
 
-def _disjoint(intervals: Iterable[Interval]) -> list[Interval]:
+def disjoint(intervals: Iterable[Interval]) -> list[Interval]:
     """The same numbers in intervals that do not meet; neighbours stay apart, so that one more is one element."""
     found: list[Interval] = []
     for low, high in sorted(set(intervals)):
@@ -74,8 +98,8 @@ def _disjoint(intervals: Iterable[Interval]) -> list[Interval]:
     return found
 
 
-def _disjoint_boxes(boxes: Iterable[tuple[Interval, Interval]]) -> list[tuple[Interval, Interval]]:
-    """The same pairs (address, number) in boxes that do not meet: cut where any range of numbers begins or ends."""
+def _disjoint_boxes(boxes: Iterable[Box]) -> list[Box]:
+    """The same pairs (remote, number) in boxes that do not meet: cut where any range of numbers begins or ends."""
     events: dict[int, Counter[Interval]] = {}
     for remote, (low, high) in set(boxes):
         events.setdefault(low, Counter())[remote] += 1
@@ -86,7 +110,7 @@ def _disjoint_boxes(boxes: Iterable[tuple[Interval, Interval]]) -> list[tuple[In
     for low, after in pairwise(cuts):
         active.update(events[low])
         active = +active
-        parts = _disjoint(active)
+        parts = disjoint(active)
         if slices and slices[-1][0] == parts and slices[-1][1][1] == low - 1:
             slices[-1] = (parts, (slices[-1][1][0], after - 1))
         else:
@@ -94,18 +118,24 @@ def _disjoint_boxes(boxes: Iterable[tuple[Interval, Interval]]) -> list[tuple[In
     return [(part, span) for parts, span in slices for part in parts]
 
 
-def _addresses(interval: Interval) -> str:
+def addresses(interval: Interval, version: int) -> str:
+    """As nftables writes it: one address, or first and last."""
     low, high = interval
-    if interval == _EVERYWHERE:
-        return "0.0.0.0/0"
-    return str(IPv4Address(low)) if low == high else f"{IPv4Address(low)}-{IPv4Address(high)}"
+    if interval == (0, _LAST[version]):
+        return "0.0.0.0/0" if version == 4 else "::/0"
+    first = _address(low, version)
+    return first if low == high else f"{first}-{_address(high, version)}"
 
 
-def _numbers(interval: Interval) -> str:
+def _address(number: int, version: int) -> str:
+    return str(ip_address(number.to_bytes(4 if version == 4 else 16)))
+
+
+def numbers(interval: Interval) -> str:
     low, high = interval
     return str(low) if low == high else f"{low}-{high}"
 
 
-def remote_groups(rules: Mapping[str, Iterable[RuleSpec]], group_ids: Iterable[str]) -> frozenset[str]:
-    """The groups whose members matter to the rules of these groups."""
-    return frozenset(rule.remote_group for id_ in group_ids for rule in rules.get(id_, ()) if rule.remote_group)
+def remote_groups(rules: Iterable[RuleSpec]) -> frozenset[str]:
+    """The groups whose members matter to these rules."""
+    return frozenset(rule.remote_group for rule in rules if rule.remote_group)

@@ -1,174 +1,232 @@
-"""The packet filter tables of one appliance: what they hold as data, and text that brings it to the kernel in one
-transaction by ``nft -f -``.
+"""The packet filter tables of a network, in its own namespace: what they hold as data, and text that brings it to the
+kernel in one transaction by ``nft -f -``.
 
-Two tables carry the appliance's id in their names; nothing outside them is changed, except for accept rules in
-Docker's own chain for users (see ``docker.py``).
+The table of family ``bridge`` sees frames with the names of the bridge's ports; the table of family ``inet`` tracks
+connections, which ``br_netfilter`` shows it. With ``tracking`` "bridge" the kernel tracks them in the bridge itself
+(``nf_conntrack_bridge``), and ``br_netfilter`` is not needed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from ipaddress import IPv6Address
+from typing import Literal
 
-from novalite.drivers.network.base import METADATA_ADDRESS, METADATA_PORT
-from novalite.drivers.network.commands import run, run_json
+from novalite.drivers.network import namespaces
+from novalite.drivers.network.base import METADATA_ADDRESS, METADATA_ADDRESS_6, METADATA_PORT
 
-Part = Mapping[tuple[str, str], frozenset[str]]
-"""(family, set or map) -> its elements: what one port, one network … brings into the tables."""
+Tracking = Literal["netfilter", "bridge"]
+Part = Mapping[str, Iterable[str]]
+"""Set or map -> its elements: what one port, one network … brings into the table of frames."""
 
+TABLE = "novalite"
 FORBIDDEN, ANSWER = "0x10000000", "0x20000000"
 """Bits of a packet's mark: no rule lets its sender send this; it answers something that was let through."""
 
-_FRAME_SETS = {
-    "taps": "ifname",
-    "macs": "ifname . ether_addr",
-    "sources": "ifname . ether_addr . ipv4_addr",
+_TARGET = "@th,64,128"  # of a neighbour solicitation or advertisement
+_METADATA_TARGET = f"{int(IPv6Address(METADATA_ADDRESS_6)):#034x}"
+_SETS = {
+    "set uplinks": "type ifname",
+    "set macs": "type ifname . ether_addr",
+    "set sources4": "type ifname . ether_addr . ipv4_addr",
+    "set sources6": "type ifname . ether_addr . ipv6_addr",
+    "set targets": f"typeof iifname . {_TARGET}",
+    "set source_ranges4": "type ifname . ether_addr . ipv4_addr; flags interval",
+    "set source_ranges6": "type ifname . ether_addr . ipv6_addr; flags interval",
+    "set target_ranges": f"typeof iifname . {_TARGET}; flags interval",
+    "map sending": "type ifname : verdict",
+    "map leaving": "type ifname : verdict",
+    "map arriving": "type ifname : verdict",
+    "map labels4": "type ipv4_addr : mark",
+    "map labels6": "type ipv6_addr : mark",
+    "map label_ranges4": "type ipv4_addr : mark; flags interval",
+    "map label_ranges6": "type ipv6_addr : mark; flags interval",
 }
-_FRAME_CHAINS = f"""
-  map leaving {{ type ifname : verdict; }}
-  map arriving {{ type ifname : verdict; }}
+_SENDING = f"""
   chain prerouting {{ type filter hook prerouting priority -300; policy accept;
-    iifname @taps goto guest
+    iifname vmap @sending
+    iifname "nlt*" drop
+    iifname @uplinks goto no_metadata
+  }}
+  chain no_metadata {{
+    ether type arp arp saddr ip {METADATA_ADDRESS} drop
+    ether type arp arp daddr ip {METADATA_ADDRESS} drop
+    ip saddr {METADATA_ADDRESS} drop
+    ip daddr {METADATA_ADDRESS} drop
+    ip6 saddr {METADATA_ADDRESS_6} drop
+    ip6 daddr {METADATA_ADDRESS_6} drop
+    icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert }} {_TARGET} {_METADATA_TARGET} drop
   }}
   chain guest {{
     iifname . ether saddr != @macs drop
-    ether type arp goto guest_arp
-    ether type ip goto guest_ip
+    ether type vmap {{ arp : goto guest_arp, ip : goto guest_ip, ip6 : goto guest_ip6 }}
     drop
   }}
   chain guest_arp {{
-    iifname . arp saddr ether . arp saddr ip @sources accept
-    arp saddr ip 0.0.0.0 iifname . arp saddr ether @macs accept
+    iifname . arp saddr ether . arp saddr ip @sources4 accept
+    iifname . arp saddr ether . arp saddr ip @source_ranges4 accept
+    arp operation request arp saddr ip 0.0.0.0 iifname . arp saddr ether @macs accept
     drop
   }}
   chain guest_ip {{
-    udp sport 67 drop
+    jump no_server4
     ip saddr 0.0.0.0 ip daddr 255.255.255.255 udp sport 68 udp dport 67 accept
-    iifname . ether saddr . ip saddr @sources accept
+    goto own_source4
+  }}
+  chain own_source4 {{
+    iifname . ether saddr . ip saddr @sources4 accept
+    iifname . ether saddr . ip saddr @source_ranges4 accept
     drop
   }}
-  chain groups_out {{ type filter hook prerouting priority -250; policy accept;
-    ether type ip udp sport 68 udp dport 67 accept
-    ether type ip iifname vmap @leaving
+  chain guest_ip6 {{
+    jump no_server6
+    icmpv6 type nd-neighbor-advert jump own_target
+    ip6 saddr :: goto unspecified
+    goto own_source6
   }}
-  chain groups_in {{ type filter hook postrouting priority 0; policy accept;
-    ether type ip meta mark & {ANSWER} == {ANSWER} accept
-    ether type ip ip frag-off & 0x1fff != 0 accept
-    ether type ip oifname vmap @arriving
+  chain own_source6 {{
+    iifname . ether saddr . ip6 saddr @sources6 accept
+    iifname . ether saddr . ip6 saddr @source_ranges6 accept
+    drop
+  }}
+  chain own_target {{
+    iifname . {_TARGET} @targets return
+    iifname . {_TARGET} @target_ranges return
+    drop
+  }}
+  chain unspecified {{
+    icmpv6 type {{ nd-router-solicit, mld-listener-report, mld2-listener-report }} accept
+    icmpv6 type != nd-neighbor-solicit drop
+    jump own_target
+    accept
+  }}
+  chain no_server4 {{
+    udp dport 68 drop
+    icmp type {{ redirect, router-advertisement }} drop
+  }}
+  chain no_server6 {{
+    ether type ip6 exthdr frag exists jump fragment
+    udp dport 546 drop
+    icmpv6 type {{ nd-router-advert, nd-redirect, router-renumbering }} drop
+  }}
+  chain fragment {{
+    frag frag-off != 0 return
+    icmpv6 type {{ echo-request, echo-reply }} return
+    meta l4proto ipv6-icmp drop
+    udp dport != 546 return
+    meta l4proto udp drop
+    meta l4proto != 255 return
+    drop
+  }}
+  chain lan_guest {{
+    iifname . ether saddr != @macs drop
+    ether type vmap {{ arp : goto lan_arp, ip : goto lan_ip, ip6 : goto lan_ip6 }}
+    drop
+  }}
+  chain lan_arp {{
+    arp saddr ip {METADATA_ADDRESS} drop
+    iifname . arp saddr ether @macs accept
+    drop
+  }}
+  chain lan_ip {{
+    jump no_server4
+    ip saddr {METADATA_ADDRESS} drop
+    ip daddr {METADATA_ADDRESS} goto own_source4
+    accept
+  }}
+  chain lan_ip6 {{
+    jump no_server6
+    ip6 saddr {METADATA_ADDRESS_6} drop
+    icmpv6 type nd-neighbor-advert {_TARGET} {_METADATA_TARGET} drop
+    ip6 daddr {METADATA_ADDRESS_6} goto own_source6
+    accept
   }}
 """
-
-_ROUTED_SETS = {
-    "bridges": "ifname",
-    "same": "ifname . ifname",
-    "joined": "ifname . ifname",
-    "closed": "ifname",
-    "open_out": "ifname",
-    "external": "ifname",
-    "metadata": "ifname",
-    "nat_ranges": "ipv4_addr; flags interval",
-}
-_ROUTED_MAPS = {
-    "floating": "ipv4_addr : ipv4_addr",
-    "seen_as": "ipv4_addr : ipv4_addr",
-    "gateways": "ipv4_addr : ipv4_addr; flags interval",
-}
-_ROUTED_CHAINS = f"""
-  chain answers {{
-    ct direction reply meta mark set meta mark | {ANSWER}
-    ct state related meta mark set meta mark | {ANSWER}
+_FRAGMENTS = "ip frag-off & 0x1fff != 0 accept", "frag frag-off != 0 accept"
+_GROUPS = f"""
+  chain groups_out {{ type filter hook prerouting priority PRIORITY; policy accept;
+    iifname vmap @leaving
   }}
-  chain forbidden {{
-    ct direction reply return
-    ct state related return
+  chain always_out4 {{
+    udp sport 68 udp dport 67 accept
+    {_FRAGMENTS[0]}
+  }}
+  chain always_out6 {{
+    icmpv6 type {{ 130, 131, 132, 133, 135, 136, 143 }} accept
+    udp sport 546 udp dport 547 accept
+    {_FRAGMENTS[1]}
+  }}
+  chain groups_in {{ type filter hook postrouting priority 0; policy accept;
+    oifname vmap @arriving
+    oifname "nlt*" drop
+    oifname @uplinks goto no_metadata
+  }}
+  chain always_in4 {{
+    udp sport 67 udp dport 68 accept
+    {_FRAGMENTS[0]}
+  }}
+  chain always_in6 {{
+    icmpv6 type {{ 130, 131, 132, 134, 135, 136 }} accept
+    udp sport 547 udp dport 546 accept
+    {_FRAGMENTS[1]}
+  }}
+"""
+_INPUT = f"""
+  chain input {{ type filter hook input priority 0; policy accept;
+    iifname "lo" accept
+    ct direction reply accept
+    ct state related accept
+    udp dport {{ 53, 67, 547 }} accept
+    tcp dport {{ 53, {METADATA_PORT} }} accept
+    meta l4proto {{ icmp, igmp, ipv6-icmp }} accept
     drop
   }}
-  chain groups_out {{ type filter hook prerouting priority mangle; policy accept;
-    iifname @bridges meta mark & {FORBIDDEN} == {FORBIDDEN} jump forbidden
+"""
+_MARKS = f"""
+  chain groups_out {{ type filter hook prerouting priority -150; policy accept;
+    meta mark & {FORBIDDEN} == {FORBIDDEN} goto forbidden
   }}
-  chain groups_forward {{ type filter hook forward priority mangle; policy accept;
-    oifname @bridges jump answers
-  }}
-  chain groups_output {{ type filter hook output priority mangle; policy accept;
-    oifname @bridges udp sport 67 udp dport 68 meta mark set meta mark | {ANSWER}
-    oifname @bridges jump answers
-  }}
-  chain prerouting {{ type nat hook prerouting priority dstnat; policy accept;
-    iifname @metadata ip daddr {METADATA_ADDRESS} tcp dport 80 redirect to :{METADATA_PORT}
-    dnat to ip daddr map @floating
-  }}
-  chain output {{ type nat hook output priority -100; policy accept;
-    dnat to ip daddr map @floating
-  }}
-  chain input {{ type filter hook input priority filter - 5; policy accept;
-    iifname @bridges iifname != @open_out goto to_machine
-  }}
-  chain to_machine {{
-    udp dport 67 accept
-    tcp dport {METADATA_PORT} accept
-    ip protocol icmp accept
+  chain forbidden {{
     ct direction reply accept
     ct state related accept
     drop
   }}
-  chain forward {{ type filter hook forward priority filter - 5; policy accept;
-    iifname . oifname @joined accept
-    iifname @bridges ip daddr 169.254.0.0/16 th dport != 53 drop
-    ct direction reply ct state established accept
-    ct state related accept
-    iifname @bridges iifname != @open_out drop
-    oifname @bridges ct status dnat accept
-    iifname @bridges oifname "nlb*" drop
-    oifname @closed drop
+  chain groups_forward {{ type filter hook forward priority -150; policy accept;
+    goto answers
   }}
-  chain postrouting {{ type nat hook postrouting priority srcnat; policy accept;
-    iifname @bridges ct status dnat snat to ip saddr map @seen_as
-    oifname @external snat to ip saddr map @seen_as
-    oifname @external snat to ip saddr map @gateways
-    iifname . oifname @same ct status dnat masquerade
-    ip saddr @nat_ranges oifname != "nlb*" masquerade
+  chain groups_output {{ type filter hook output priority -150; policy accept;
+    goto answers
+  }}
+  chain answers {{
+    ct direction reply meta mark set meta mark | {ANSWER}
+    ct state related meta mark set meta mark | {ANSWER}
   }}
 """
-_DECLARED = {("bridge", name): f"set {name} {{ type {type_}; }}" for name, type_ in _FRAME_SETS.items()} | {
-    ("ip", name): f"{kind} {name} {{ type {type_}; }}"
-    for kind, types in (("set", _ROUTED_SETS), ("map", _ROUTED_MAPS))
-    for name, type_ in types.items()
-}
 
 
-def table_name(appliance_id: str) -> str:
-    return "novalite_" + appliance_id.replace("-", "")
-
-
-def skeleton(appliance_id: str) -> str:
+def skeleton(tracking: Tracking) -> str:
     """Both tables with their chains and empty sets, in place of what was there."""
-    name = table_name(appliance_id)
-    text = ""
-    for family, chains in (("bridge", _FRAME_CHAINS), ("ip", _ROUTED_CHAINS)):
-        sets = "".join(f"  {line}\n" for (where, _), line in _DECLARED.items() if where == family)
-        text += f"table {family} {name}\ndelete table {family} {name}\ntable {family} {name} {{\n{sets}{chains}}}\n"
-    return text
+    sets = "".join(f"  {kind_and_name} {{ {of}; }}\n" for kind_and_name, of in _SETS.items())
+    groups = _GROUPS.replace("PRIORITY", "-250" if tracking == "netfilter" else "-150")
+    tracked = _INPUT + (_MARKS if tracking == "netfilter" else "")
+    return _table("bridge", sets + _SENDING + groups) + _table("inet", tracked)
 
 
-def change(appliance_id: str, before: Iterable[Part], after: Iterable[Part]) -> str:
+def _table(family: str, content: str) -> str:
+    return f"table {family} {TABLE}\ndelete table {family} {TABLE}\ntable {family} {TABLE} {{\n{content}}}\n"
+
+
+def change(before: Part, after: Part) -> str:
     """The elements to take out and to put in; empty when nothing changes."""
-    name, old, new = table_name(appliance_id), _gathered(before), _gathered(after)
     gone, come = [], []
-    for key in sorted({*old, *new}):
-        where = f"{key[0]} {name} {key[1]}"
-        out, put = old.get(key, set()), new.get(key, set())
-        if out - put:
-            gone.append(f"delete element {where} {{ {', '.join(_key(item) for item in sorted(out - put))} }}\n")
-        if put - out:
-            come.append(f"add element {where} {{ {', '.join(sorted(put - out))} }}\n")
+    for name in sorted({*before, *after}):
+        old, new = set(before.get(name, ())), set(after.get(name, ()))
+        if old - new:
+            keys = ", ".join(sorted(map(_key, old - new)))
+            gone.append(f"delete element bridge {TABLE} {name} {{ {keys} }}\n")
+        if new - old:
+            come.append(f"add element bridge {TABLE} {name} {{ {', '.join(sorted(new - old))} }}\n")
     return "".join(gone + come)
-
-
-def _gathered(parts: Iterable[Part]) -> dict[tuple[str, str], set[str]]:
-    found: dict[tuple[str, str], set[str]] = {}
-    for part in parts:
-        for key, items in part.items():
-            found.setdefault(key, set()).update(items)
-    return found
 
 
 def _key(element: str) -> str:
@@ -176,21 +234,15 @@ def _key(element: str) -> str:
     return element.partition(" : ")[0]
 
 
-def removal(appliance_id: str) -> str:
-    """Both tables gone, whether or not they were there."""
-    name = table_name(appliance_id)
-    return "".join(f"table {family} {name}\ndelete table {family} {name}\n" for family in ("bridge", "ip"))
-
-
-def load(op: str, text: str) -> None:
+def load(op: str, namespace: str, text: str) -> None:
     """All of it or nothing."""
-    if text:
-        run(op, ["nft", "-f", "-"], text=text)
+    namespaces.nft(op, namespace, text)
 
 
-def is_loaded(appliance_id: str) -> bool:
+def is_loaded(namespace: str) -> bool:
     """Do both tables exist? Their contents are not looked at."""
-    name = table_name(appliance_id)
-    listing = run_json("check", ["nft", "-j", "list", "tables"])["nftables"]
-    found = {item["table"]["family"] for item in listing if item.get("table", {}).get("name") == name}
-    return found >= {"bridge", "ip"}
+    if not namespaces.exists(namespace):
+        return False
+    listing = namespaces.nft_json("check", namespace, ["list", "tables"])
+    found = {item["table"]["family"] for item in listing if item.get("table", {}).get("name") == TABLE}
+    return found >= {"bridge", "inet"}

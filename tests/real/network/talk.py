@@ -10,15 +10,16 @@ from contextlib import contextmanager
 _SERVER = """
 import socket, sys, threading
 port = int(sys.argv[1])
-tcp = socket.create_server(("", port))
-udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); udp.bind(("", port))
+tcp = socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+udp = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+udp.bind(("", port))
 def datagrams():
     while True:
         data, peer = udp.recvfrom(65535)
         udp.sendto(data, peer)
 def stream(connection, peer):
     while data := connection.recv(65535):
-        connection.sendall(peer[0].encode() + b" " + data)
+        connection.sendall(peer[0].removeprefix("::ffff:").encode() + b" " + data)
 threading.Thread(target=datagrams, daemon=True).start()
 print("ready", flush=True)
 while True:
@@ -41,7 +42,7 @@ for line in sys.stdin:
 """
 _DATAGRAM = """
 import socket, sys
-peer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); peer.settimeout(1)
+peer = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM); peer.settimeout(1)
 peer.sendto(b"x" * int(sys.argv[3]), (sys.argv[1], int(sys.argv[2])))
 try:
     print(len(peer.recv(65535)))
