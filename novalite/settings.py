@@ -116,6 +116,10 @@ class Network(Struct, frozen=True, kw_only=True):
         Literal["auto", "linux", "fake"],
         _doc("How networks are made; auto: linux with libvirt, fake with the fake driver."),
     ] = "auto"
+    privileged_socket: Annotated[
+        str,
+        _doc("Socket of 'novalite privileged', which makes networks for a process without root; not used by root."),
+    ] = "/run/novalite-privileged/socket"
     cidr: Annotated[str, _doc("Range of the network made at first start; 'auto' takes a free private /24.")] = "auto"
     name: Annotated[str, _doc("Name of the network made at first start.")] = "private"
     public_cidr: Annotated[

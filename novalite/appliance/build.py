@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 import msgspec
@@ -106,9 +108,23 @@ def _network_driver(settings: Settings, appliance_id: str) -> NetworkDriver:
         from novalite.drivers.network.fake import FakeNetworkDriver
 
         return FakeNetworkDriver()
+    if os.geteuid() != 0:
+        return _privileged_driver(settings.network.privileged_socket, appliance_id)
     from novalite.drivers.network.linux import LinuxNetworkDriver
 
     return LinuxNetworkDriver(appliance_id)
+
+
+def _privileged_driver(socket_path: str, appliance_id: str) -> NetworkDriver:
+    from novalite.drivers.privileged.client import PrivilegedNetworkDriver
+
+    if not Path(socket_path).exists():
+        raise Invalid(
+            f"NovaLite runs without root, and no privileged process listens at {socket_path}.",
+            field="network.privileged_socket",
+            hint="Start novalite-privileged.socket (docs/install.md), or run as root, or choose network.driver=fake.",
+        )
+    return PrivilegedNetworkDriver(socket_path, appliance_id)
 
 
 def _volume_driver(settings: Settings) -> VolumeDriver:

@@ -29,6 +29,7 @@ OPERATORS = {
     "demo": ("novalite.cli.demo:demo", "From nothing to a server's login prompt."),
     "serve": ("novalite.cli.serve:serve", "Run the appliance."),
     "agent": ("novalite.cli.serve:agent", "Offer this machine to an appliance elsewhere."),
+    "privileged": ("novalite.cli.serve:privileged", "What needs root, for an appliance that runs without it."),
     "status": ("novalite.cli.status:status", "Components of the appliance and their health."),
     "doctor": ("novalite.cli.doctor:doctor", "What database, hypervisor, network and disks disagree about."),
     "config": ("novalite.cli.config:config", "Every option, its value and where it comes from."),

@@ -1,4 +1,4 @@
-"""``novalite serve`` and ``novalite agent``."""
+"""``novalite serve``, ``novalite agent`` and ``novalite privileged``."""
 
 from __future__ import annotations
 
@@ -91,3 +91,31 @@ def agent(
     logs.configure(level=settings.logging.level, json=settings.logging.json)
     secret = secret_file or Path(settings.compute.agent_secret_file or settings.state_path / "agent-secret")
     run_agent(settings, host, port, secret)
+
+
+@click.command(cls=Leaf)
+@click.option(
+    "--rules",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("/etc/novalite/privileged.toml"),
+    show_default=True,
+    help="The filter file: who may ask for what.",
+)
+@click.option(
+    "--socket",
+    "path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("/run/novalite-privileged/socket"),
+    show_default=True,
+    help="Where to listen, unless systemd hands over a socket.",
+)
+@pass_session
+def privileged(session: Session, file: Path, path: Path) -> None:
+    """Do what needs root for an appliance that runs without it, until SIGTERM. Networks stay."""
+    from novalite import logs
+    from novalite.drivers.privileged.main import run_privileged
+
+    settings = load_settings(session, {})
+    logs.configure(level=settings.logging.level, json=settings.logging.json)
+    run_privileged(file, path)
