@@ -83,6 +83,16 @@ class Compute(Struct, frozen=True, kw_only=True):
         int,
         _doc("Seconds that deleted servers can be restored before they are gone for good; 0: they go at once.", ge=0),
     ] = 0
+    guest_user: Annotated[
+        str, _doc("User that guests run as when they have a group of their own; empty: the one of libvirt's settings.")
+    ] = ""
+    guest_group: Annotated[
+        str,
+        _doc(
+            "Group that guests run with and that their disks are lent to; empty: none for root, where libvirt hands "
+            "disks over, and novalite-guest for other users, who need it."
+        ),
+    ] = ""
     rescue_image: Annotated[
         str, _doc("Id of the image servers are rescued from unless a request names one; empty: their own image.")
     ] = ""

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import grp
+import os
 import platform
+import pwd
 
 from novalite.drivers.compute.base import ComputeDriver
 from novalite.drivers.compute.fake import FakeDriver
 from novalite.drivers.compute.libvirt import LibvirtDriver
+from novalite.drivers.compute.libvirt.places import GuestAccount
+from novalite.errors import Invalid
 from novalite.settings import Settings
+
+_GUEST_GROUP = "novalite-guest"
+_HINT = "docs/install.md says how NovaLite runs without root; 'sudo ./run install' makes users and groups."
 
 
 def open_local(settings: Settings, appliance_id: str) -> ComputeDriver:
@@ -29,4 +37,28 @@ def open_local(settings: Settings, appliance_id: str) -> ComputeDriver:
         appliance_id=appliance_id,
         virt_type=compute.virt_type,
         cpu_model=compute.cpu_model,
+        account=_account(compute.guest_user, compute.guest_group),
     )
+
+
+def _account(user: str, group: str) -> GuestAccount | None:
+    """Whom guests run as. Raises ``Invalid`` for names that do not exist, and for a group that is not ours."""
+    is_root = os.geteuid() == 0
+    if is_root and not group:
+        if user:
+            raise Invalid("A user for guests needs a group for them.", field="compute.guest_group")
+        return None
+    try:
+        gid = grp.getgrnam(group or _GUEST_GROUP).gr_gid
+    except KeyError:
+        raise Invalid(f"There is no group {group or _GUEST_GROUP}.", field="compute.guest_group", hint=_HINT) from None
+    try:
+        uid = pwd.getpwnam(user).pw_uid if user else None
+    except KeyError:
+        raise Invalid(f"There is no user {user}.", field="compute.guest_user", hint=_HINT) from None
+    if not is_root and gid not in (os.getegid(), *os.getgroups()):
+        raise Invalid(
+            f"NovaLite does not run with the group {group or _GUEST_GROUP}, and so cannot lend disks to guests.",
+            field="compute.guest_group", hint=_HINT,
+        )  # fmt: skip
+    return GuestAccount(gid, uid)

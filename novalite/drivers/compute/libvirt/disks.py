@@ -29,11 +29,7 @@ def ensure_disks(spec: GuestSpec, place: GuestPlace, cache: ImageCache) -> dict[
     """Make what is missing of all disks, and the config drive anew: side by side, since a boot waits for
     both. What lies below each disk, by disk name."""
     with ThreadPoolExecutor(1, thread_name_prefix="config-drive") as beside:
-        drive = (
-            beside.submit(write_config_drive, spec.config_drive, place.config_drive)
-            if spec.config_drive is not None
-            else None
-        )
+        drive = beside.submit(write_config_drive, spec.config_drive, place) if spec.config_drive is not None else None
         below = {disk.name: ensure_disk(disk, place, cache) for disk in spec.disks}
         if spec.rescue is None:
             place.disk(RESCUE).unlink(missing_ok=True)
@@ -48,12 +44,13 @@ def ensure_disk(disk: DiskSpec, place: GuestPlace, cache: ImageCache, *, anew: b
     """Make the disk unless it exists, or in place of the one that does; what lies below it. Codes:
     ``image.missing``, ``disk.full``, ``guest.refused`` (the image is larger than the disk)."""
     if disk.path:
+        place.lend(Path(disk.path))
         return _below(Path(disk.path), disk.format)
     path = place.disk(disk.name)
     size = disk.size_mib << 20 if disk.size_mib else disk.size_gib * GIB
     if disk.image is None:
         if anew or not path.exists():
-            _blank(path, disk, size)
+            _blank(place, path, disk, size)
         return None
     image = cache.get(disk.image.id)
     if path.exists() and not anew:
@@ -66,7 +63,7 @@ def ensure_disk(disk: DiskSpec, place: GuestPlace, cache: ImageCache, *, anew: b
         )
     with cache.lock:
         cache.get(disk.image.id)
-        _create(path, ["-f", "qcow2", "-b", str(image.path), "-F", image.format], str(size) if size else "")
+        _create(place, path, ["-f", "qcow2", "-b", str(image.path), "-F", image.format], str(size) if size else "")
     return image
 
 
@@ -83,9 +80,9 @@ def _below(path: Path, image_format: str) -> CachedImage | None:
     return CachedImage(below, backing_format, int(facts["virtual-size"]))
 
 
-def _blank(path: Path, disk: DiskSpec, size: int) -> None:
+def _blank(place: GuestPlace, path: Path, disk: DiskSpec, size: int) -> None:
     if not disk.content:
-        _create(path, ["-f", "qcow2"], str(size))
+        _create(place, path, ["-f", "qcow2"], str(size))
         return
     program = _FORMATTERS.get(disk.content)
     if program is None:
@@ -103,6 +100,7 @@ def _blank(path: Path, disk: DiskSpec, size: int) -> None:
             ["qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw.name, str(arriving)],
             timeout_seconds=_SECONDS,
         )
+        place.lend(arriving)
         os.replace(arriving, path)
 
 
@@ -126,17 +124,19 @@ def grow(path: Path, image_format: str, size: int) -> None:
     run("resize_disk", argv, timeout_seconds=_SECONDS)
 
 
-def _create(path: Path, options: list[str], size: str) -> None:
+def _create(place: GuestPlace, path: Path, options: list[str], size: str) -> None:
     """Under another name first: a file that has its name is a whole disk."""
     arriving = path.with_suffix(".new")
     arriving.unlink(missing_ok=True)
     argv = ["qemu-img", "create", "-q", *options, str(arriving), *([size] if size else [])]
     run("ensure_guest", argv, timeout_seconds=_SECONDS)
+    place.lend(arriving)
     os.replace(arriving, path)
 
 
-def write_config_drive(drive: ConfigDrive, target: Path) -> None:
+def write_config_drive(drive: ConfigDrive, place: GuestPlace) -> None:
     """An ISO 9660 image labelled config-2, replaced as a whole."""
+    target = place.config_drive
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="config-") as name:
         root = Path(name) / "root"
         for path, content in drive.files.items():
@@ -164,6 +164,7 @@ def write_config_drive(drive: ConfigDrive, target: Path) -> None:
             ],
             timeout_seconds=_SECONDS,
         )
+        place.lend(arriving)
         os.replace(arriving, target)
 
 

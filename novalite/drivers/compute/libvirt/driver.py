@@ -34,7 +34,7 @@ from novalite.drivers.compute.libvirt.connection import Connection
 from novalite.drivers.compute.libvirt.devices import Devices
 from novalite.drivers.compute.libvirt.domains import Domains
 from novalite.drivers.compute.libvirt.images import ImageCache
-from novalite.drivers.compute.libvirt.places import GuestPlace, Places, is_server_id
+from novalite.drivers.compute.libvirt.places import GuestAccount, GuestPlace, Places, QemuUser, is_server_id
 from novalite.drivers.compute.libvirt.snapshots import Snapshots
 from novalite.errors import DriverError
 
@@ -47,17 +47,27 @@ _BOOTS = (PowerAction.START, PowerAction.RESUME)
 class LibvirtDriver(GuestChanges):
     """Implements ``FullDriver``; the optional ports are in ``changes.py``.
 
-    ``state_dir`` holds guests/ and images-cache/; ``appliance_id`` marks the domains that are ours.
-    ``virt_type`` is auto, kvm or qemu; ``cpu_model`` (of emulated guests) may be empty. Making one never
-    fails because libvirt is down: calls then raise ``HostUnreachable`` until it is back.
+    ``state_dir`` holds guests/ and images-cache/; ``appliance_id`` marks the domains that are ours. ``virt_type`` is
+    auto, kvm or qemu; ``cpu_model`` (of emulated guests) may be empty. With an ``account`` guests run as that, and
+    their disks stay ours. Making one never fails because libvirt is down: calls then raise ``HostUnreachable`` until
+    it is back.
     """
 
     def __init__(
-        self, *, uri: str, state_dir: Path, host: str, appliance_id: str, virt_type: str = "auto", cpu_model: str = ""
+        self,
+        *,
+        uri: str,
+        state_dir: Path,
+        host: str,
+        appliance_id: str,
+        virt_type: str = "auto",
+        cpu_model: str = "",
+        account: GuestAccount | None = None,
     ) -> None:
         self.host = host
+        self._account = account
         self._cpu_model = cpu_model
-        self._places = Places(state_dir, appliance_id)
+        self._places = Places(state_dir, appliance_id, None if account is None else account.gid)
         self._images = ImageCache(self._places.images, self._places.guests)
         self._cache_mode = "none" if disks.direct_io_works(self._places.guests) else "writeback"
         self._acceleration = Acceleration(virt_type, self._places.state_dir / "acceleration.json")
@@ -153,9 +163,13 @@ class LibvirtDriver(GuestChanges):
         pinned: frozenset[int] = frozenset()
         if dedicated:
             pinned = self._connection.call("ensure_guest", self._domains.pinned, spec.id)
-        choices = guest.HostChoices(self._verdict().virt_type, self._cpu_model, self._cache_mode, self._able(), pinned)
+        user = self._guest_user()
+        choices = guest.HostChoices(
+            self._verdict().virt_type, self._cpu_model, self._cache_mode, self._able(), pinned,
+            None if self._account is None else (user.uid, user.gid),
+        )  # fmt: skip
         guest.domain(spec, self._domains.names, place, {}, choices)  # refuses before anything is made
-        self._places.prepare(place, facts.user)
+        self._places.prepare(place, user)
         images = disks.ensure_disks(spec, place, self._images)
         return guest.domain(spec, self._domains.names, place, images, choices).render()
 
@@ -170,7 +184,7 @@ class LibvirtDriver(GuestChanges):
     def set_power(self, guest_id: str, action: PowerAction) -> GuestState:
         if action in _BOOTS and is_server_id(guest_id) and self._places.guest(guest_id).directory.is_dir():
             # The machine may have restarted since: sockets may lie where nothing survives that.
-            self._places.prepare(self._places.guest(guest_id), self._host_facts().user)
+            self._places.prepare(self._places.guest(guest_id), self._guest_user())
         if action is not PowerAction.SUSPEND:
             return self._connection.call("set_power", self._domains.act, guest_id, action)
         self._saving.add(guest_id)  # while it is saved libvirt pauses it, which is nobody's business
@@ -239,10 +253,14 @@ class LibvirtDriver(GuestChanges):
                 self._capabilities = self._connection.call("host_report", stats.capabilities)
             return self._capabilities
 
+    def _guest_user(self) -> QemuUser:
+        configured = self._host_facts().user
+        return configured if self._account is None else self._account.of(configured)
+
     def _verdict(self) -> Verdict:
         facts = self._host_facts()
         version = self._connection.call("host_report", lambda c: c.getVersion())
-        return self._acceleration.verdict(facts.emulator, version, facts.has_kvm, facts.user)
+        return self._acceleration.verdict(facts.emulator, version, facts.has_kvm, self._guest_user())
 
     def _able(self) -> abilities.Abilities:
         facts, virt_type = self._host_facts(), self._verdict().virt_type

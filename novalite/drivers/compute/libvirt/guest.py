@@ -46,13 +46,14 @@ class Names:
 @dataclass(frozen=True)
 class HostChoices:
     """What this host adds to every guest. ``cache`` is libvirt's disk cache mode; ``pinned`` are the processors
-    that other guests have to themselves."""
+    that other guests have to themselves. ``runs_as`` (user, group) when libvirt is to leave files as they are."""
 
     virt_type: str
     cpu_model: str
     cache: str
     abilities: Abilities = field(default_factory=Abilities)
     pinned: frozenset[int] = frozenset()
+    runs_as: tuple[int, int] | None = None
 
 
 def domain(
@@ -92,6 +93,7 @@ def domain(
         devices=wishes.devices,
         tuning=_tuning(spec, wishes, host),
         spare_ports=len(disks) + len(nics) + _SPARE_PORTS if "q35" in machine else 0,
+        runs_as=host.runs_as,
     )
 
 

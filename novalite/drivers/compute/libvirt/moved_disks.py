@@ -55,6 +55,7 @@ def adopt(place: GuestPlace, disk: DiskSpec, cache: ImageCache) -> None:
     if size and disks.must_grow(arriving, "qcow2", size):
         disks.grow(arriving, "qcow2", size)
     arriving.chmod(0o644)
+    place.lend(arriving)
     os.replace(arriving, place.disk(disk.name))
 
 

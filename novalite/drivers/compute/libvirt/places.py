@@ -20,10 +20,12 @@ _SOCKET_PATH_BYTES = 107
 
 @dataclass(frozen=True)
 class GuestPlace:
-    """The files of one guest; ``sockets`` may lie elsewhere when the state directory's path is long."""
+    """The files of one guest; ``sockets`` may lie elsewhere when the state directory's path is long. ``group`` is
+    the one through which its hypervisor gets at them; without it libvirt hands them over, which takes root."""
 
     directory: Path
     sockets: Path
+    group: int | None = None
 
     def disk(self, name: str) -> Path:
         return self.directory / f"{name}.qcow2"
@@ -38,6 +40,12 @@ class GuestPlace:
 
     def socket(self, kind: ConsoleKind) -> Path:
         return self.sockets / f"{kind}.sock"
+
+    def lend(self, path: Path) -> None:
+        """Let the hypervisor, and no other user, write a file that is ours."""
+        if self.group is not None and path.stat().st_uid == os.geteuid():
+            os.chown(path, -1, self.group)
+            path.chmod(0o660)
 
     def files(self) -> tuple[str, ...]:
         """Names of what lies in the guest's directory."""
@@ -63,10 +71,23 @@ class QemuUser:
     gid: int
 
 
+@dataclass(frozen=True)
+class GuestAccount:
+    """Guests' disks stay ours and are lent to this group, which guests run with. ``uid`` None: the user of
+    libvirt's own configuration."""
+
+    gid: int
+    uid: int | None = None
+
+    def of(self, configured: QemuUser) -> QemuUser:
+        return QemuUser(configured.uid if self.uid is None else self.uid, self.gid)
+
+
 class Places:
     """STATE/guests/<server id>/ and STATE/images-cache/ of one appliance."""
 
-    def __init__(self, state_dir: Path, appliance_id: str) -> None:
+    def __init__(self, state_dir: Path, appliance_id: str, group: int | None = None) -> None:
+        self._group = group
         self.state_dir = state_dir.absolute()
         self.guests = self.state_dir / "guests"
         self.images = self.state_dir / "images-cache"
@@ -79,7 +100,7 @@ class Places:
 
     def guest(self, guest_id: str) -> GuestPlace:
         _checked(guest_id)
-        return GuestPlace(self.guests / guest_id, self._sockets / guest_id)
+        return GuestPlace(self.guests / guest_id, self._sockets / guest_id, self._group)
 
     def guest_ids(self) -> list[str]:
         """Server ids that have a directory, whether or not a guest is defined."""
@@ -90,9 +111,15 @@ class Places:
         for directory in {place.directory, place.sockets}:
             directory.parent.mkdir(parents=True, exist_ok=True)
             directory.mkdir(mode=0o750, exist_ok=True)
-            if os.geteuid() == 0 and directory.stat().st_uid != user.uid:
+            if place.group is not None:
+                os.chown(directory, -1, place.group)
+                directory.chmod(0o2770)  # what the hypervisor and libvirt make in it is the group's as well
+            elif os.geteuid() == 0 and directory.stat().st_uid != user.uid:
                 os.chown(directory, user.uid, user.gid)
             self._open_way(directory.parent, user)
+        if place.group is not None:
+            place.console_log.touch()
+            place.lend(place.console_log)
 
     def _open_way(self, directory: Path, user: QemuUser) -> None:
         """Let the guest's user pass through our own directories; those above are not ours to change."""

@@ -124,6 +124,7 @@ class Snapshots:
         # Made here and not by libvirt, which is left with a job that never ends when it dies while it makes it.
         size = str(disks.virtual_size("take_snapshot", found.path, found.format))
         run("take_snapshot", ["qemu-img", "create", "-q", "-f", "qcow2", str(files.part), size], timeout_seconds=60)
+        self._places.guest(guest_id).lend(files.part)
         quiesced = self._connection.call("take_snapshot", self._begin, guest_id, found.device, files.part)
         for _ in range(int(_COPY_SECONDS / _LOOK_SECONDS)):
             if self._connection.call("take_snapshot", self._is_done, guest_id, files.part):

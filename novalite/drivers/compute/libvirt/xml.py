@@ -222,7 +222,8 @@ def _yes(value: bool) -> str:
 
 @dataclass(frozen=True)
 class Domain:
-    """A whole guest. ``kind`` is kvm or qemu; memory in MiB."""
+    """A whole guest. ``kind`` is kvm or qemu; memory in MiB. With ``runs_as`` (user, group) libvirt leaves the files
+    as they are."""
 
     kind: str
     name: str
@@ -241,6 +242,7 @@ class Domain:
     devices: DeviceWish = field(default_factory=DeviceWish)
     tuning: tuple[ET.Element, ...] = ()
     spare_ports: int = 0
+    runs_as: tuple[int, int] | None = None
 
     def render(self) -> str:
         """The XML that ``virDomainDefineXML`` takes."""
@@ -255,6 +257,9 @@ class Domain:
         root.append(self.cpu.element())
         self._behaviour(root)
         self._devices(_sub(root, "devices"))
+        if self.runs_as is not None:
+            label = _sub(root, "seclabel", type="static", model="dac", relabel="no")
+            _sub(label, "label", "+{}:+{}".format(*self.runs_as))
         return ET.tostring(root, encoding="unicode")
 
     def _machine(self, root: ET.Element) -> None:
