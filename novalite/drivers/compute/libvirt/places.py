@@ -41,11 +41,11 @@ class GuestPlace:
     def socket(self, kind: ConsoleKind) -> Path:
         return self.sockets / f"{kind}.sock"
 
-    def lend(self, path: Path) -> None:
+    def lend(self, path: Path, mode: int = 0o660) -> None:
         """Let the hypervisor, and no other user, write a file that is ours."""
         if self.group is not None and path.stat().st_uid == os.geteuid():
             os.chown(path, -1, self.group)
-            path.chmod(0o660)
+            path.chmod(mode)
 
     def files(self) -> tuple[str, ...]:
         """Names of what lies in the guest's directory."""
@@ -118,8 +118,9 @@ class Places:
                 os.chown(directory, user.uid, user.gid)
             self._open_way(directory.parent, user)
         if place.group is not None:
+            # libvirt makes it root's but leaves the mode, by which we read on; nobody else gets into the directory.
             place.console_log.touch()
-            place.lend(place.console_log)
+            place.lend(place.console_log, 0o666)
 
     def _open_way(self, directory: Path, user: QemuUser) -> None:
         """Let the guest's user pass through our own directories; those above are not ours to change."""
