@@ -48,7 +48,7 @@ class ChangesContract:
         assert report.cpu_models
 
     def test_absent_guests_are_not_found(self, bench: Bench) -> None:
-        unknown, nic = str(uuid4()), NicSpec("p", "fa:16:3e:00:00:09", "b", "t")
+        unknown, nic = str(uuid4()), NicSpec("p", "fa:16:3e:00:00:09", "t")
         for ask in (
             lambda: bench.driver.take_snapshot(unknown, "root", "copy"),
             lambda: bench.driver.attach_nic(unknown, nic),

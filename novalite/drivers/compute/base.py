@@ -94,11 +94,10 @@ class DiskSpec:
 
 @dataclass(frozen=True)
 class NicSpec:
-    """One network card. ``bridge`` and ``tap`` are names of links on the host, ``mtu`` in bytes."""
+    """One network card. ``tap`` is the name of a tap that is on the host already, ``mtu`` in bytes."""
 
     port_id: str
     mac_address: str
-    bridge: str
     tap: str
     mtu: int = 1500
     model: str = "virtio"

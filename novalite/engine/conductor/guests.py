@@ -15,7 +15,7 @@ from novalite.cloud.network import networks, ports
 from novalite.cloud.network.port_views import PortView, as_spec
 from novalite.db.work import Work
 from novalite.drivers.compute.base import ConfigDrive, DiskSpec, FullDriver, GuestSpec, ImageSpec, NicSpec
-from novalite.drivers.network.base import NetworkSpec, PortSpec, bridge_name, tap_name
+from novalite.drivers.network.base import NetworkSpec, PortSpec, tap_name
 from novalite.engine.conductor import guest_disks
 from novalite.engine.flow import Run
 from novalite.errors import DriverError, Failed, HostUnreachable, Unavailable
@@ -106,7 +106,6 @@ def nic_spec(server: Server, view: PortView, network: NetworkSpec) -> NicSpec:
     return NicSpec(
         port_id=view.port_id,
         mac_address=view.mac_address,
-        bridge=bridge_name(view.network_id),
         tap=tap_name(view.port_id),
         mtu=network.mtu,
         model=str(server.image["properties"].get("hw_vif_model", "virtio")),

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
@@ -23,6 +22,7 @@ from tests.contracts.boot_sector import obedient
 from tests.contracts.compute_driver import Bench, new_bench
 from tests.contracts.waiting import until
 from tests.real.compute.hosts import BootSectorGuests, Host, new_host
+from tests.real.compute.taps import link_state, tap_link
 
 pytestmark = pytest.mark.real
 
@@ -34,16 +34,6 @@ def bench(host: Host) -> Iterator[Bench]:
     yield new_bench(host.driver, BootSectorGuests(host.driver))
     for state in host.driver.list_guests():
         host.driver.delete_guest(state.id)
-
-
-@contextmanager
-def _bridge() -> Iterator[str]:
-    name = f"nlb{uuid4().hex[:10]}"
-    subprocess.run(["ip", "link", "add", name, "type", "bridge"], check=True)
-    try:
-        yield name
-    finally:
-        subprocess.run(["ip", "link", "del", name], check=True)
 
 
 def _write(disk: Path, fill: int, size: str = "64M") -> None:
@@ -195,28 +185,26 @@ def _fill_up(host: Host) -> None:
 
 
 def test_network_cards_come_and_go(bench: Bench) -> None:
-    with _bridge() as bridge:
-        tap = f"nlt{uuid4().hex[:10]}"
-        link = Path("/sys/class/net") / tap
-        nic = NicSpec(str(uuid4()), "fa:16:3e:00:02:01", bridge, tap, mtu=1400)
+    with tap_link(mtu=1400) as tap:
+        nic = NicSpec(str(uuid4()), "fa:16:3e:00:02:01", tap, mtu=1400)
         spec = bench.boot()
         for _ in range(2):
             bench.driver.attach_nic(spec.id, nic)
-        assert (link / "master").resolve().name == bridge
+        assert link_state(tap).has_guest
         assert [n["mac_address"] for n in bench.driver.diagnostics(spec.id).nics] == [nic.mac_address]
         for _ in range(2):
             bench.driver.detach_nic(spec.id, nic.mac_address.upper())
-        assert not link.exists()
+        assert not link_state(tap).has_guest
         assert bench.driver.diagnostics(spec.id).nics == ()
         bench.driver.set_power(spec.id, PowerAction.OFF)
         bench.driver.attach_nic(spec.id, nic)
-        assert not link.exists()
+        assert not link_state(tap).has_guest
         bench.driver.set_power(spec.id, PowerAction.START)
-        assert link.exists()
+        assert link_state(tap).has_guest
         bench.driver.set_power(spec.id, PowerAction.OFF)
         bench.driver.detach_nic(spec.id, nic.mac_address)
         bench.driver.set_power(spec.id, PowerAction.START)
-        assert not link.exists()
+        assert not link_state(tap).has_guest
         bench.driver.delete_guest(spec.id)
 
 
@@ -304,8 +292,8 @@ def test_an_agent_sets_passwords_and_holds_still_for_a_snapshot(bench: Bench, ho
     until(lambda: bench.driver.has_agent(spec.id), "the agent answers", 90)
     bench.driver.set_password(spec.id, "root", "n3w-s3cret")
     assert bench.driver.take_snapshot(spec.id, "root", "still").quiesced
-    with _bridge() as bridge:
-        nic = NicSpec(str(uuid4()), "fa:16:3e:00:02:02", bridge, f"nlt{uuid4().hex[:10]}")
+    with tap_link() as tap:
+        nic = NicSpec(str(uuid4()), "fa:16:3e:00:02:02", tap)
         bench.driver.attach_nic(spec.id, nic)
         bench.driver.detach_nic(spec.id, nic.mac_address)
     disk = DiskSpec("data", "vdb", 1, serial="volume-9")

@@ -24,6 +24,7 @@ from tests.contracts.boot_sector import BytesSource, image_of
 from tests.contracts.compute_driver import IMAGE, Bench, Watcher, new_bench
 from tests.contracts.waiting import until
 from tests.real.compute.hosts import BootSectorGuests, Host, new_host
+from tests.real.compute.taps import link_state, tap_link
 
 pytestmark = pytest.mark.real
 
@@ -229,26 +230,30 @@ def test_a_full_disk_is_told_and_leaves_nothing(host: Host, tmp_path: Path) -> N
 # The shape of guests
 
 
-def test_a_network_card_is_a_tap_on_the_bridge_while_the_guest_runs(bench: Bench, host: Host) -> None:
-    bridge, tap = f"nlb{uuid4().hex[:10]}", f"nlt{uuid4().hex[:10]}"
-    subprocess.run(["ip", "link", "add", bridge, "type", "bridge"], check=True)
-    try:
-        nic = NicSpec(str(uuid4()), "fa:16:3e:00:00:01", bridge, tap, mtu=1400)
+def test_a_network_card_is_the_tap_that_is_there_and_stays_there(bench: Bench, host: Host) -> None:
+    with tap_link(mtu=1400) as tap:
+        nic = NicSpec(str(uuid4()), "fa:16:3e:00:00:01", tap, mtu=1400)
+        before = link_state(tap)
         spec = bench.boot(nics=(nic,))
-        link = Path("/sys/class/net") / tap
-        assert (link / "master").resolve().name == bridge
-        assert (link / "mtu").read_text().strip() == "1400"
+        assert link_state(tap) == replace(before, has_guest=True), "neither its address nor its MTU is touched"
         assert [a.taps for a in host.driver.artifacts() if a.id == spec.id] == [(tap,)]
         assert host.driver.diagnostics(spec.id).nics[0]["mac_address"] == nic.mac_address
         host.driver.delete_guest(spec.id)
-        assert not link.exists()
-    finally:
-        subprocess.run(["ip", "link", "del", bridge], check=True)
+        assert link_state(tap) == before
 
 
-def test_a_missing_bridge_is_told(bench: Bench) -> None:
-    nic = NicSpec(str(uuid4()), "fa:16:3e:00:00:02", "nlbmissing", "nltmissing")
-    with pytest.raises(DriverError, match="nlbmissing") as caught:
+def test_a_card_with_several_queues(bench: Bench, host: Host) -> None:
+    with tap_link(queues=True) as tap:
+        nic = NicSpec(str(uuid4()), "fa:16:3e:00:00:01", tap)
+        spec = bench.boot(nics=(nic,), vcpus=2, properties={"hw:vif_multiqueue_enabled": "true"})
+        assert link_state(tap).has_guest
+        host.driver.delete_guest(spec.id)
+        assert not link_state(tap).has_guest
+
+
+def test_a_missing_tap_is_told(bench: Bench) -> None:
+    nic = NicSpec(str(uuid4()), "fa:16:3e:00:00:02", "nltmissing")
+    with pytest.raises(DriverError, match="dev doesn't exist") as caught:
         bench.driver.ensure_guest(bench.spec(nics=(nic,)))
     assert caught.value.code == "guest.refused"
 

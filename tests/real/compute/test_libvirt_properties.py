@@ -8,13 +8,12 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from uuid import uuid4
 
 import libvirt
 import libvirt_qemu
 import pytest
 
-from novalite.drivers.compute.base import DiskSpec, GuestSpec, NicSpec, Power
+from novalite.drivers.compute.base import DiskSpec, GuestSpec, Power
 from novalite.errors import DriverError
 from tests.contracts.compute_driver import Bench, new_bench
 from tests.real.compute.hosts import BootSectorGuests, Host, new_host
@@ -124,35 +123,6 @@ def test_secure_boot_takes_the_firmware_that_checks(bench: Bench, live: Callable
     assert loader is not None
     assert loader.get("secure") == "yes"
     bench.driver.delete_guest(spec.id)
-
-
-def _kernel_limits(link: str) -> bool:
-    """Has the kernel what libvirt limits traffic with?"""
-    done = subprocess.run(["tc", "qdisc", "add", "dev", link, "root", "sfq"], check=False, capture_output=True)
-    return done.returncode == 0
-
-
-def test_network_limits_are_set_on_the_tap(bench: Bench, live: Callable[[str], ET.Element]) -> None:
-    bridge, taps = f"nlb{uuid4().hex[:10]}", [f"nlt{uuid4().hex[:10]}" for _ in range(2)]
-    subprocess.run(["ip", "link", "add", bridge, "type", "bridge"], check=True)
-    try:
-        first, second = (NicSpec(str(uuid4()), f"fa:16:3e:00:01:0{n}", bridge, tap) for n, tap in enumerate(taps))
-        limits = {"quota:vif_inbound_average": "1000", "hw_vif_model": "e1000"}
-        if not _kernel_limits(bridge):
-            with pytest.raises(DriverError, match="quota:vif_") as caught:
-                _boot(bench, limits, nics=(first,))
-            assert caught.value.code == "guest.refused"
-            return
-        spec = _boot(bench, limits, nics=(first,))
-        bench.driver.attach_nic(spec.id, second)
-        for tap in taps:
-            said = subprocess.run(
-                ["tc", "class", "show", "dev", tap], check=True, capture_output=True, text=True
-            ).stdout
-            assert "rate 8Mbit" in said
-        bench.driver.delete_guest(spec.id)
-    finally:
-        subprocess.run(["ip", "link", "del", bridge], check=True)
 
 
 def test_blank_disks_hold_what_they_are_for(bench: Bench, host: Host) -> None:

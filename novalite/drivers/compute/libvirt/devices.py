@@ -71,8 +71,6 @@ class Devices:
             root = ET.fromstring(description)  # noqa: S314 - comes from the local libvirt
             if find(root) is not None:
                 continue
-            if device.tag == "interface":
-                _limit_like_others(device, root)
             try:
                 domain.attachDeviceFlags(ET.tostring(device, encoding="unicode"), flag)
             except libvirt.libvirtError as error:
@@ -129,10 +127,3 @@ def _ask_to_release(domain: Any, device: ET.Element) -> None:
     except libvirt.libvirtError as error:
         if is_lost(error) or error.get_error_code() not in _GONE | _BUSY:
             raise
-
-
-def _limit_like_others(device: ET.Element, root: ET.Element) -> None:
-    """A flavor's limits hold for each of a guest's cards, also for one that comes later."""
-    limits = root.find("./devices/interface/bandwidth")
-    if limits is not None and device.find("bandwidth") is None:
-        device.append(limits)

@@ -40,13 +40,6 @@ def translated(op: str, error: libvirt.libvirtError, code: str = "") -> NovaLite
     if is_lost(error):
         return HostUnreachable(f"libvirt does not answer: {text}", hint="Is libvirtd running?")
     number = error.get_error_code()
-    if "tc qdisc" in text or "tc class" in text or "tc filter" in text:
-        return DriverError(
-            op,
-            f"property quota:vif_*: this host's kernel cannot limit network traffic: {text}",
-            code="guest.refused",
-            hint="Its kernel lacks a scheduler like htb, sfq or ingress; choose another host, or a flavor without.",
-        )
     if "no space left" in text.lower():
         return DriverError(op, text, code="disk.full", retryable=True)
     return DriverError(op, text, code=code or _CODES.get(number, "driver.failed"), retryable=number in _RETRYABLE)

@@ -181,13 +181,11 @@ def _config_drive(used: set[str], place: GuestPlace, machine: str, wanted: str) 
 
 
 def _interfaces(spec: GuestSpec, wish: DeviceWish) -> tuple[Interface, ...]:
-    return tuple(
-        replace(interface(nic, wish.vif_model), queues=wish.vif_queues, limits=wish.vif_limits) for nic in spec.nics
-    )
+    return tuple(replace(interface(nic, wish.vif_model), queues=wish.vif_queues) for nic in spec.nics)
 
 
 def interface(nic: NicSpec, wanted_model: str = "") -> Interface:
     """A network card as a device; ``wanted_model`` is for those that ask for none but virtio."""
     model = wanted_model if wanted_model and nic.model == "virtio" else nic.model
     _check("network card model", model, set(properties.NIC_MODELS))
-    return Interface(nic.mac_address, nic.bridge, nic.tap, nic.mtu, model)
+    return Interface(nic.mac_address, nic.tap, nic.mtu, model)

@@ -77,16 +77,6 @@ def disk_limits(limits: tuple[tuple[str, int], ...]) -> ET.Element | None:
     return root
 
 
-def bandwidth(limits: tuple[tuple[str, int], ...]) -> ET.Element | None:
-    """``<bandwidth>``; names like ``vif_inbound_average``, in KiB per second, bursts in KiB."""
-    root = ET.Element("bandwidth")
-    for way in ("inbound", "outbound"):
-        values = {name.rpartition("_")[2]: str(value) for name, value in limits if f"_{way}_" in name}
-        if values:
-            sub(root, way, **values)
-    return root if len(root) else None
-
-
 def random_source(devices: DeviceWish) -> ET.Element:
     root = ET.Element("rng", model="virtio")
     if devices.rng_bytes:

@@ -103,25 +103,20 @@ class Disk:
 @dataclass(frozen=True)
 class Interface:
     mac_address: str
-    bridge: str
     tap: str
     mtu: int
     model: str
     boot_order: int = 0
     queues: int = 0
-    limits: tuple[tuple[str, int], ...] = ()
 
     def element(self) -> ET.Element:
-        root = ET.Element("interface", {"type": "bridge"})
+        root = ET.Element("interface", {"type": "ethernet"})
         _sub(root, "mac", address=self.mac_address)
-        _sub(root, "source", bridge=self.bridge)
-        _sub(root, "target", dev=self.tap)
+        _sub(root, "target", dev=self.tap, managed="no")
         _sub(root, "model", type=self.model)
         if self.queues and self.model == "virtio":
             _sub(root, "driver", queues=str(self.queues))
         _sub(root, "mtu", size=str(self.mtu))
-        if (limits := tuning.bandwidth(self.limits)) is not None:
-            root.append(limits)
         if self.boot_order:
             _sub(root, "boot", order=str(self.boot_order))
         return root

@@ -19,7 +19,7 @@ IMAGE = image_of("image", b"bytes")
 
 
 def _spec(guest_id: str = "") -> GuestSpec:
-    nic = NicSpec("port", "fa:16:3e:00:00:01", "bridge", "tap")
+    nic = NicSpec("port", "fa:16:3e:00:00:01", "tap")
     return GuestSpec(guest_id or str(uuid4()), "web", "project", 1, 64, (DiskSpec("root", "vda", 1, IMAGE),), (nic,))
 
 

@@ -37,7 +37,7 @@ def _render(host: HostChoices = EMULATED, **changes: object) -> ET.Element:
         "vcpus": 2,
         "memory_mib": 256,
         "disks": (DiskSpec("root", "vda", 1, image, serial="0123456789012345678901234", boot_index=0),),
-        "nics": (NicSpec("port", "fa:16:3e:00:00:01", "brX", "tapX", 1450),),
+        "nics": (NicSpec("port", "fa:16:3e:00:00:01", "tapX", 1450),),
         **changes,
     }
     return ET.fromstring(domain(GuestSpec(**values), NAMES, PLACE, {"root": BASE}, host).render())  # type: ignore[arg-type]
