@@ -178,6 +178,12 @@ class Routers:
             advertiser = known.advertiser
             return advertiser.is_wanted and not advertiser.runs_in(known.namespace)
 
+    def dead(self) -> tuple[str, ...]:
+        """Ids of routers whose radvd has ended: those for which ``descriptors`` has None."""
+        with self._lock:
+            found = [known for known in self._known.values() if known.advertiser.is_wanted]
+        return tuple(known.spec.id for known in found if known.advertiser.pid() is None)
+
     def descriptors(self) -> list[int | None]:
         """One for each radvd, as ``Alarm.wait`` takes them: readable when it ends, None when it has ended."""
         with self._lock:
