@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from novalite.drivers.network import checks
-from novalite.drivers.network.base import GroupSpec, NetworkSpec, PortSpec
+from novalite.drivers.network import checks, routing_checks
+from novalite.drivers.network.base import GroupSpec, HostForwardSpec, NetworkSpec, PortSpec, RouterSpec
 from novalite.errors import DriverError
 
 _TEXT_LENGTH = 4096
@@ -23,6 +23,8 @@ _CHECKS: dict[type, Callable[[Any], object]] = {
     NetworkSpec: checks.network,
     PortSpec: checks.port,
     GroupSpec: checks.group,
+    RouterSpec: routing_checks.router,
+    HostForwardSpec: routing_checks.host_forward,
 }
 
 

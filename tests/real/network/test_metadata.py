@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,22 @@ from novalite.api.metadata.app import Guests, metadata_app
 from novalite.api.metadata.listener import MetadataService
 from novalite.cloud import records
 from novalite.cloud.compute.guest_data import GuestFacts, KeyFact, nic_fact
-from novalite.cloud.network import networks, ports, security_groups, subnets
+from novalite.cloud.network import networks, ports, subnets
 from novalite.context import Context
 from novalite.db.records import Base
 from novalite.db.work import Database, Work
-from novalite.drivers.network.base import METADATA_ADDRESS, METADATA_PORT, NetworkSpec, bridge_name
+from novalite.drivers.network import namespaces
+from novalite.drivers.network.base import (
+    METADATA_ADDRESS,
+    METADATA_ADDRESS_6,
+    METADATA_PORT,
+    NetworkSpec,
+    PortSpec,
+    bridge_name,
+    network_namespace,
+)
 from tests.contracts.waiting import until
-from tests.real.network.conftest import Guest, Machine, sh
+from tests.real.network.conftest import Guest, Machine, new_subnet, on, sh
 
 assert records  # every table is known, whichever tests run beside these
 pytestmark = pytest.mark.real
@@ -39,12 +49,17 @@ class Cloud:
         self.database = Database(f"sqlite:///{directory / 'novalite.db'}")
         Base.metadata.create_all(self.database.engine)
         self.passwords: dict[str, str] = {}
+        self.networks: list[NetworkSpec] = []
         guests = Guests(self._facts, lambda w, id: self.passwords.get(id, ""), self._keep)
-        self.service = MetadataService(lambda network_id: metadata_app(self.database, network_id, guests))
+        self.service = MetadataService(
+            lambda network_id: metadata_app(self.database, network_id, guests),
+            self.driver.metadata_sockets,
+            lambda network_id: namespaces.identity(network_namespace(network_id)),
+        )
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self.service.run, args=(self._stop,))
 
-    def _facts(self, w: Work, server_id: str) -> GuestFacts:
+    def _facts(self, w: Work, server_id: str) -> GuestFacts | None:
         nics = tuple(nic_fact(view) for view in ports.of_device(w, server_id))
         return GuestFacts(server_id, f"name-{server_id}", f"host-{server_id}", CTX.project_id, b"#!/bin/sh\n",
                           nics=nics, keys=(KeyFact("my key", "ssh-ed25519 AAAA"),))  # fmt: skip
@@ -54,32 +69,30 @@ class Cloud:
 
     def start(self) -> None:
         self._thread.start()
-        self.sync()
 
     def sync(self) -> None:
-        with self.database.read(CTX) as w:
-            self.service.sync(networks.specs(w))
+        self.service.sync(self.networks)
         until(self.service.alive, "every network is served")
 
-    def network(self, cidr: str) -> NetworkSpec:
+    def network(self, cidr: str = "10.97.0.0/24") -> NetworkSpec:
         with self.database.write(CTX) as w:
             network = networks.create(w, name=cidr)
             subnets.create(w, network, subnets.NewSubnet(cidr=cidr))
-        with self.database.read(CTX) as w:
-            spec = networks.spec(w, network.id)
+        subnet = new_subnet(cidr, server_ip=str(ip_network(cidr)[250]))
+        spec = NetworkSpec(network.id, cidr, CTX.project_id, (subnet,))
         self.driver.ensure_network(spec)
+        self.networks.append(spec)
+        self.sync()
         return spec
 
-    def guest(self, network: NetworkSpec, server_id: str) -> Guest:
+    def guest(self, network: NetworkSpec, server_id: str, **more: object) -> Guest:
         with self.database.write(CTX) as w:
             ports.create(w, ports.NewPort(network.id, device_id=server_id))
             (view,) = ports.of_device(w, server_id)
-            groups = security_groups.specs(w)
-        self.driver.ensure_groups(groups, only=True)
-        port = ports.as_spec(view, server_id)
+        port = PortSpec(view.port_id, network.id, view.mac_address, view.fixed_ips, **more)  # type: ignore[arg-type]
         self.driver.ensure_port(port)
         guest = self.machine.plug(port)
-        assert guest.lease()["ip"] == port.ip_address
+        assert guest.lease()["ip"] == port.addresses[0]
         return guest
 
     def close(self) -> None:
@@ -112,66 +125,82 @@ def _name(guest: Guest, *options: str) -> str | None:
     return None if text is None else str(json.loads(text)["name"])
 
 
+_FETCH = """
+import http.client, json, sys
+connection = http.client.HTTPConnection(sys.argv[1], 80, timeout=3)
+connection.request("GET", "/openstack/latest/meta_data.json", headers=dict([sys.argv[2].split(": ")]))
+answer = connection.getresponse()
+print(json.loads(answer.read())["name"] if answer.status == 200 else answer.status)
+"""
+
+
+def _name_6(guest: Guest, header: str = "Accept: */*") -> str | None:
+    done = guest.run(sys.executable, "-c", _FETCH, f"{METADATA_ADDRESS_6}%eth0", header)
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+HEADERS = ("X-Forwarded-For", "Forwarded", "X-Real-IP", "X-Instance-ID", "X-Tenant-ID", "Host")
+
+
 def test_each_guest_hears_of_itself_whatever_it_claims(cloud: Cloud) -> None:
-    left, right = cloud.network("10.97.0.0/24"), cloud.network("10.98.0.0/24")
-    cloud.sync()
+    left, right = cloud.network(), cloud.network("10.98.0.0/24")
     first, second, third = cloud.guest(left, "s1"), cloud.guest(left, "s2"), cloud.guest(right, "s3")
     assert [_name(guest) for guest in (first, second, third)] == ["name-s1", "name-s2", "name-s3"]
-    for header in (
-        f"X-Forwarded-For: {second.port.ip_address}",
-        f"Forwarded: for={second.port.ip_address}",
-        f"X-Real-IP: {second.port.ip_address}",
-        "X-Instance-ID: s2",
-        "X-Tenant-ID: other",
-        f"Host: {second.port.ip_address}",
-    ):
-        assert _name(first, "--header", header) == "name-s1", header
+    assert [_name_6(guest) for guest in (first, second, third)] == ["name-s1", "name-s2", "name-s3"]
+    for header in HEADERS:
+        for value in (second.port.addresses[0], f"for={second.port.addresses[0]}", "s2"):
+            assert _name(first, "--header", f"{header}: {value}") == "name-s1", header
+            assert _name_6(first, f"{header}: {value}") == "name-s1", header
 
 
 def test_a_forged_address_hears_nothing(cloud: Cloud) -> None:
-    network = cloud.network("10.97.0.0/24")
-    cloud.sync()
+    network = cloud.network()
     first, second = cloud.guest(network, "s1"), cloud.guest(network, "s2")
-    first.run("ip", "addr", "flush", "dev", "eth0")
-    first.run("ip", "addr", "add", f"{second.port.ip_address}/24", "dev", "eth0")
-    first.run("ip", "route", "add", "default", "via", network.gateway_ip)
+    first.run("ip", "-4", "addr", "flush", "dev", "eth0")
+    first.run("ip", "addr", "add", f"{second.port.addresses[0]}/24", "dev", "eth0")
+    first.run("ip", "route", "add", "default", "via", network.subnets[0].server_ip)
     assert _name(first) is None
     assert _name(second) == "name-s2"
+    other = json.loads(second.run("ip", "-j", "-6", "addr", "show", "dev", "eth0", "scope", "link").stdout)
+    address = next(each["local"] for link in other if link for each in link["addr_info"])
+    first.run("ip", "-6", "addr", "flush", "dev", "eth0")
+    first.run("ip", "addr", "add", f"{address}/64", "dev", "eth0", "nodad")
+    assert _name_6(first) is None
+    assert _name_6(second) == "name-s2"
 
 
-def test_another_networks_gateway_gives_nothing(cloud: Cloud) -> None:
-    left, right = cloud.network("10.97.0.0/24"), cloud.network("10.98.0.0/24")
-    cloud.sync()
-    guest = cloud.guest(left, "s1")
-    assert guest.fetch(f"http://{left.gateway_ip}:{METADATA_PORT}/openstack") is not None
-    assert guest.fetch(f"http://{right.gateway_ip}:{METADATA_PORT}/openstack") is None
+def test_an_address_that_ports_may_share_tells_nobody(cloud: Cloud) -> None:
+    network = cloud.network()
+    guest = cloud.guest(network, "s1", pairs=(("", "10.97.0.77"),))
+    guest.run("ip", "addr", "add", "10.97.0.77/24", "dev", "eth0")
+    guest.run("ip", "route", "replace", METADATA_ADDRESS, "via", network.subnets[0].server_ip, "src", "10.97.0.77")
+    assert _name(guest) is None
+    guest.run("ip", "route", "replace", METADATA_ADDRESS, "via", network.subnets[0].server_ip)
+    assert _name(guest) == "name-s1"
 
 
-def test_appliances_side_by_side_answer_their_own_guests(clouds: list[Cloud], cloud: Cloud) -> None:
+def test_appliances_side_by_side_answer_their_own_guests_in_the_same_range(clouds: list[Cloud], cloud: Cloud) -> None:
     other = clouds[1]
-    left, right = cloud.network("10.97.0.0/24"), other.network("10.98.0.0/24")
-    for one in clouds:
-        one.sync()
-    assert _name(cloud.guest(left, "s1")) == "name-s1"
-    assert _name(other.guest(right, "s9")) == "name-s9"
+    left, right = cloud.network(), other.network()
+    first, second = cloud.guest(left, "s1"), other.guest(right, "s9")
+    assert first.port.addresses == second.port.addresses
+    assert (_name(first), _name(second)) == ("name-s1", "name-s9")
 
 
 def test_both_trees_are_there(cloud: Cloud) -> None:
-    network = cloud.network("10.97.0.0/24")
-    cloud.sync()
+    network = cloud.network()
     guest = cloud.guest(network, "s1")
     assert "2018-08-27" in str(guest.fetch(f"{ROOT}/openstack/")).split()
     assert guest.fetch(f"{ROOT}/latest/user-data") == "#!/bin/sh\n"
     assert guest.fetch(f"{ROOT}/2009-04-04/meta-data/public-keys/") == "0=my key"
     assert guest.fetch(f"{ROOT}/latest/meta-data/public-keys/0/openssh-key") == "ssh-ed25519 AAAA"
-    assert guest.fetch(f"{ROOT}/latest/meta-data/local-ipv4") == guest.port.ip_address
+    assert guest.fetch(f"{ROOT}/latest/meta-data/local-ipv4") == guest.port.addresses[0]
     assert guest.fetch(f"{ROOT}/latest/meta-data/nothing") is None
     assert guest.fetch(f"{ROOT}/openstack/1999-01-01/meta_data.json") is None
 
 
 def test_a_password_is_kept_once(cloud: Cloud) -> None:
-    network = cloud.network("10.97.0.0/24")
-    cloud.sync()
+    network = cloud.network()
     guest, path = cloud.guest(network, "s1"), f"{ROOT}/openstack/2013-04-04/password"
     assert guest.fetch(path) == ""
     assert guest.fetch(path, "--post-data", "c2VjcmV0") == ""
@@ -182,15 +211,28 @@ def test_a_password_is_kept_once(cloud: Cloud) -> None:
 
 
 def test_a_bridge_made_anew_is_served_again(cloud: Cloud) -> None:
-    network = cloud.network("10.97.0.0/24")
-    cloud.sync()
-    assert _name(cloud.guest(network, "s1")) == "name-s1"
-    sh("ip", "link", "del", bridge_name(network.id))
-    until(lambda: bridge_name(network.id) in "".join(cloud.service.problems()), "the loss is noticed")
+    network = cloud.network()
+    guest = cloud.guest(network, "s1")
+    assert _name(guest) == "name-s1"
+    sh("ip", "-n", network_namespace(network.id), "link", "del", bridge_name(network.id))
+    until(lambda: network.id in "".join(cloud.service.problems()), "the loss is noticed")
     assert not cloud.service.alive()
-    cloud.driver.ensure_network(network)
+    cloud.driver.ensure_network(network, (guest.port,))
     until(cloud.service.alive, "the new bridge is served")
-    assert _name(cloud.guest(network, "s2")) == "name-s2"
+    until(lambda: _name(guest) == "name-s1", "the same guest is answered")
+    assert _name_6(guest) == "name-s1"
+
+
+def test_a_namespace_made_anew_is_served_again(cloud: Cloud) -> None:
+    network, untouched = cloud.network(), cloud.network("10.98.0.0/24")
+    guest, other = cloud.guest(network, "s1"), cloud.guest(untouched, "s2")
+    before = namespaces.identity(network_namespace(network.id))
+    sh("ip", "netns", "del", network_namespace(network.id))
+    cloud.driver.ensure_network(network, (guest.port,))
+    assert namespaces.identity(network_namespace(network.id)) != before
+    until(lambda: _name(guest) == "name-s1", "the new namespace is served")
+    assert _name_6(guest) == "name-s1"
+    assert _name(other) == "name-s2"
 
 
 _HOARD = """
@@ -208,8 +250,7 @@ sys.stdin.read()
 
 
 def test_a_guest_that_hoards_connections_harms_only_itself(cloud: Cloud) -> None:
-    network = cloud.network("10.97.0.0/24")
-    cloud.sync()
+    network = cloud.network()
     first, second = cloud.guest(network, "s1"), cloud.guest(network, "s2")
     hoarder = subprocess.Popen(["ip", "netns", "exec", first.name, sys.executable, "-c", _HOARD], text=True,
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
@@ -222,8 +263,8 @@ def test_a_guest_that_hoards_connections_harms_only_itself(cloud: Cloud) -> None
 
 
 def test_a_removed_network_is_served_no_longer(cloud: Cloud) -> None:
-    network = cloud.network("10.97.0.0/24")
-    cloud.sync()
+    network = cloud.network()
+    guest = cloud.guest(network, "s1")
     cloud.service.sync(())
-    until(lambda: str(METADATA_PORT) not in sh("ss", "-Hltn"), "the socket is closed")
-    assert cloud.guest(network, "s1").fetch(IDENTITY) is None
+    until(lambda: f":{METADATA_PORT}" not in on(network, "ss", "-Hltn"), "the sockets are closed")
+    assert guest.fetch(IDENTITY) is None
