@@ -19,6 +19,7 @@ from novalite.drivers.network.base import (
     network_namespace,
 )
 from novalite.drivers.network.commands import run, run_json
+from novalite.drivers.network.nftables import Tracking
 
 _SWITCHES = {
     "ipv4/ip_forward": "0",
@@ -70,21 +71,23 @@ def owner(network_id: str) -> str | None:
     return None if link is None else (words[1] if words[:1] == ["novalite"] and len(words) > 1 else "")
 
 
-def ensure(appliance_id: str, spec: NetworkSpec) -> int:
+def ensure(appliance_id: str, spec: NetworkSpec, tracking: Tracking) -> int:
     """The namespace and the bridge with exactly its addresses and routes; the bridge's kernel index. Raises
     ``DriverError`` when it is another appliance's."""
     namespace, name = network_namespace(spec.id), bridge_name(spec.id)
-    _load_bridge_filter()
-    namespaces.ensure(namespace)
+    if tracking == "netfilter":
+        _load_bridge_filter()
+    if namespaces.ensure(namespace):
+        run("ensure_network", ["ip", "netns", "set", namespace, "auto"])  # else its events are not heard
     present = owner(spec.id)
     if present not in (None, appliance_id):
         raise links.foreign(name)
     namespaces.switches("ensure_network", namespace, _SWITCHES)
-    lines = []
+    lines, seen = [], int(tracking == "netfilter")
     if present is None:
         lines.append(f"link add name {name} type bridge stp_state 0 forward_delay 0 mcast_snooping 0")
         lines.append(f'link set dev {name} alias "{links.alias(appliance_id, "network", spec.id)}"')
-    lines.append(f"link set dev {name} type bridge nf_call_iptables 1 nf_call_ip6tables 1")
+    lines.append(f"link set dev {name} type bridge nf_call_iptables {seen} nf_call_ip6tables {seen}")
     lines.append(f"link set dev {name} address {bridge_mac(spec.id)} mtu {spec.mtu}")
     namespaces.batch("ensure_network", namespace, lines)
     own = {"accept_dad": "0", "accept_ra": "0", "disable_ipv6": "0"}

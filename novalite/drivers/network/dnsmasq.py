@@ -38,7 +38,7 @@ class DhcpServer(Daemon):
         """Running with exactly this configuration; started, or started anew, when it is not. Whether it was."""
         text = dhcp_files.configuration(spec, ports.values(), self.files)
         wanted = self.argv(text, bridge_index)
-        if self.command_line() == wanted:
+        if self.command_line() == wanted and self.runs_in(network_namespace(spec.id)):
             return False
         self.stop("ensure_network")
         write_file(self.files.configuration, text)

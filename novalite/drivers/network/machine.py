@@ -134,6 +134,10 @@ class Machine:
         self._filter.generation = now
         return True
 
+    def known_forwards(self) -> tuple[HostForwardSpec, ...]:
+        """What was told last, by an earlier process too."""
+        return tuple(self._forwards_before())
+
     def _forwards_before(self) -> list[HostForwardSpec]:
         file = self._directory / "forwards.json"
         try:

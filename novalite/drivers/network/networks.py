@@ -11,10 +11,12 @@ from pathlib import Path
 
 from novalite import logs
 from novalite.drivers.network import bridges, dhcp_files, links, taps
-from novalite.drivers.network.base import NetworkSpec, PortSpec
+from novalite.drivers.network.base import NetworkSpec, PortSpec, network_namespace
 from novalite.drivers.network.commands import files
 from novalite.drivers.network.dnsmasq import DhcpServer
+from novalite.drivers.network.filters import Filters
 from novalite.drivers.network.memory import Memory
+from novalite.drivers.network.nftables import Tracking
 
 _log = logs.get("network")
 
@@ -30,7 +32,7 @@ class Network:
     index: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock)
 
-    def faults(self, near: set[str]) -> list[str]:
+    def faults(self, near: set[str], filters: Filters) -> list[str]:
         """What is missing, as sentences; ``near`` are the names of links in the machine's namespace."""
         id_ = self.spec.id
         far = bridges.look(id_)
@@ -44,9 +46,11 @@ class Network:
             if not taps.stands(port_id, near, far.names)
         ]
         own = {address.partition("/")[0] for address in bridges.own_addresses(self.spec)}
+        if filters.is_torn(id_):
+            found.append(f"The packet filter of network {id_} is missing or was changed.")
         if self.spec.up and not own <= far.addresses:
             found.append(f"The bridge of network {id_} has lost addresses.")
-        if dhcp_files.is_wanted(self.spec) and self.server.pid() is None:
+        if self.is_served and not self.server.runs_in(network_namespace(id_)):
             found.append(f"The DHCP server of network {id_} does not run.")
         return found
 
@@ -59,8 +63,11 @@ class Networks:
     """``directory`` is for what they are, kept until the machine restarts; a new process knows them from there. Specs
     were checked. Raises ``DriverError``; methods may be called from several threads at once."""
 
-    def __init__(self, appliance_id: str, directory: Path, memory: Memory) -> None:
+    def __init__(
+        self, appliance_id: str, directory: Path, memory: Memory, filters: Filters, tracking: Tracking
+    ) -> None:
         self._appliance_id, self._directory, self._memory = appliance_id, directory, memory
+        self._filters, self._tracking = filters, tracking
         self._known: dict[str, Network] = {}
         self._lock = threading.RLock()
         for spec, ports in memory.networks():
@@ -91,14 +98,21 @@ class Networks:
         """Whether the network is as it should be, by what costs little to see."""
         with self._lock:
             known = self._known.get(spec.id)
-        return known is not None and known.spec == spec and not known.faults(links.names())
+        return known is not None and known.spec == spec and not self.faults(known, links.names())
+
+    def faults(self, known: Network, near: set[str]) -> list[str]:
+        """What is missing of the network, as sentences; nothing of one that is being removed."""
+        with known.lock:
+            return known.faults(near, self._filters) if self.is_known(known.spec.id) else []
 
     def ensure(self, spec: NetworkSpec, wanted: dict[str, PortSpec] | None) -> None:
         """The network, with exactly the ports of ``wanted``, or those that it has."""
         with files("ensure_network"), self._hold(spec) as known:
             before, had = known.spec, known.ports
             known.spec, known.ports = spec, had if wanted is None else wanted
-            known.index = bridges.ensure(self._appliance_id, spec)
+            known.index = bridges.ensure(self._appliance_id, spec, self._tracking)
+            if before != spec or had != known.ports or not self._has_rules(spec.id):
+                self._filters.ensure(spec, known.ports.values(), self._others(spec.id))
             if wanted is not None:
                 taps.remove_others(self._appliance_id, spec.id, wanted)
             limited = [port.id for port in had.values() if taps.has_limit(port.rate)]
@@ -109,6 +123,17 @@ class Networks:
             self._serve(known, _moved(had, known.ports), reload=before != spec or had != known.ports)
         if wanted is not None:
             self._tell_names(_projects(had, wanted), but=spec.id)
+
+    def _has_rules(self, network_id: str) -> bool:
+        return self._filters.is_sure(network_id) and not self._filters.is_torn(network_id)
+
+    def _others(self, network_id: str) -> list[tuple[NetworkSpec, list[PortSpec]]]:
+        """The networks that stand but for one, with their ports."""
+        return [
+            (known.spec, list(known.ports.values()))
+            for known in self.all()
+            if known.spec.id != network_id and bridges.look(known.spec.id)
+        ]
 
     @contextmanager
     def _hold(self, spec: NetworkSpec) -> Iterator[Network]:
@@ -139,6 +164,7 @@ class Networks:
         with known.lock if known else self._lock:
             server.stop("remove_network")
             taps.remove_others(self._appliance_id, network_id, ())
+            self._filters.drop(network_id)
             bridges.remove(self._appliance_id, network_id)
             bridges.remove_older(self._appliance_id, network_id)
             shutil.rmtree(server.files.directory, ignore_errors=True)
@@ -151,9 +177,10 @@ class Networks:
         known = self.get("ensure_port", port.network_id)
         with files("ensure_port"), known.lock:
             before = known.ports.get(port.id)
-            if before == port and self._has_links(port):
+            if before == port and self._has_links(port) and self._filters.is_sure(port.network_id):
                 return
             known.ports[port.id] = port
+            self._filters.change_port(known.spec, known.ports.values(), before, port)
             limited = [port.id] if before and taps.has_limit(before.rate) else []
             taps.ensure(self._appliance_id, known.spec, [port], limited=limited)
             had = {port.id: before} if before else {}
@@ -175,6 +202,7 @@ class Networks:
             taps.remove(self._appliance_id, port_id)
             if before is None:
                 return
+            self._filters.change_port(known.spec, known.ports.values(), before, None)
             self._tell_server(known, before.addresses)
         self._tell_names({before.project_id}, but=network_id)
 

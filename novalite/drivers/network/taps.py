@@ -100,8 +100,7 @@ def _pair_lines(appliance_id: str, port: PortSpec, spec: NetworkSpec, is_there: 
     if not is_there:
         namespace = network_namespace(spec.id)
         lines.append(f"link add dev {pair} type veth peer name {tap_name(port.id)} netns {namespace}")
-    state = "up" if port.up else "down"
-    lines.append(f'link set dev {pair} alias "{_mark(appliance_id, port)}" mtu {spec.mtu} addrgenmode none {state}')
+    lines.append(f'link set dev {pair} alias "{_mark(appliance_id, port)}" mtu {spec.mtu} addrgenmode none up')
     return lines
 
 
