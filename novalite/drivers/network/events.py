@@ -43,12 +43,9 @@ class Events:
 
     def heard(self) -> bool:
         """Whether something went that may be ours, or a packet filter was changed, since the last call."""
-        found = [
-            any([kind == _DEL_LINK for kind in _kinds(self._links)]),
-            any([kind == _NEW_GENERATION for kind in _kinds(self._tables)]),
-            _is_readable(self._directory),
-        ]
-        return any(found)
+        link_went = _DEL_LINK in _kinds(self._links)
+        filter_changed = _NEW_GENERATION in _kinds(self._tables)
+        return _is_readable(self._directory) or link_went or filter_changed
 
     def close(self) -> None:
         self._links.close()

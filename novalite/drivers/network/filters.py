@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from novalite import logs
 from novalite.drivers.network import kernel_state, namespaces
@@ -69,8 +70,12 @@ class Filters:
         with self._lock:
             return dict(self._rules.groups)
 
-    def touched(self) -> None:
-        """Another part of this driver changes packet filters of networks."""
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Another part of this driver changes packet filters of networks inside the block."""
+        with self._lock:
+            self._changes += 1
+        yield
         with self._lock:
             self._changes += 1
 
@@ -86,9 +91,7 @@ class Filters:
                 return True
             now = kernel_state.generation(namespace)
             generation, changes = self._seen.get(network_id, (-1, -1))
-            if now == generation:
-                return False
-            if changes == self._changes or not self._rules.is_loaded(network_id):
+            if now != generation and (changes == self._changes or not self._rules.is_loaded(network_id)):
                 return True
             self._seen[network_id] = (now, self._changes)
             return False

@@ -71,9 +71,8 @@ class LinuxNetworkDriver:
         if wanted is None and self._stands(spec):
             return
         self._networks.ensure(spec, wanted)
-        self._filters.touched()
-        self._machine.ensure_uplink(spec)
-        self._filters.touched()
+        with self._filters.changing():
+            self._machine.ensure_uplink(spec)
         self._routers.network_changed(spec, self._networks.specs())
         self._tell_machine(repair=spec.uplink is not None)
         self._joined.add(spec.id)
