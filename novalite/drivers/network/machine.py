@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
@@ -22,9 +22,11 @@ from novalite.drivers.network import (
     namespaces,
     uplinks,
 )
-from novalite.drivers.network.base import HostForwardSpec, NetworkSpec, RouterSpec, uplink_name
+from novalite.drivers.network.base import HostForwardSpec, LanSpec, NetworkSpec, PortSpec, RouterSpec, uplink_name
 from novalite.drivers.network.commands import files, run
 from novalite.drivers.network.forwarding import Forwarding
+from novalite.drivers.network.lan import Lan
+from novalite.drivers.network.lan_listener import LanListener
 from novalite.drivers.network.nft_sets import Sets, difference, removal, replacement
 from novalite.drivers.network.routing_checks import host_forward
 from novalite.errors import DriverError
@@ -47,14 +49,17 @@ class _Wanted:
 
     networks: dict[str, NetworkSpec] = field(default_factory=dict)
     routes: dict[str, tuple[str, str]] = field(default_factory=dict)
+    forwards: tuple[HostForwardSpec, ...] = ()
 
 
 class Machine:
-    """One for an appliance. ``directory`` is for what must be set back. Raises ``DriverError``; methods may be called
-    from several threads at once."""
+    """One for an appliance. ``directory`` is for what must be set back; ``on_learned`` is called, from another thread,
+    when ``learned`` has news. Raises ``DriverError``; methods may be called from several threads at once."""
 
-    def __init__(self, appliance_id: str, directory: Path) -> None:
+    def __init__(self, appliance_id: str, directory: Path, on_learned: Callable[[], None] = lambda: None) -> None:
         self._appliance_id, self._directory = appliance_id, directory
+        self._lan = Lan(appliance_id, directory)
+        self._listener = LanListener(directory / "learned.json", on_learned)
         self._table = machine_rules.table(appliance_id)
         self._forwarding = Forwarding(directory / "forwarding")
         self._lock = threading.RLock()
@@ -70,6 +75,11 @@ class Machine:
                 return
             uplinks.ensure(self._appliance_id, spec)
             self._uplinks[spec.id] = spec
+            self._directory.mkdir(parents=True, exist_ok=True)
+            if spec.lan_addresses:
+                self._listener.listen(spec.id)
+            else:
+                self._listener.forget(spec.id)
 
     def remove_uplink(self, network_id: str) -> None:
         """The uplink gone; an absent one is a success."""
@@ -77,6 +87,32 @@ class Machine:
             docker.forget(uplink_name(network_id))
             uplinks.remove(self._appliance_id, network_id)
             self._uplinks.pop(network_id, None)
+            self._listener.forget(network_id)
+
+    def attach_lan(self, interface: str, *, wait_seconds: float) -> LanSpec:
+        """As ``NetworkDriver.attach_lan``."""
+        made = self._lan.attach(interface, wait_seconds=wait_seconds)
+        self._reopen()
+        return made
+
+    def detach_lan(self, interface: str) -> None:
+        """As ``NetworkDriver.detach_lan``."""
+        self._lan.detach(interface)
+        self._reopen()
+
+    def _reopen(self) -> None:
+        """The default route has another link now."""
+        with files("ensure_network"), self._lock:
+            if self._wanted.networks or self._wanted.forwards:
+                self._open(list(self._wanted.networks.values()), self._wanted.forwards)
+
+    def learned(self, ports: Iterable[PortSpec]) -> tuple[tuple[str, str], ...]:
+        """(port id, address) of those of these ports that were seen to get an address of the LAN."""
+        return self._listener.learned(ports)
+
+    def close(self) -> None:
+        """Let go of threads; everything made stays."""
+        self._listener.close()
 
     def ensure(
         self,
@@ -99,7 +135,7 @@ class Machine:
             self._keep_forwards(told)
             self._open(own, told)
             self._route(networks, routers)
-            self._wanted.networks = {spec.id: spec for spec in own}
+            self._wanted.networks, self._wanted.forwards = {spec.id: spec for spec in own}, told
 
     def _load(self, sets: Sets) -> None:
         known = self._filter
@@ -228,7 +264,7 @@ class Machine:
             found = [f"Network {id_} has lost its uplink." for id_ in self._uplinks if uplink_name(id_) not in links]
             if self._wanted.networks and (self._filter.held is None or not self._stands()):
                 found.append("The packet filter table of the uplinks is missing or was changed.")
-            return (*found, *docker.problems())
+            return (*found, *docker.problems(), *uplinks.strays())
 
 
 def _as_listed(address: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from novalite import logs
-from novalite.drivers.network import announce, cards, conntrack, kernel_state, namespaces, radvd, router_rules
+from novalite.drivers.network import arp, cards, conntrack, kernel_state, namespaces, radvd, router_rules
 from novalite.drivers.network.base import NetworkSpec, RouterSpec, router_namespace
 from novalite.drivers.network.commands import files
 from novalite.drivers.network.nft_sets import Sets, difference, replacement
@@ -126,7 +126,7 @@ class Routers:
         conntrack.forget(_OP, namespace, router_rules.ended(known.done, spec))
         known.advertiser.ensure(_OP, namespace, radvd.configuration(spec, networks))
         for card in plugged:
-            announce.announce(namespace, card.name, card.mac, new.get(card.name, ()))
+            arp.announce(namespace, card.name, card.mac, new.get(card.name, ()))
 
     def _filter(self, known: _Known) -> None:
         sets, before = router_rules.elements(known.spec), known.held

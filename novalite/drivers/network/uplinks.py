@@ -267,3 +267,17 @@ def _unused(appliance_id: str, bridge: str, links: Links) -> list[str]:
         return []
     ours = [name for name in ports if str(links[name].get("ifalias", "")).startswith(f"novalite {appliance_id} ")]
     return [bridge, *ours]
+
+
+def strays() -> list[str]:
+    """Sentences about interfaces on bridges of ours that have addresses again besides: the machine's own network
+    configuration has given them, and answers may take the wrong way."""
+    links = namespaces.links("")
+    return [
+        f"The interface {name} has addresses of its own again although it is a port of {link['master']}. The machine's "
+        f"network configuration must leave {name} alone."
+        for name, link in links.items()
+        if str(link.get("master", "")).startswith("nll")
+        and not name.startswith("nlu")
+        and any(entry.get("scope") == "global" for entry in link.get("addr_info", ()))
+    ]
