@@ -14,6 +14,8 @@ from msgspec import Meta, Struct
 from novalite.errors import Invalid
 
 ENVIRONMENT_PREFIX = "NOVALITE_"
+_LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_DOMAIN = rf"^({_LABEL}(\.{_LABEL})*\.?)?$"
 
 
 class Secret(str):
@@ -140,7 +142,14 @@ class Network(Struct, frozen=True, kw_only=True):
     mtu: Annotated[int, _doc("MTU of the network made at first start, in bytes.", ge=576, le=65535)] = 1500
     dns_servers: Annotated[
         tuple[str, ...],
-        _doc("Name servers told to guests; empty: those of the machine that are not on loopback."),
+        _doc("Name servers that the networks' own ones ask; empty: those of the machine that are not on loopback."),
+    ] = ()
+    dns_domain: Annotated[
+        str, _doc("Domain of guests on networks that say none; empty: they have none.", pattern=_DOMAIN)
+    ] = "openstacklocal"
+    physical_networks: Annotated[
+        tuple[str, ...],
+        _doc("Interfaces of the machine that flat and VLAN networks may use, each as NAME=INTERFACE."),
     ] = ()
 
 

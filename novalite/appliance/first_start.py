@@ -13,7 +13,8 @@ from novalite.cloud.hosts import hosts
 from novalite.cloud.identity import bootstrap, credentials, quotas
 from novalite.cloud.identity.records import Project
 from novalite.cloud.image import images
-from novalite.cloud.network import first_public, networks
+from novalite.cloud.network import first_public, networks, service_ports
+from novalite.cloud.network import options as network_options
 from novalite.cloud.volume import types
 from novalite.context import internal
 from novalite.db.work import Database
@@ -73,13 +74,20 @@ def ensure_defaults(database: Database, settings: Settings, names: dict[str, str
         for name, zone in names.items():
             hosts.register(w, name, zone=zone, ratios=ratios)
         hosts.recount(w)
+        network_options.configure(
+            w,
+            upstream_dns=settings.network.dns_servers or _machine_dns(),
+            dns_domain=settings.network.dns_domain,
+            physical_networks=settings.network.physical_networks,
+        )
+        service_ports.complete(w)
 
 
 def ensure_network(database: Database, settings: Settings, driver: NetworkDriver) -> None:
     """The first network, an external one for floating addresses and the router between them, in ranges the machine
-    does not use."""
+    does not use. Without the external one the first leads outside by itself."""
     with database.read(internal()) as w:
-        if networks.specs(w):
+        if networks.exist(w):
             return
     wanted = settings.network.cidr
     used = driver.used_ranges()
@@ -89,9 +97,8 @@ def ensure_network(database: Database, settings: Settings, driver: NetworkDriver
     with database.write(internal()) as w:
         admin = w.session.scalar(sa.select(Project.id).where(Project.name == bootstrap.ADMIN))
         first = networks.ensure_first(
-            w, name=settings.network.name, cidr=cidr, mtu=settings.network.mtu,
-            dns_servers=settings.network.dns_servers or _machine_dns(), project_id=admin or "",
-        )  # fmt: skip
+            w, name=settings.network.name, cidr=cidr, mtu=settings.network.mtu, project_id=admin or ""
+        )
         if public != "none":
             first_public.ensure(w, first, name=settings.network.public_name, cidr=public)
 

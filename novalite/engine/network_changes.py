@@ -1,11 +1,12 @@
-"""Brings what people change of security groups, ports and routers to the machine, within moments of the commit."""
+"""Brings what people change of networks, ports, security groups and routers to the machine, within moments of the
+commit."""
 
 from __future__ import annotations
 
 import threading
 
 from novalite import logs
-from novalite.cloud.network import port_views, routing, security_groups
+from novalite.cloud.network import networks, port_views, routing, security_groups
 from novalite.context import internal
 from novalite.db.work import Database
 from novalite.drivers.network.base import NetworkDriver, PortSpec
@@ -13,6 +14,7 @@ from novalite.errors import NovaLiteError
 
 _log = logs.get("network")
 _TOPICS = {
+    networks.TOPIC: "networks",
     security_groups.TOPIC: "groups",
     security_groups.PORT_TOPIC: "ports",
     routing.ROUTER_TOPIC: "routers",
@@ -29,6 +31,12 @@ class NetworkChanges:
         self._noted: dict[str, set[str]] = {}
         self._lock = threading.Lock()
         self._changed = threading.Event()
+        self._acts = (
+            ("groups", self._groups),
+            ("networks", self._networks),
+            ("ports", self._ports),
+            ("routers", self._routers),
+        )
 
     def note(self, topic: str, id: str) -> None:
         """Something was committed; topics that do not matter here are passed over."""
@@ -53,7 +61,7 @@ class NetworkChanges:
             noted, self._noted = self._noted, {}
             self._changed.clear()
         done = True
-        for kind, act in (("groups", self._groups), ("ports", self._ports), ("routers", self._routers)):
+        for kind, act in self._acts:
             ids = noted.get(kind)
             if not ids:
                 continue
@@ -72,6 +80,17 @@ class NetworkChanges:
         for group_id in ids - {group.id for group in found}:
             self._driver.remove_group(group_id)
 
+    def _networks(self, ids: set[str]) -> None:
+        """Also the routers on them: the way outside goes by gateways of subnets."""
+        with self._database.read(internal()) as w:
+            found = networks.specs(w, ids)
+            routers = routing.on_networks(w, ids)
+        for spec in found:
+            self._driver.ensure_network(spec)
+        for network_id in ids - {spec.id for spec in found}:
+            self._driver.remove_network(network_id)
+        self._routers(set(routers))
+
     def _ports(self, ids: set[str]) -> None:
         """Ports that are plugged in; others are told of when they are."""
         for port in self._plugged(ids):
@@ -84,6 +103,8 @@ class NetworkChanges:
             return port_views.plugged(w, ids)
 
     def _routers(self, ids: set[str]) -> None:
+        if not ids:
+            return
         with self._database.read(internal()) as w:
             found = routing.specs(w, ids)
         self._driver.ensure_routers(found)

@@ -35,7 +35,7 @@ def test_a_live_repair_leaves_ports_that_were_wired_meanwhile(appliance: Applian
     reconcile.restore_networks(appliance.built.database, appliance.built.network)
     before = dict(driver.ports)
     network_id = next(iter(driver.networks))
-    late = PortSpec("11111111-2222-3333-4444-555555555555", network_id, "fa:16:3e:00:00:01", "10.99.0.77")
+    late = PortSpec("11111111-2222-3333-4444-555555555555", network_id, "fa:16:3e:00:00:01", ("10.99.0.77",))
     driver.ensure_port(late)
     reconcile.repair_networks(appliance.built.database, appliance.built.network)
     assert dict(driver.ports) == before | {(network_id, late.id): late}

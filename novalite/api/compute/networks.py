@@ -95,12 +95,12 @@ def _make(call: Call, project_id: str) -> Network:
     if (ends[0] is None) != (ends[1] is None):
         raise Invalid("allowed_start and allowed_end belong together.", field="allowed_start")
     mtu = int(body.get("mtu", call.parts.settings.network.mtu))
-    network = networks.create(call.w, name=body["label"], mtu=mtu, project_id=project_id)
+    network = networks.create(call.w, networks.NewNetwork(body["label"], mtu=mtu, project_id=project_id))
     subnets.create(
         call.w,
         network,
         subnets.NewSubnet(
-            cidr=body["cidr"], gateway_ip=body.get("gateway", ""), pool=(ends[0], ends[1]) if ends[0] else None,
+            cidr=body["cidr"], gateway_ip=body.get("gateway", ""), pools=((ends[0], ends[1]),) if ends[0] else None,
             name=body["label"], enable_dhcp=truth(body.get("enable_dhcp", True)),
             dns_servers=tuple(body[name] for name in ("dns1", "dns2") if name in body),
         ),
@@ -109,12 +109,7 @@ def _make(call: Call, project_id: str) -> Network:
 
 
 def delete(call: Call) -> None:
-    network_id = call.path["network_id"]
-    with call.parts.database.write(call.ctx) as w:
-        networks.begin_removal(w, network_id)
-    call.parts.network_driver.remove_network(network_id)
-    with call.parts.database.write(call.ctx) as w:
-        networks.remove(w, network_id)
+    networks.delete(call.w, call.path["network_id"])
 
 
 _LATEST = "2.35"
@@ -135,7 +130,7 @@ ROUTES = [
           until=_LATEST),
     Route("GET", _ONE, show, rule=_RULE + "show", unit="read", view=_NETWORK, until=_LATEST),
     Route("POST", _ALL, create, rule=_RULE + "create", body=NEW, unit="write", view=_NETWORK, until=_LATEST),
-    Route("DELETE", _ONE, delete, rule=_RULE + "delete", success=202, until=_LATEST),
+    Route("DELETE", _ONE, delete, rule=_RULE + "delete", success=202, unit="write", until=_LATEST),
     _gone(f"{_ALL}/add"),
     *(_gone(f"{_ONE}/action", action)
       for action in ("disassociate", "disassociate_host", "disassociate_project", "associate_host")),
@@ -145,5 +140,5 @@ ROUTES = [
           until=_LATEST),
     Route("POST", _OF_TENANT, create_of_tenant, rule=_TENANT_RULE + "create", body=NEW_OF_TENANT, unit="write",
           view=_TENANT_NETWORK, until=_LATEST),
-    Route("DELETE", _ONE_OF_TENANT, delete, rule=_TENANT_RULE + "delete", success=202, until=_LATEST),
+    Route("DELETE", _ONE_OF_TENANT, delete, rule=_TENANT_RULE + "delete", success=202, unit="write", until=_LATEST),
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Networks. A change on the machine happens between two short units, so that none is open meanwhile."""
+"""Networks. What changes reaches the machine within moments (``engine/network_changes.py``)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,21 @@ from novalite.api.kit.routes import Route
 from novalite.api.kit.view import ABSENT, Field, View
 from novalite.api.network import bulk, listing
 from novalite.api.network.bulk import OneOrMany
-from novalite.api.network.shapes import ANY, BOOLEAN, LIST, NAME, PROJECT, ROOT, common_fields, owner, refuse_unless
+from novalite.api.network.shapes import (
+    ANY,
+    BOOLEAN,
+    DNS_DOMAIN,
+    NAME,
+    PROJECT,
+    ROOT,
+    common_fields,
+    owner,
+    refuse_unless,
+    whole_number,
+)
 from novalite.cloud.identity import policy
 from novalite.cloud.network import networks
+from novalite.errors import NotFound
 
 
 def _admin(call: Call) -> bool:
@@ -29,18 +41,19 @@ NETWORK = View(
     Field("mtu"),
     Field("port_security_enabled", "port_security"),
     Field("is_default", lambda network, call: False if network.is_external else ABSENT),
-    Field("dns_domain", lambda network, call: ""),
+    Field("dns_domain"),
     Field("qos_policy_id", lambda network, call: None),
     Field("l2_adjacency", lambda network, call: True),
-    Field("vlan_transparent", lambda network, call: None),
+    Field("vlan_transparent"),
     Field("availability_zones", lambda network, call: [call.parts.settings.compute.availability_zone]),
-    Field("availability_zone_hints", lambda network, call: []),
+    Field("availability_zone_hints"),
     Field("ipv4_address_scope", lambda network, call: None),
     Field("ipv6_address_scope", lambda network, call: None),
-    Field("provider:network_type", lambda network, call: "local", only=_admin),
-    Field("provider:physical_network", lambda network, call: None, only=_admin),
-    Field("provider:segmentation_id", lambda network, call: None, only=_admin),
+    Field("provider:network_type", "network_type", only=_admin),
+    Field("provider:physical_network", "physical_network", only=_admin),
+    Field("provider:segmentation_id", "segmentation_id", only=_admin),
 )
+_MTU = {"type": "integer", "minimum": 576, "maximum": 65535}
 NEW = OneOrMany(
     "network",
     "networks",
@@ -48,16 +61,16 @@ NEW = OneOrMany(
     Item("description", NAME),
     Item("admin_state_up", BOOLEAN),
     Item("shared", BOOLEAN),
-    Item("mtu", {"type": "integer", "minimum": 576, "maximum": 65535}),
+    Item("mtu", _MTU),
     Item("project_id", PROJECT),
     Item("tenant_id", PROJECT),
     Item("port_security_enabled", BOOLEAN),
     Item("router:external", BOOLEAN),
-    Item("provider:network_type", ANY),
-    Item("provider:physical_network", ANY),
-    Item("provider:segmentation_id", ANY),
-    Item("availability_zone_hints", LIST),
-    Item("dns_domain", NAME),
+    Item("provider:network_type", {"enum": ["local", "flat", "vlan", None]}),
+    Item("provider:physical_network", {"type": ["string", "null"], "maxLength": 64}),
+    Item("provider:segmentation_id", {"type": ["integer", "string", "null"], "pattern": "^[0-9]{1,5}$"}),
+    Item("availability_zone_hints", {"type": "array", "items": NAME}),
+    Item("dns_domain", DNS_DOMAIN),
     Item("qos_policy_id", ANY),
     Item("is_default", BOOLEAN),
     Item("vlan_transparent", BOOLEAN),
@@ -71,7 +84,8 @@ CHANGES = Body(
     Item("router:external", BOOLEAN),
     Item("port_security_enabled", BOOLEAN),
     Item("is_default", BOOLEAN),
-    Item("mtu", ANY),
+    Item("mtu", _MTU),
+    Item("dns_domain", DNS_DOMAIN),
 )
 
 
@@ -82,13 +96,13 @@ _CHANGEABLE = {
     "shared": "is_shared",
     "router:external": "is_external",
     "port_security_enabled": "port_security",
+    "mtu": "mtu",
+    "dns_domain": "dns_domain",
 }
 
 
 def _refuse_what_is_not_offered(call: Call) -> None:
-    refuse_unless(call, is_default=False, provider__network_type="local", provider__physical_network=None,
-                  dns_domain="", provider__segmentation_id=None, availability_zone_hints=[], qos_policy_id=None,
-                  vlan_transparent=False)  # fmt: skip
+    refuse_unless(call, is_default=False, qos_policy_id=None, vlan_transparent=False)
 
 
 def _require(call: Call, verb: str) -> None:
@@ -115,41 +129,47 @@ def create(call: Call) -> dict[str, Any]:
 def _create(call: Call) -> Any:
     _require(call, "create")
     _refuse_what_is_not_offered(call)
+    body = call.body
     return networks.create(
         call.w,
-        name=call.body.get("name", ""),
-        description=call.body.get("description", ""),
-        mtu=call.body.get("mtu", call.parts.settings.network.mtu),
-        project_id=owner(call),
-        shared=call.body.get("shared", False),
-        external=call.body.get("router:external", False),
-        admin_state_up=call.body.get("admin_state_up", True),
-        port_security=call.body.get("port_security_enabled", True),
+        networks.NewNetwork(
+            name=body.get("name", ""),
+            description=body.get("description", ""),
+            mtu=body.get("mtu", call.parts.settings.network.mtu),
+            project_id=owner(call),
+            shared=body.get("shared", False),
+            external=body.get("router:external", False),
+            admin_state_up=body.get("admin_state_up", True),
+            port_security=body.get("port_security_enabled", True),
+            provider=networks.Provider(
+                body.get("provider:network_type") or networks.LOCAL,
+                body.get("provider:physical_network"),
+                whole_number(body.get("provider:segmentation_id")),
+            ),
+            dns_domain=body.get("dns_domain", ""),
+            zone_hints=_zones(call),
+            vlan_transparent=body.get("vlan_transparent"),
+        ),
     )
 
 
-def update(call: Call) -> dict[str, Any]:
-    """A network that becomes external, or ceases to be, is made anew on the machine."""
-    network_id = call.path["network_id"]
+def _zones(call: Call) -> tuple[str, ...]:
+    """Raises ``NotFound`` for a zone that is none."""
+    for zone in call.body.get("availability_zone_hints", ()):
+        if zone != call.parts.settings.compute.availability_zone:
+            raise NotFound("availability zone", zone, message=f"AvailabilityZone {zone} could not be found.")
+    return tuple(call.body.get("availability_zone_hints", ()))
+
+
+def update(call: Call) -> Any:
     _require(call, "update")
-    with call.parts.database.write(call.ctx) as w:
-        network = networks.get_own(w, network_id)
-        refuse_unless(call, is_default=False, mtu=network.mtu)
-        changes = {column: call.body[name] for name, column in _CHANGEABLE.items() if name in call.body}
-        network = networks.update(w, network_id, changes)
-        spec = networks.spec(w, network_id) if network.subnets else None
-    if spec is not None and "router:external" in call.body:
-        call.parts.network_driver.ensure_network(spec)
-    return listing.one(call, "network", NETWORK, network)
+    refuse_unless(call, is_default=False)
+    changes = {column: call.body[name] for name, column in _CHANGEABLE.items() if name in call.body}
+    return networks.update(call.w, call.path["network_id"], changes)
 
 
 def delete(call: Call) -> None:
-    network_id = call.path["network_id"]
-    with call.parts.database.write(call.ctx) as w:
-        networks.begin_removal(w, network_id)
-    call.parts.network_driver.remove_network(network_id)
-    with call.parts.database.write(call.ctx) as w:
-        networks.remove(w, network_id)
+    networks.delete(call.w, call.path["network_id"])
 
 
 _ONE = f"{ROOT}/networks/{{network_id}}"
@@ -157,6 +177,6 @@ ROUTES = [
     Route("GET", f"{ROOT}/networks", index, rule="get_network", unit="read"),
     Route("GET", _ONE, show, rule="get_network", unit="read"),
     Route("POST", f"{ROOT}/networks", create, rule="create_network", body=NEW, success=201, unit="write"),
-    Route("PUT", _ONE, update, rule="update_network", body=CHANGES),
-    Route("DELETE", _ONE, delete, rule="delete_network", success=204),
+    Route("PUT", _ONE, update, rule="update_network", body=CHANGES, view=NETWORK.one("network"), unit="write"),
+    Route("DELETE", _ONE, delete, rule="delete_network", success=204, unit="write"),
 ]  # fmt: skip

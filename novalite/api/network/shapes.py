@@ -15,6 +15,9 @@ UUID = {"type": "string", "format": "uuid"}
 PROJECT = {"type": "string", "maxLength": 255}
 LIST: dict[str, Any] = {"type": "array"}
 ANY: dict[str, Any] = {}
+_LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+DNS_NAME = {"type": "string", "maxLength": 255, "pattern": rf"^({_LABEL}(\.{_LABEL})*\.?)?\Z"}
+DNS_DOMAIN = {"type": "string", "maxLength": 255, "pattern": rf"^(({_LABEL}\.)+)?\Z"}
 
 
 def common_fields() -> tuple[Field, ...]:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 
+import sqlalchemy as sa
+
 from novalite.cloud.compute import block_devices, floating_ips
 from novalite.cloud.compute.block_devices import BlockDevice
-from novalite.cloud.compute.guest_data import DiskFact, GuestFacts, KeyFact, nic_fact
+from novalite.cloud.compute.guest_data import AddressFact, DiskFact, GuestFacts, KeyFact, NicFact
 from novalite.cloud.compute.servers import Server
 from novalite.cloud.network import ports
+from novalite.cloud.network.port_views import PortView
+from novalite.cloud.network.records import Network, Subnet
 from novalite.db.work import Work
+from novalite.drivers.network.base import METADATA_ADDRESS
 
 
 def guest_facts(w: Work, server: Server, *, admin_pass: str = "") -> GuestFacts:
-    """The facts of one server, in three queries beside the server's own."""
+    """The facts of one server, in five queries beside the server's own."""
     views, rows = ports.of_device(w, server.id), block_devices.of_server(w, server.id)
     floating = floating_ips.of_ports(w, [server.id])
     key = server.key
@@ -32,13 +37,46 @@ def guest_facts(w: Work, server: Server, *, admin_pass: str = "") -> GuestFacts:
         flavor_name=server.flavor["name"],
         image_id=server.image_id or "",
         reservation_id=server.reservation_id,
-        nics=tuple(nic_fact(view) for view in views if view.ip_address),
+        nics=_nics(w, views),
         security_groups=tuple(sorted({name for view in views for name in view.security_groups})),
         files=tuple((item["path"], _decoded(item["contents"])) for item in server.personality),
         disks=tuple(DiskFact(row.volume_id, row.disk_bus, row.tag) for row in rows if row.volume_id and row.tag),
         block_devices=_block_devices(server, rows),
         public_ip=next((led[0] for led in floating.values()), ""),
     )
+
+
+def _nics(w: Work, views: Sequence[PortView]) -> tuple[NicFact, ...]:
+    subnets = {subnet.id: subnet for subnet in w.session.scalars(_subnets_of(views))}
+    lans = set(w.session.scalars(sa.select(Network.id).where(_is_of(views), Network.lan)))
+    return tuple(
+        NicFact(
+            view.port_id,
+            view.network_id,
+            view.mac_address,
+            tuple(_address(ip_address, subnets[subnet_id]) for ip_address, subnet_id in view.addresses),
+            view.mtu,
+            view.tag,
+            view.network_id in lans,
+        )
+        for view in views
+    )
+
+
+def _is_of(views: Sequence[PortView]) -> sa.ColumnElement[bool]:
+    return Network.id.in_({view.network_id for view in views})
+
+
+def _subnets_of(views: Sequence[PortView]) -> sa.Select[Subnet]:
+    return sa.select(Subnet).where(Subnet.id.in_({subnet_id for view in views for _, subnet_id in view.addresses}))
+
+
+def _address(ip_address: str, subnet: Subnet) -> AddressFact:
+    routes = tuple((route["destination"], route["nexthop"]) for route in subnet.host_routes)
+    if subnet.server_ip and subnet.ip_version == 4:
+        routes += ((f"{METADATA_ADDRESS}/32", subnet.server_ip),)
+    return AddressFact(ip_address, subnet.cidr, subnet.gateway_ip or "", subnet.enable_dhcp, subnet.server_ip,
+                       tuple(subnet.dns_servers), routes, subnet.ipv6_address_mode or "")  # fmt: skip
 
 
 def _block_devices(server: Server, rows: Sequence[BlockDevice]) -> dict[str, str]:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import ip_address, ip_network
 
 import sqlalchemy as sa
-from sqlalchemy.orm import aliased
 
 from novalite.cloud.compute import actions
 from novalite.cloud.compute.servers import Server, change
-from novalite.cloud.network import ports, security_groups
+from novalite.cloud.network import addresses, port_addresses, ports, ranges, security_groups
+from novalite.cloud.network.allocation import Asked
 from novalite.cloud.network.port_views import PortView
 from novalite.cloud.network.records import FixedIp, Port, Subnet
-from novalite.db.records import new_id
 from novalite.db.work import Work
 from novalite.errors import Conflict, Invalid, NotFound
 
@@ -37,17 +36,16 @@ def add(w: Work, server_id: str, network_id: str) -> None:
     if view is None or not view.ip_address:
         message = f"Network could not be found for instance {server.id}."
         raise NotFound("network", network_id, message=message)
-    subnet = w.session.get_one(Subnet, view.subnet_id)
-    number = _next_free(w, subnet, int(IPv4Address(view.ip_address)))
-    if number is None:
+    port = ports.get(w, view.port_id)
+    present = [Asked(fixed.ip_address, fixed.subnet_id) for fixed in port.fixed_ips]
+    try:
+        port_addresses.change(w, port, [*present, Asked(subnet_id=dict(view.addresses)[view.ip_address])])
+    except Conflict as error:
+        if error.code != "network.no_addresses":
+            raise
         message = f"No fixed IP addresses available for network: {network_id}"
-        raise Invalid(message, code="network.no_addresses", field="networkId")
-    w.session.add(
-        FixedIp(id=new_id(), subnet_id=subnet.id, port_id=view.port_id, address=number,
-                ip_address=str(IPv4Address(number)))
-    )  # fmt: skip
-    w.session.flush()
-    _changed(w, server, view)
+        raise Invalid(message, code="network.no_addresses", field="networkId") from error
+    change(w, server.id, {})
 
 
 def remove(w: Work, server_id: str, address: str) -> None:
@@ -62,20 +60,6 @@ def remove(w: Work, server_id: str, address: str) -> None:
                       hint="Detach the card instead.")  # fmt: skip
     w.changed(sa.delete(FixedIp).where(FixedIp.port_id == view.port_id, FixedIp.ip_address == address))
     _changed(w, server, view)
-
-
-def _next_free(w: Work, subnet: Subnet, above: int) -> int | None:
-    """The first free number above one that is taken: the first address of a card stays the one it gets by DHCP."""
-    following = aliased(FixedIp)
-    return w.session.scalar(
-        sa.select(FixedIp.address + 1)
-        .where(
-            FixedIp.subnet_id == subnet.id, FixedIp.address.between(above, subnet.pool_last - 1),
-            ~sa.exists().where(following.subnet_id == subnet.id, following.address == FixedIp.address + 1),
-        )
-        .order_by(FixedIp.address)
-        .limit(1)
-    )  # fmt: skip
 
 
 def _changed(w: Work, server: Server, view: PortView) -> None:
@@ -106,7 +90,7 @@ def reserve(w: Work, address: str) -> None:
     taken = sa.exists().where(FixedIp.subnet_id == subnet.id, FixedIp.ip_address == address)
     if w.session.scalar(sa.select(taken)):
         raise Conflict(f"Fixed IP address {address} is in use.", code="network.address_in_use")
-    w.session.add(FixedIp(id=new_id(), subnet_id=subnet.id, address=int(IPv4Address(address)), ip_address=address))
+    w.session.add(addresses.fixed(subnet, address))
     w.session.flush()
 
 
@@ -121,11 +105,10 @@ def unreserve(w: Work, address: str) -> None:
 
 def _subnet(w: Work, address: str) -> Subnet:
     try:
-        wanted = IPv4Address(address)
+        wanted = ip_address(address)
     except ValueError as error:
         raise Invalid(f"Fixed IP {address[:64]} has been deleted or is no address.", field="ip") from error
     for subnet in w.session.scalars(sa.select(Subnet)):
-        network = IPv4Network(subnet.cidr)
-        if wanted in network and wanted not in (network.network_address, network.broadcast_address):
+        if ranges.holds(ip_network(subnet.cidr), wanted):
             return subnet
     raise NotFound("fixed ip", address, message=f"Fixed IP not found for address {address}.")

@@ -9,12 +9,11 @@ import base64
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network
+from ipaddress import ip_network
 from typing import Any
 
 import msgspec
 
-from novalite.cloud.network.ports import PortView
 from novalite.drivers.network.base import tap_name
 
 EC2_VERSIONS = (
@@ -40,19 +39,45 @@ class KeyFact:
 
 
 @dataclass(frozen=True)
+class AddressFact:
+    """An address of a card, and what its subnet tells. ``server_ip`` is the network's own DHCP and name server, if
+    any; ``routes`` are (range, next hop); ``mode`` is Neutron's IPv6 address mode."""
+
+    ip_address: str
+    cidr: str
+    gateway_ip: str = ""
+    dhcp: bool = True
+    server_ip: str = ""
+    dns_servers: tuple[str, ...] = ()
+    routes: tuple[tuple[str, str], ...] = ()
+    mode: str = ""
+
+    @property
+    def is_v6(self) -> bool:
+        return ":" in self.ip_address
+
+    @property
+    def name_servers(self) -> tuple[str, ...]:
+        return self.dns_servers or ((self.server_ip,) if self.server_ip else ())
+
+
+@dataclass(frozen=True)
 class NicFact:
-    """A network card and its address. ``mtu`` in bytes; ``tag`` is the user's word for the card."""
+    """A network card and its addresses. ``mtu`` in bytes; ``tag`` is the user's word for the card. Without addresses
+    its guest takes one from a DHCP server that is not ours (``lan``), or has none."""
 
     port_id: str
     network_id: str
     mac_address: str
-    ip_address: str
-    cidr: str
-    gateway_ip: str
+    addresses: tuple[AddressFact, ...] = ()
     mtu: int = 1500
-    dhcp: bool = True
-    dns_servers: tuple[str, ...] = ()
     tag: str = ""
+    lan: bool = False
+
+    @property
+    def ip_address(self) -> str:
+        """The first IPv4 address; empty without any."""
+        return next((one.ip_address for one in self.addresses if not one.is_v6), "")
 
 
 @dataclass(frozen=True)
@@ -97,12 +122,6 @@ class GuestData:
 
     facts: GuestFacts
     seed: bytes
-
-
-def nic_fact(port: PortView) -> NicFact:
-    """The network facts of one port."""
-    return NicFact(port.port_id, port.network_id, port.mac_address, port.ip_address, port.cidr, port.gateway_ip,
-                   port.mtu, port.dhcp, port.dns_servers, port.tag)  # fmt: skip
 
 
 def guest_data(facts: GuestFacts, seed: bytes = b"") -> GuestData:
@@ -180,7 +199,8 @@ def _devices(facts: GuestFacts) -> list[dict[str, Any]]:
 
 def _network_data(data: GuestData, version: str) -> dict[str, Any]:
     nics = data.facts.nics
-    servers = dict.fromkeys(server for nic in nics for server in nic.dns_servers)
+    servers = dict.fromkeys(server for nic in nics for one in nic.addresses for server in one.name_servers)
+    entries = [entry for nic in nics for entry in _networks(nic, first=nic is nics[0])]
     return {
         "links": [
             {
@@ -192,24 +212,51 @@ def _network_data(data: GuestData, version: str) -> dict[str, Any]:
             }
             for nic in nics
         ],
-        "networks": [_network(index, nic) for index, nic in enumerate(nics)],
+        "networks": [{"id": f"network{index}", **entry} for index, entry in enumerate(entries)],
         "services": [{"type": "dns", "address": server} for server in servers],
     }
 
 
-def _network(index: int, nic: NicFact) -> dict[str, Any]:
-    shared = {"id": f"network{index}", "link": tap_name(nic.port_id), "network_id": nic.network_id}
-    if nic.dhcp:
-        return {**shared, "type": "ipv4_dhcp"}
-    default = {"network": "0.0.0.0", "netmask": "0.0.0.0", "gateway": nic.gateway_ip}  # noqa: S104
+def _networks(nic: NicFact, *, first: bool) -> list[dict[str, Any]]:
+    """One entry for each address; of those that DHCP gives, one for each IP version. ``first``: the card that leads
+    outside."""
+    shared = {"link": tap_name(nic.port_id), "network_id": nic.network_id}
+    if nic.lan and not nic.addresses:
+        return [{**shared, "type": "ipv4_dhcp"}]
+    found: list[dict[str, Any]] = []
+    for one in nic.addresses:
+        told = {"type": _DYNAMIC[one.is_v6, one.mode]} if one.dhcp else _static(one, first=first)
+        if not (one.dhcp and {**shared, **told} in found):
+            found.append({**shared, **told})
+    return found
+
+
+_DYNAMIC = {
+    (False, ""): "ipv4_dhcp",
+    (True, ""): "ipv6_dhcp",
+    (True, "dhcpv6-stateful"): "ipv6_dhcpv6-stateful",
+    (True, "dhcpv6-stateless"): "ipv6_dhcpv6-stateless",
+    (True, "slaac"): "ipv6_slaac",
+}
+
+
+def _static(one: AddressFact, *, first: bool) -> dict[str, Any]:
+    range_ = ip_network(one.cidr)
+    routes = [_route(destination, hop) for destination, hop in one.routes]
+    if first and one.gateway_ip:
+        routes.append(_route("::/0" if one.is_v6 else "0.0.0.0/0", one.gateway_ip))
     return {
-        **shared,
-        "type": "ipv4",
-        "ip_address": nic.ip_address,
-        "netmask": str(IPv4Network(nic.cidr).netmask),
-        "routes": [default] if index == 0 and nic.gateway_ip else [],
-        "services": [{"type": "dns", "address": server} for server in nic.dns_servers],
+        "type": "ipv6" if one.is_v6 else "ipv4",
+        "ip_address": one.ip_address,
+        "netmask": str(range_.netmask),
+        "routes": routes,
+        "services": [{"type": "dns", "address": server} for server in one.name_servers],
     }
+
+
+def _route(destination: str, hop: str) -> dict[str, str]:
+    range_ = ip_network(destination)
+    return {"network": str(range_.network_address), "netmask": str(range_.netmask), "gateway": hop}
 
 
 def ec2_id(prefix: str, id: str) -> str:
@@ -221,7 +268,7 @@ def ec2_tree(data: GuestData) -> Tree:
     """What is below ``meta-data``: texts, and directories as trees. Only what exists is listed, since guests try
     again and again to read what an index names."""
     facts = data.facts
-    address = facts.nics[0].ip_address if facts.nics else ""
+    address = next((nic.ip_address for nic in facts.nics if nic.ip_address), "")
     tree: Tree = {
         "ami-id": ec2_id("ami", facts.image_id) if facts.image_id else "",
         "ami-launch-index": str(facts.launch_index),

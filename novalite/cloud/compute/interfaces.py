@@ -7,6 +7,7 @@ from dataclasses import replace
 from novalite.cloud.compute import actions, progress, tasks
 from novalite.cloud.compute.servers import Server
 from novalite.cloud.network import networks, ports, security_groups
+from novalite.cloud.network.allocation import Asked
 from novalite.cloud.network.networks import NetworkRequest
 from novalite.cloud.network.port_views import PortView
 from novalite.cloud.tasks.tasks import Task
@@ -66,8 +67,7 @@ def _chosen(w: Work, wanted: NetworkRequest) -> NetworkRequest:
     if wanted.network_id:
         network = networks.get(w, wanted.network_id)
         networks.refuse_external(w, network)
-        if not network.subnets:
-            raise Invalid(f"Network {network.id} requires a subnet in order to boot instances on.", field="net_id")
+        networks.refuse_without_subnet(network, "net_id")
         return wanted
     try:
         found = networks.choose(w, None)
@@ -87,10 +87,7 @@ def _free_port(w: Work, wanted: NetworkRequest) -> NetworkRequest:
     except NotFound as error:
         message = f"Port id {wanted.port_id} could not be found."
         raise NotFound("port", wanted.port_id or "", message=message) from error
-    if port.device_id:
-        raise Conflict(f"Port {port.id} is still in use.", code="port.in_use")
-    if not port.fixed_ips:
-        raise Invalid(f"Port {port.id} requires a FixedIP in order to be used.", field="port_id")
+    networks.refuse_unusable(port, "port_id")
     return wanted
 
 
@@ -102,8 +99,9 @@ def _plug(w: Work, server: Server, wanted: NetworkRequest) -> str:
     if wanted.port_id:
         ports.bind(w, wanted.port_id, server.id, owner, dns_name=server.hostname, tag=wanted.tag, position=position)
         return wanted.port_id
+    asked = (Asked(wanted.fixed_ip),) if wanted.fixed_ip else None
     new = ports.NewPort(
-        network_id=wanted.network_id or "", fixed_ip=wanted.fixed_ip, device_id=server.id, device_owner=owner,
+        network_id=wanted.network_id or "", fixed_ips=asked, device_id=server.id, device_owner=owner,
         dns_name=server.hostname, tag=wanted.tag, position=position, is_compute_made=True,
         project_id=server.project_id,
     )  # fmt: skip

@@ -24,7 +24,7 @@ from novalite.cloud.compute.boot_devices import Asked
 from novalite.cloud.compute.servers import TOPIC, Server
 from novalite.cloud.hosts import hosts
 from novalite.cloud.identity import quotas
-from novalite.cloud.network import networks, ports
+from novalite.cloud.network import allocation, networks, ports
 from novalite.cloud.tasks import tasks as durable
 from novalite.db.records import new_id
 from novalite.db.work import Work
@@ -181,7 +181,7 @@ def _make_ports(w: Work, server: Server, wanted: list[Any], security_groups: tup
         new.append(
             ports.NewPort(
                 network_id=item.network_id,
-                fixed_ip=item.fixed_ip,
+                fixed_ips=(allocation.Asked(item.fixed_ip),) if item.fixed_ip else None,
                 device_id=server.id,
                 device_owner=owner,
                 security_groups=security_groups or None,

@@ -12,11 +12,13 @@ def ensure(w: Work, private_id: str, *, name: str, cidr: str) -> str:
     """The id of the new external network, whose addresses the machine has. The first network leads outside through
     a router from now on."""
     private = networks.get(w, private_id)
-    public = networks.create(w, name=name, mtu=private.mtu, project_id=private.project_id, external=True)
+    public = networks.create(
+        w, networks.NewNetwork(name, mtu=private.mtu, project_id=private.project_id, external=True)
+    )
     subnets.create(w, public, subnets.NewSubnet(cidr=cidr, name=name))
     gateway = routers.Gateway(public.id)
     router = routers.create(w, name=ROUTER, gateway=gateway, project_id=private.project_id)
-    router_ports.add_subnet(w, router, private.subnets[0].id)
     private.nat = False
+    router_ports.add_subnet(w, router, private.subnets[0].id)
     w.session.flush()
     return public.id

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import selectinload
 
 from novalite.cloud.network import networks, new_ports, quota
+from novalite.cloud.network.allocation import Asked
 from novalite.cloud.network.new_ports import NewPort
 from novalite.cloud.network.records import FixedIp, FloatingIp, Network, Port, Router
 from novalite.cloud.network.routing import FLOATING, FLOATING_TOPIC, INTERFACE, ROUTER_TOPIC
@@ -86,7 +87,7 @@ def create(w: Work, new: NewFloating) -> FloatingIp:
     owner = new.project_id or w.ctx.project_id
     quota.require(w, owner, "floatingip")
     floating_id = new_id()
-    port = new_ports.create(w, NewPort(network.id, fixed_ip=new.ip_address, project_id="", device_id=floating_id,
+    port = new_ports.create(w, NewPort(network.id, (Asked(new.ip_address),), project_id="", device_id=floating_id,
                                        device_owner=FLOATING, security_groups=()))  # fmt: skip
     found = FloatingIp(
         id=floating_id,

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import ip_network
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import selectinload
 
 from novalite.cloud.identity import policy
-from novalite.cloud.network import quota, subnets
-from novalite.cloud.network.addresses import free_range, number_in
-from novalite.cloud.network.port_views import FLOATING
-from novalite.cloud.network.records import FixedIp, FloatingIp, Network, Port, Router, Subnet
+from novalite.cloud.network import options, quota, ranges, subnets
+from novalite.cloud.network.addresses import free_range
+from novalite.cloud.network.port_views import DHCP, FLOATING
+from novalite.cloud.network.ranges import refused
+from novalite.cloud.network.records import AllocationPool, FixedIp, FloatingIp, Network, Port, Router, Subnet
 from novalite.db.records import new_id
 from novalite.db.work import Work
 from novalite.drivers.network.base import NetworkSpec, SubnetSpec, UplinkSpec
@@ -24,7 +25,7 @@ __all__ = ["NetworkRequest", "choose", "ensure_first", "free_range", "get", "lis
 
 
 TOPIC = "network"
-ACTIVE, DELETING = "ACTIVE", "DELETING"
+LOCAL = "local"
 
 
 @dataclass(frozen=True)
@@ -63,33 +64,58 @@ def list_visible(w: Work, **filters: Any) -> list[Network]:
     return list(w.session.scalars(query))
 
 
-def create(
-    w: Work,
-    *,
-    name: str,
-    description: str = "",
-    mtu: int = 1500,
-    project_id: str = "",
-    shared: bool = False,
-    external: bool = False,
-    admin_state_up: bool = True,
-    port_security: bool = True,
-) -> Network:
-    """A network without a subnet: nothing on the host yet. Its guests reach the outside through a router, those of
-    an ``external`` one by themselves. Raises ``OverQuota``."""
-    owner = project_id or w.ctx.project_id
+@dataclass(frozen=True)
+class Provider:
+    """How a network is carried: Neutron's ``provider:network_type`` (local, flat, vlan) and what belongs to it."""
+
+    network_type: str = "local"
+    physical_network: str | None = None
+    segmentation_id: int | None = None
+
+
+@dataclass(frozen=True)
+class NewNetwork:
+    """A network to make, without a subnet."""
+
+    name: str
+    description: str = ""
+    mtu: int = 1500
+    project_id: str = ""
+    shared: bool = False
+    external: bool = False
+    admin_state_up: bool = True
+    port_security: bool = True
+    provider: Provider = Provider()
+    dns_domain: str = ""
+    zone_hints: tuple[str, ...] = ()
+    vlan_transparent: bool | None = None
+    lan: bool = False
+
+
+def create(w: Work, new: NewNetwork) -> Network:
+    """Its guests reach the outside through a router; the machine itself is on an ``external`` one that is not carried
+    by a physical network. Raises ``Invalid`` and ``Conflict`` for a provider that cannot be, ``OverQuota``."""
+    owner = new.project_id or w.ctx.project_id
+    _check_provider(w, new.provider)
     quota.require(w, owner, "network")
     network = Network(
         id=new_id(),
         project_id=owner,
-        name=name,
-        description=description,
-        is_shared=shared,
-        mtu=mtu,
-        nat=external,
-        is_external=external,
-        admin_state_up=admin_state_up,
-        port_security=port_security,
+        name=new.name,
+        description=new.description,
+        is_shared=new.shared,
+        mtu=new.mtu,
+        nat=new.external and new.provider.network_type == LOCAL,
+        is_external=new.external,
+        admin_state_up=new.admin_state_up,
+        port_security=new.port_security,
+        network_type=new.provider.network_type,
+        physical_network=new.provider.physical_network,
+        segmentation_id=new.provider.segmentation_id,
+        dns_domain=new.dns_domain,
+        availability_zone_hints=list(new.zone_hints),
+        vlan_transparent=new.vlan_transparent,
+        lan=new.lan,
         created_at=w.now,
         updated_at=w.now,
     )
@@ -99,13 +125,49 @@ def create(
     return get(w, network.id)
 
 
-def ensure_first(w: Work, *, name: str, cidr: str, mtu: int, dns_servers: Sequence[str], project_id: str = "") -> str:
+def _check_provider(w: Work, provider: Provider) -> None:
+    kind, physical, vlan = provider.network_type, provider.physical_network, provider.segmentation_id
+    if kind == LOCAL:
+        for name, value in (("physical_network", physical), ("segmentation_id", vlan)):
+            if value is not None:
+                raise refused(f"{name} prohibited for local provider network", f"provider:{name}")
+        return
+    if physical is None:
+        raise refused(f"physical_network required for {kind} provider network", "provider:physical_network")
+    if kind == "flat" and vlan is not None:
+        raise refused("segmentation_id prohibited for flat provider network", "provider:segmentation_id")
+    if kind == "vlan" and (vlan is None or not 1 <= vlan <= 4094):
+        raise refused(f"segmentation_id out of range (1 through 4094): {vlan}", "provider:segmentation_id")
+    if physical not in options.interfaces(w):
+        raise refused(f"physical_network '{physical}' unknown for {kind} provider network", "provider:physical_network")
+    same = sa.exists().where(
+        Network.network_type == kind, Network.physical_network == physical,
+        Network.segmentation_id.is_(None) if vlan is None else Network.segmentation_id == vlan,
+    )  # fmt: skip
+    if w.session.scalar(sa.select(same)):
+        raise Conflict(_in_use(physical, vlan), code="vlan_id.in_use" if vlan else "flat_network.in_use")
+
+
+def _in_use(physical: str, vlan: int | None) -> str:
+    if vlan is None:
+        return f"Unable to create the flat network. Physical network {physical} is in use."
+    return f"Unable to create the network. The VLAN {vlan} on physical network {physical} is in use."
+
+
+def exist(w: Work) -> bool:
+    """Whether there is any network."""
+    return bool(w.session.scalar(sa.select(sa.exists().select_from(Network))))
+
+
+def ensure_first(
+    w: Work, *, name: str, cidr: str, mtu: int, dns_servers: Sequence[str] = (), project_id: str = ""
+) -> str:
     """The id of the oldest network; when there is none, a shared one is made, owned by ``project_id`` (default:
     the caller's), which leads outside by itself. ``cidr`` is a range: 'auto' is resolved before, by ``free_range``."""
     oldest = w.session.scalar(sa.select(Network.id).order_by(Network.created_at, Network.id).limit(1))
     if oldest is not None:
         return oldest
-    network = create(w, name=name, mtu=mtu, project_id=project_id, shared=True)
+    network = create(w, NewNetwork(name, mtu=mtu, project_id=project_id, shared=True))
     network.nat = True
     subnets.create(w, network, subnets.NewSubnet(cidr=cidr, name=name, dns_servers=tuple(dns_servers)))
     return network.id
@@ -130,7 +192,7 @@ def update(w: Work, network_id: str, changes: Mapping[str, Any]) -> Network:
     for name, value in changes.items():
         setattr(network, name, value)
     if "is_external" in changes:
-        network.nat = network.is_external
+        network.nat = network.is_external and network.network_type == LOCAL
     network.updated_at, network.revision = w.now, network.revision + 1
     w.announce(TOPIC, network.id, network.project_id)
     return network
@@ -155,74 +217,101 @@ def _refuse_shared_use(w: Work, network: Network) -> None:
         )
 
 
-def begin_removal(w: Work, network_id: str) -> None:
-    """Let nothing new onto the network, so that it can be taken from the host; may be repeated. Raises
-    ``Conflict`` while it has ports; floating addresses that lead nowhere go with it."""
+def delete(w: Work, network_id: str) -> None:
+    """Delete a network with its subnets, its own port, and floating addresses that lead nowhere. Raises ``Conflict``
+    while it has other ports."""
     network = get_own(w, network_id)
     led = sa.exists().where(FloatingIp.network_id == network_id, FloatingIp.port_id.is_not(None))
-    waiting = sa.and_(Port.device_owner == FLOATING, ~led)
-    ports = sa.exists().where(Port.network_id == network_id, ~waiting)
-    if not w.changed(sa.update(Network).where(Network.id == network_id, ~ports).values(status=DELETING)):
+    goes_along = sa.or_(Port.device_owner == DHCP, sa.and_(Port.device_owner == FLOATING, ~led))
+    if w.session.scalar(sa.select(sa.exists().where(Port.network_id == network_id, ~goes_along))):
         raise Conflict(
             f"Unable to complete operation on network {network_id}. There are one or more ports still in use on "
             "the network.",
             code="network.in_use",
         )
-    w.announce(TOPIC, network.id, network.project_id)
-
-
-def remove(w: Work, network_id: str) -> None:
-    """Delete a network and its subnets; an absent one is a success."""
-    own = sa.select(Subnet.id).where(Subnet.network_id == network_id).scalar_subquery()
-    floating = sa.select(Port.id).where(Port.network_id == network_id, Port.device_owner == FLOATING)
-    kept_back = sa.or_(FixedIp.port_id.is_(None), FixedIp.port_id.in_(floating.scalar_subquery()))
-    w.changed(sa.delete(FixedIp).where(FixedIp.subnet_id.in_(own), kept_back))
+    own = sa.select(Subnet.id).where(Subnet.network_id == network_id)
+    w.changed(sa.delete(FixedIp).where(FixedIp.subnet_id.in_(own)))
+    w.changed(sa.delete(AllocationPool).where(AllocationPool.subnet_id.in_(own)))
     w.changed(sa.delete(FloatingIp).where(FloatingIp.network_id == network_id))
-    w.changed(sa.delete(Port).where(Port.network_id == network_id, Port.device_owner == FLOATING))
+    w.changed(sa.delete(Port).where(Port.network_id == network_id))
     w.changed(sa.delete(Subnet).where(Subnet.network_id == network_id))
+    w.session.expunge(network)
     w.changed(sa.delete(Network).where(Network.id == network_id))
-    w.announce(TOPIC, network_id)
+    w.announce(TOPIC, network_id, network.project_id)
 
 
-def _as_spec(network: Network) -> NetworkSpec:
+@dataclass(frozen=True)
+class _Settings:
+    """What all networks have in common."""
+
+    upstream_dns: tuple[str, ...]
+    dns_domain: str
+    interfaces: Mapping[str, str]
+
+    @classmethod
+    def of(cls, w: Work) -> _Settings:
+        return cls(options.upstream_dns(w), options.dns_domain(w), options.interfaces(w))
+
+
+def _as_spec(network: Network, settings: _Settings) -> NetworkSpec:
     return NetworkSpec(
         id=network.id,
         name=network.name,
         project_id=network.project_id,
         subnets=tuple(map(_subnet_spec, network.subnets)),
         mtu=network.mtu,
-        uplink=UplinkSpec("host") if network.nat else None,
+        dns_domain=network.dns_domain.rstrip(".") or settings.dns_domain,
+        upstream_dns=settings.upstream_dns,
+        uplink=_uplink(network, settings.interfaces),
         up=network.admin_state_up,
+        lan_addresses=network.lan,
     )
+
+
+def _uplink(network: Network, interfaces: Mapping[str, str]) -> UplinkSpec | None:
+    """A physical network that settings no longer name leads nowhere."""
+    if network.network_type == LOCAL:
+        return UplinkSpec("host") if network.nat else None
+    interface = interfaces.get(network.physical_network or "")
+    if interface is None:
+        return None
+    return UplinkSpec(network.network_type, interface, network.segmentation_id or 0, nat=False)
 
 
 def _subnet_spec(subnet: Subnet) -> SubnetSpec:
     return SubnetSpec(
         id=subnet.id,
         cidr=subnet.cidr,
-        gateway_ip=subnet.gateway_ip if subnet.tells_gateway else "",
+        gateway_ip=subnet.gateway_ip or "",
         dhcp=subnet.enable_dhcp,
+        server_ip=subnet.server_ip,
         dns_servers=tuple(subnet.dns_servers),
         host_routes=tuple((route["destination"], route["nexthop"]) for route in subnet.host_routes),
+        ra_mode=subnet.ipv6_ra_mode or "",
+        address_mode=subnet.ipv6_address_mode or "",
     )
 
 
 def spec(w: Work, network_id: str) -> NetworkSpec:
-    """What the host is told of a network, whoever asks."""
-    network = w.session.get(Network, network_id, options=[selectinload(Network.subnets)], populate_existing=True)
-    if network is None or not _is_on_host(network):
+    """What the machine is told of a network, whoever asks. Raises ``NotFound``."""
+    found = _specs(w, [network_id])
+    if not found:
         raise NotFound("network", network_id)
-    return _as_spec(network)
+    return found[0]
 
 
-def _is_on_host(network: Network) -> bool:
-    return bool(network.subnets) and network.status == ACTIVE
+def specs(w: Work, ids: Iterable[str] | None = None) -> list[NetworkSpec]:
+    """All networks, or these, as the machine is told of them; those that nothing can be on are left out."""
+    return _specs(w, None if ids is None else list(ids))
 
 
-def specs(w: Work) -> list[NetworkSpec]:
-    """All networks, as the host is told of them."""
-    found = w.session.scalars(sa.select(Network).options(selectinload(Network.subnets)).order_by(Network.created_at))
-    return [_as_spec(network) for network in found if _is_on_host(network)]
+def _specs(w: Work, ids: list[str] | None) -> list[NetworkSpec]:
+    query = sa.select(Network).options(selectinload(Network.subnets)).order_by(Network.created_at, Network.id)
+    if ids is not None:
+        query = query.where(Network.id.in_(ids))
+    settings = _Settings.of(w)
+    found = w.session.scalars(query, execution_options={"populate_existing": True})
+    return [_as_spec(network, settings) for network in found if network.subnets or network.network_type != LOCAL]
 
 
 def choose(w: Work, requested: str | Sequence[NetworkRequest] | None) -> list[NetworkRequest]:
@@ -243,8 +332,8 @@ def choose(w: Work, requested: str | Sequence[NetworkRequest] | None) -> list[Ne
 
 
 def _only_one(w: Work, *, asked: bool) -> list[NetworkRequest]:
-    usable = sa.exists().where(Subnet.network_id == Network.id)
-    query = sa.select(Network.id).where(_visible(w, own_only=True), Network.status == ACTIVE, usable)
+    usable = sa.or_(Network.lan, sa.exists().where(Subnet.network_id == Network.id))
+    query = sa.select(Network.id).where(_visible(w, own_only=True), usable)
     ids = w.session.scalars(query.limit(2)).all()
     if len(ids) > 1:
         raise Conflict(
@@ -284,20 +373,31 @@ def _checked(w: Work, request: NetworkRequest, known: dict[str, Network], plugge
         port = plugged.get(request.port_id)
         if port is None:
             raise Invalid(f"Port id {request.port_id} could not be found.", field="networks")
-        if port.device_id:
-            raise Conflict(f"Port {port.id} is still in use.", code="port.in_use")
-        if not port.fixed_ips:
-            raise Invalid(f"Port {port.id} requires a FixedIP in order to be used.", field="networks")
-        return NetworkRequest(port.network_id, port.id, port.fixed_ips[0].ip_address, request.tag)
+        refuse_unusable(port, "networks")
+        address = port.fixed_ips[0].ip_address if port.fixed_ips else None
+        return NetworkRequest(port.network_id, port.id, address, request.tag)
     network = known.get(request.network_id or "")
     if network is None:
         raise Invalid(f"Network {request.network_id} could not be found.", field="networks")
     refuse_external(w, network)
-    if not network.subnets:
-        raise Invalid(f"Network {network.id} requires a subnet in order to boot instances on.", field="networks")
+    refuse_without_subnet(network, "networks")
     if request.fixed_ip:
         _require_free(w, network, request.fixed_ip)
     return request
+
+
+def refuse_unusable(port: Port, field: str) -> None:
+    """Raises ``Conflict`` for a port in use, ``Invalid`` for one that lacks an address it should have."""
+    if port.device_id:
+        raise Conflict(f"Port {port.id} is still in use.", code="port.in_use")
+    if not port.fixed_ips and port.ip_allocation not in ("none", "deferred"):
+        raise Invalid(f"Port {port.id} requires a FixedIP in order to be used.", field=field)
+
+
+def refuse_without_subnet(network: Network, field: str) -> None:
+    """Raises ``Invalid`` for a network whose guests could get no address."""
+    if not network.subnets and not network.lan:
+        raise Invalid(f"Network {network.id} requires a subnet in order to boot instances on.", field=field)
 
 
 def refuse_external(w: Work, network: Network) -> None:
@@ -307,8 +407,17 @@ def refuse_external(w: Work, network: Network) -> None:
 
 
 def _require_free(w: Work, network: Network, ip_address: str) -> None:
-    subnet = network.subnets[0]
-    address = int(IPv4Address(number_in(subnet, ip_address)))
-    taken = w.session.scalar(sa.select(FixedIp.id).where(FixedIp.subnet_id == subnet.id, FixedIp.address == address))
-    if taken is not None:
+    try:
+        wanted = ranges.address(ip_address, "networks")
+    except Invalid as error:
+        raise Invalid(f"IP address {ip_address} is not valid.", field="fixed_ip") from error
+    if not any(ranges.holds(ip_network(subnet.cidr), wanted) for subnet in network.subnets):
+        raise Invalid(
+            f"IP address {ip_address} is not a valid IP for any of the subnets on the specified network.",
+            field="fixed_ip",
+        )
+    own = [subnet.id for subnet in network.subnets]
+    taken = sa.select(FixedIp.id).where(FixedIp.subnet_id.in_(own), FixedIp.ip_address == str(wanted))
+    gateways = {subnet.gateway_ip for subnet in network.subnets} if network.nat else set()
+    if w.session.scalar(taken.limit(1)) is not None or str(wanted) in gateways:
         raise Invalid(f"Fixed IP address {ip_address} is already in use on network {network.id}.", field="networks")

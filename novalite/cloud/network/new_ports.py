@@ -1,20 +1,22 @@
-"""Making ports: MAC and address at once, in batches, safe beside other units that do the same."""
+"""Making ports: MAC and addresses at once, in batches, safe beside other units that do the same."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from ipaddress import IPv4Address
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import selectinload
 
-from novalite.cloud.network import networks, quota, security_groups
-from novalite.cloud.network.addresses import free_numbers, new_mac, number_in
-from novalite.cloud.network.records import FixedIp, Network, Port, PortSecurityGroup, Subnet
+from novalite.cloud.network import addresses, allocation, networks, quota, ranges, security_groups
+from novalite.cloud.network.addresses import new_mac
+from novalite.cloud.network.allocation import Asked, Wish
+from novalite.cloud.network.records import FixedIp, Network, Port, PortSecurityGroup
 from novalite.db.records import new_id
 from novalite.db.work import Work
 from novalite.errors import Conflict, Invalid
@@ -25,12 +27,12 @@ _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 @dataclass(frozen=True)
 class NewPort:
-    """A port to make. ``fixed_ip`` None: the next free address, empty: none; ``mac_address`` None: a random one.
-    ``security_groups`` are names or ids, None: the project's default. ``project_id`` None: the caller's, empty:
+    """A port to make. ``fixed_ips`` None: what the network gives by itself, empty: none; ``mac_address`` None: a random
+    one. ``security_groups`` are names or ids, None: the project's default. ``project_id`` None: the caller's, empty:
     nobody's."""
 
     network_id: str
-    fixed_ip: str | None = None
+    fixed_ips: tuple[Asked, ...] | None = None
     mac_address: str | None = None
     name: str = ""
     description: str = ""
@@ -38,6 +40,7 @@ class NewPort:
     device_owner: str = ""
     security_groups: tuple[str, ...] | None = None
     dns_name: str = ""
+    dns_domain: str = ""
     tag: str = ""
     position: int = 0
     is_compute_made: bool = False
@@ -45,34 +48,34 @@ class NewPort:
     port_security: bool = True
     admin_state_up: bool = True
     host: str = ""
+    vnic_type: str = "normal"
+    binding_profile: Mapping[str, Any] = field(default_factory=dict)
+    address_pairs: tuple[Mapping[str, str], ...] = ()
+    dhcp_options: tuple[Mapping[str, Any], ...] = ()
+    propagate_uplink_status: bool = True
 
 
 def create(w: Work, new: NewPort) -> Port:
-    """One port with its address. Raises ``Conflict`` when the range is full (``network.no_addresses``) or the
+    """One port with its addresses. Raises ``Conflict`` when the range is full (``network.no_addresses``) or the
     address or MAC is taken, ``Invalid`` for values that do not fit, ``NotFound`` for the network, ``OverQuota``."""
     return create_many(w, [new])[0]
 
 
 def create_many(w: Work, wanted: Sequence[NewPort]) -> list[Port]:
     """Ports in the order asked for, all or none; a constant number of statements for each network."""
-    batches: dict[tuple[bool, str], list[int]] = {}
     for project_id, count in Counter(_owner(w, new) for new in wanted).items():
         quota.require(w, project_id, "port", count)
+    batches: dict[str, list[int]] = {}
     for place, new in enumerate(wanted):
-        batches.setdefault((not new.fixed_ip, new.network_id), []).append(place)
+        batches.setdefault(new.network_id, []).append(place)
     made: dict[int, Port] = {}
-    for (_, network_id), places in sorted(batches.items()):  # addresses asked for before those given freely
-        ports = _create_on(w, networks.get(w, network_id), [wanted[place] for place in places])
-        made.update(zip(places, ports, strict=True))
+    for network_id, positions in sorted(batches.items()):
+        ports = _create_on(w, networks.get(w, network_id), [wanted[place] for place in positions])
+        made.update(zip(positions, ports, strict=True))
     return [made[place] for place in range(len(wanted))]
 
 
 def _create_on(w: Work, network: Network, wanted: list[NewPort]) -> list[Port]:
-    if not network.subnets and any(new.fixed_ip for new in wanted):
-        raise Invalid(f"Network {network.id} has no subnet to take addresses from.", field="fixed_ips")
-    if network.status != networks.ACTIVE:
-        raise Conflict(f"Network {network.id} is being deleted.", code="network.in_removal")
-    subnet = network.subnets[0] if network.subnets else None
     groups = _groups_of(w, wanted)
     for _ in range(_ATTEMPTS):
         rows = _rows(w, network, wanted, groups)
@@ -83,7 +86,7 @@ def _create_on(w: Work, network: Network, wanted: list[NewPort]) -> list[Port]:
                     w.session.flush()
         except IntegrityError:
             # Another unit was quicker: take other values, unless the very ones asked for are gone.
-            _refuse_taken(w, network, subnet, wanted)
+            _refuse_taken(w, network, wanted)
             continue
         return loaded(w, [port.id for port in rows[0]])
     raise Conflict(
@@ -112,58 +115,65 @@ def _groups_of(w: Work, wanted: list[NewPort]) -> dict[tuple[str, tuple[str, ...
     return found
 
 
-def _numbers(w: Work, subnet: Subnet | None, wanted: list[NewPort]) -> list[int | None]:
-    """An address for each port, as a number; None for those that get none."""
-    if subnet is None:
-        return [None] * len(wanted)
-    if wanted[0].fixed_ip:
-        return [number_in(subnet, new.fixed_ip or "") for new in wanted]
-    free = iter(free_numbers(w, subnet, sum(new.fixed_ip is None for new in wanted)))
-    return [next(free) if new.fixed_ip is None else None for new in wanted]
-
-
 def _rows(
     w: Work,
     network: Network,
     wanted: list[NewPort],
     groups: dict[tuple[str, tuple[str, ...] | None], list[str]],
 ) -> tuple[list[Port], list[FixedIp], list[PortSecurityGroup]]:
-    subnet = network.subnets[0] if network.subnets else None
-    numbers = _numbers(w, subnet, wanted)
-    macs = iter(_free_macs(w, network.id, len(wanted)))
-    ports: list[Port] = []
-    addresses: list[FixedIp] = []
-    members: list[PortSecurityGroup] = []
-    for new, number in zip(wanted, numbers, strict=True):
-        port = Port(
-            id=new_id(),
-            network_id=new.network_id,
-            project_id=_owner(w, new),
-            name=new.name,
-            description=new.description,
-            mac_address=_mac(new) or next(macs),
-            device_id=new.device_id,
-            device_owner=new.device_owner,
-            dns_name=new.dns_name,
-            tag=new.tag,
-            position=new.position,
-            is_compute_made=new.is_compute_made,
-            port_security=new.port_security,
-            admin_state_up=new.admin_state_up,
-            host=new.host,
-            created_at=w.now,
-            updated_at=w.now,
-        )
-        ports.append(port)
-        if number is not None and subnet is not None:
-            text = str(IPv4Address(number))
-            addresses.append(FixedIp(subnet_id=subnet.id, port_id=port.id, address=number, ip_address=text))
-        members += [
-            PortSecurityGroup(port_id=port.id, group_id=group_id)
-            for group_id in groups[_owner(w, new), new.security_groups]
-        ]
+    free = iter(_free_macs(w, network.id, len(wanted)))
+    macs = [_mac(new) or next(free) for new in wanted]
+    wishes = [Wish(mac, new.device_owner, new.fixed_ips) for mac, new in zip(macs, wanted, strict=True)]
+    given = allocation.places(w, network, wishes)
+    ports = [_port(w, network, new, mac) for new, mac in zip(wanted, macs, strict=True)]
+    taken = [
+        addresses.fixed(subnet, text, port.id, position)
+        for port, places in zip(ports, given, strict=True)
+        for position, (subnet, text) in enumerate(places)
+    ]
+    members = [
+        PortSecurityGroup(port_id=port.id, group_id=group_id)
+        for port, new in zip(ports, wanted, strict=True)
+        for group_id in groups[_owner(w, new), new.security_groups]
+    ]
+    for port in ports:
         w.announce("port", port.id, port.project_id)
-    return ports, addresses, members
+    return ports, taken, members
+
+
+def _port(w: Work, network: Network, new: NewPort, mac: str) -> Port:
+    return Port(
+        id=new_id(),
+        network_id=new.network_id,
+        project_id=_owner(w, new),
+        name=new.name,
+        description=new.description,
+        mac_address=mac,
+        device_id=new.device_id,
+        device_owner=new.device_owner,
+        dns_name=new.dns_name,
+        dns_domain=new.dns_domain,
+        tag=new.tag,
+        position=new.position,
+        is_compute_made=new.is_compute_made,
+        port_security=new.port_security,
+        admin_state_up=new.admin_state_up,
+        host=new.host,
+        vnic_type=new.vnic_type,
+        binding_profile=dict(new.binding_profile),
+        address_pairs=[dict(pair) for pair in new.address_pairs],
+        dhcp_options=[dict(option) for option in new.dhcp_options],
+        propagate_uplink_status=new.propagate_uplink_status,
+        ip_allocation=_how_allocated(network, new),
+        created_at=w.now,
+        updated_at=w.now,
+    )
+
+
+def _how_allocated(network: Network, new: NewPort) -> str:
+    if new.fixed_ips == ():
+        return "none"
+    return "deferred" if network.lan and new.fixed_ips is None else "immediate"
 
 
 def _batches(values: Sequence[str], size: int = 500) -> list[Sequence[str]]:
@@ -186,28 +196,32 @@ def _free_macs(w: Work, network_id: str, count: int) -> list[str]:
 
 
 def _mac(new: NewPort) -> str:
-    if new.mac_address is None:
-        return ""
-    mac = new.mac_address.lower()
+    return "" if new.mac_address is None else checked_mac(new.mac_address)
+
+
+def checked_mac(text: str) -> str:
+    """A MAC address that a guest may have, as it is kept. Raises ``Invalid``."""
+    mac = text.lower()
     if not _MAC.fullmatch(mac) or int(mac[1], 16) & 1:
         raise Invalid(
-            f"Invalid input for mac_address. Reason: '{new.mac_address}' is not a valid MAC address.",
+            f"Invalid input for mac_address. Reason: '{text}' is not a valid MAC address.",
             field="mac_address",
         )
     return mac
 
 
-def _refuse_taken(w: Work, network: Network, subnet: Subnet | None, wanted: list[NewPort]) -> None:
+def _refuse_taken(w: Work, network: Network, wanted: list[NewPort]) -> None:
     """Raise ``Conflict`` for what was asked for exactly and is not to be had."""
-    ips = [new.fixed_ip for new in wanted if new.fixed_ip]
     macs = [_mac(new) for new in wanted if new.mac_address]
-    ip = (
-        w.session.scalar(
-            sa.select(FixedIp.ip_address).where(FixedIp.subnet_id == subnet.id, FixedIp.ip_address.in_(ips)).limit(1)
-        )
-        if ips and subnet is not None
-        else None
-    )
+    ips = [
+        str(ip_address(asked.ip_address))
+        for new in wanted
+        for asked in new.fixed_ips or ()
+        if asked.ip_address is not None
+    ]
+    automatic = [subnet.cidr for subnet in network.subnets if ranges.is_automatic(subnet.ipv6_address_mode)]
+    ips += [ranges.of_mac(cidr, mac) for cidr in automatic for mac in macs]
+    found = _first_taken(w, network, ips)
     mac = (
         w.session.scalar(
             sa.select(Port.mac_address).where(Port.network_id == network.id, Port.mac_address.in_(macs)).limit(1)
@@ -215,15 +229,26 @@ def _refuse_taken(w: Work, network: Network, subnet: Subnet | None, wanted: list
         if macs
         else None
     )
-    if subnet is not None and (ip or len(set(ips)) < len(ips)):
-        raise Conflict(
-            f"IP address {ip or ips[0]} already allocated in subnet {subnet.id}", code="ip_address.already_allocated"
-        )
+    if found is not None:
+        raise allocation.taken(*found)
+    if len(set(ips)) < len(ips):
+        raise allocation.taken(ips[0], network.subnets[0].id)
     if mac or len(set(macs)) < len(macs):
         raise Conflict(
             f"Unable to complete operation for network {network.id}. The mac address {mac or macs[0]} is in use.",
             code="mac_address.in_use",
         )
+
+
+def _first_taken(w: Work, network: Network, ips: list[str]) -> tuple[str, str] | None:
+    if not ips:
+        return None
+    subnet_ids = [subnet.id for subnet in network.subnets]
+    query = sa.select(FixedIp.ip_address, FixedIp.subnet_id).where(
+        FixedIp.subnet_id.in_(subnet_ids), FixedIp.ip_address.in_(ips)
+    )
+    row = w.session.execute(query.limit(1)).first()
+    return None if row is None else (row.ip_address, row.subnet_id)
 
 
 def with_parts(query: sa.Select[Port]) -> sa.Select[Port]:

@@ -4,39 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Network
 from typing import Any
 
 import sqlalchemy as sa
 
-from novalite.cloud.network.records import FixedIp, Network, Port, PortSecurityGroup, SecurityGroup, Subnet
+from novalite.cloud.network import rates
+from novalite.cloud.network.records import FixedIp, Network, Port, PortSecurityGroup, SecurityGroup
 from novalite.db.work import Work
-from novalite.drivers.network.base import PortSpec
+from novalite.drivers.network.base import PortSpec, RateSpec
 
 ROUTED = INTERFACE, GATEWAY, FLOATING = "network:router_interface", "network:router_gateway", "network:floatingip"
 """What a port's ``device_owner`` is when no guest has it but a router or a floating address."""
+DHCP = "network:dhcp"
+"""The ``device_owner`` of the network's own port."""
 GUESTS = "compute:"
 """How the ``device_owner`` of a server's port begins."""
 
 
 @dataclass(frozen=True)
 class PortView:
-    """What Compute shows and passes on of a port. ``ip_address`` is the first of ``fixed_ips``; ``dns_servers``,
-    ``cidr`` and ``gateway_ip`` are those of its subnet; ``mtu`` in bytes."""
+    """What Compute shows and passes on of a port. ``addresses`` are (address, subnet id), in order; ``mtu`` in
+    bytes."""
 
     port_id: str
     device_id: str
     network_id: str
     network_name: str
     mac_address: str
-    ip_address: str
-    subnet_id: str
-    cidr: str
-    gateway_ip: str
+    addresses: tuple[tuple[str, str], ...]
     mtu: int
-    dhcp: bool
-    dns_servers: tuple[str, ...]
-    fixed_ips: tuple[str, ...]
     security_groups: tuple[str, ...]
     group_ids: tuple[str, ...]
     port_security: bool
@@ -44,12 +40,15 @@ class PortView:
     position: int
     host: str
     is_compute_made: bool
-    project_id: str
-    admin_state_up: bool
 
     @property
-    def prefix_length(self) -> int:
-        return IPv4Network(self.cidr).prefixlen
+    def fixed_ips(self) -> tuple[str, ...]:
+        return tuple(address for address, _ in self.addresses)
+
+    @property
+    def ip_address(self) -> str:
+        """The first address, of IPv4 if there is one; empty without any."""
+        return next((ip for ip in self.fixed_ips if ":" not in ip), self.fixed_ips[0] if self.addresses else "")
 
 
 _PORT_COLUMNS = (
@@ -62,8 +61,6 @@ _PORT_COLUMNS = (
     Port.host,
     Port.is_compute_made,
     Port.port_security,
-    Port.project_id,
-    Port.admin_state_up,
 )
 
 
@@ -83,23 +80,21 @@ def of_devices(w: Work, ids: Iterable[str]) -> dict[str, list[PortView]]:
             *_PORT_COLUMNS,
             Network.name.label("network_name"),
             Network.mtu,
-            Subnet.id.label("subnet_id"),
-            Subnet.cidr,
-            Subnet.gateway_ip,
-            Subnet.enable_dhcp,
-            Subnet.dns_servers,
             FixedIp.ip_address,
+            FixedIp.subnet_id,
             SecurityGroup.id.label("group_id"),
             SecurityGroup.name.label("group_name"),
         )
         .join(Network, Network.id == Port.network_id)
         .outerjoin(FixedIp, FixedIp.port_id == Port.id)
-        .outerjoin(Subnet, Subnet.id == FixedIp.subnet_id)
         .outerjoin(PortSecurityGroup, PortSecurityGroup.port_id == Port.id)
         .outerjoin(SecurityGroup, SecurityGroup.id == PortSecurityGroup.group_id)
         .where(Port.device_id.in_(wanted))
-        .order_by(Port.device_id, Port.position, Port.created_at, Port.id, FixedIp.address, SecurityGroup.name)
-    )
+        .order_by(
+            Port.device_id, Port.position, Port.created_at, Port.id, FixedIp.position, FixedIp.address,
+            SecurityGroup.name,
+        )
+    )  # fmt: skip
     grouped: dict[str, list[Any]] = {}
     for row in w.session.execute(query):
         grouped.setdefault(row.port_id, []).append(row)
@@ -110,21 +105,14 @@ def of_devices(w: Work, ids: Iterable[str]) -> dict[str, list[PortView]]:
 
 def _view(rows: list[Any]) -> PortView:
     first = rows[0]
-    ips = tuple(dict.fromkeys(row.ip_address for row in rows if row.ip_address))
     return PortView(
         port_id=first.port_id,
         device_id=first.device_id,
         network_id=first.network_id,
         network_name=first.network_name,
         mac_address=first.mac_address,
-        ip_address=ips[0] if ips else "",
-        subnet_id=first.subnet_id or "",
-        cidr=first.cidr or "",
-        gateway_ip=first.gateway_ip or "",
+        addresses=tuple(dict.fromkeys((row.ip_address, row.subnet_id) for row in rows if row.ip_address)),
         mtu=first.mtu,
-        dhcp=bool(first.enable_dhcp),
-        dns_servers=tuple(first.dns_servers or ()),
-        fixed_ips=ips,
         security_groups=tuple({row.group_id: row.group_name for row in rows if row.group_id}.values()),
         group_ids=tuple(sorted({row.group_id for row in rows if row.group_id})),
         port_security=first.port_security,
@@ -132,14 +120,17 @@ def _view(rows: list[Any]) -> PortView:
         position=first.position,
         host=first.host,
         is_compute_made=first.is_compute_made,
-        project_id=first.project_id,
-        admin_state_up=first.admin_state_up,
     )
 
 
 def specs(w: Work, network_id: str) -> tuple[PortSpec, ...]:
     """What the host is told of the ports of a network."""
     return _specs(w, Port.network_id == network_id)
+
+
+def of_server(w: Work, server_id: str) -> tuple[PortSpec, ...]:
+    """What the host is told of a server's ports, in the order of its network cards."""
+    return _specs(w, Port.device_id == server_id)
 
 
 def plugged(w: Work, ids: Iterable[str]) -> tuple[PortSpec, ...]:
@@ -149,16 +140,18 @@ def plugged(w: Work, ids: Iterable[str]) -> tuple[PortSpec, ...]:
 
 def _specs(w: Work, which: sa.ColumnElement[bool]) -> tuple[PortSpec, ...]:
     """Ports of servers: what others have is not plugged into a tap."""
+    which = sa.and_(which, Port.device_owner.startswith(GUESTS, autoescape=True))
     query = (
         sa.select(
             Port.id, Port.network_id, Port.project_id, Port.mac_address, Port.dns_name, Port.port_security,
-            Port.admin_state_up,
+            Port.admin_state_up, Port.address_pairs, Port.dhcp_options, Port.wiring,
         )
-        .where(which, Port.device_owner.startswith(GUESTS, autoescape=True))
-        .order_by(Port.id)
+        .where(which)
+        .order_by(Port.position, Port.created_at, Port.id)
     )  # fmt: skip
     rows = w.session.execute(query).all()
     groups, addresses = _groups(w, which), _addresses(w, which)
+    limits = rates.of_ports(w, [row.id for row in rows])
     return tuple(
         PortSpec(
             id=row.id,
@@ -169,6 +162,12 @@ def _specs(w: Work, which: sa.ColumnElement[bool]) -> tuple[PortSpec, ...]:
             hostname=row.dns_name,
             groups=tuple(groups.get(row.id, ())) if row.port_security else None,
             secured=row.port_security,
+            pairs=tuple((pair.get("mac_address") or "", pair["ip_address"]) for pair in row.address_pairs),
+            dhcp_options=tuple(
+                (option["opt_name"], option["opt_value"], int(option["ip_version"])) for option in row.dhcp_options
+            ),
+            rate=limits.get(row.id) or RateSpec(**row.wiring.get("rate", {})),
+            queues=bool(row.wiring.get("queues")),
             up=row.admin_state_up,
         )
         for row in rows
@@ -178,7 +177,7 @@ def _specs(w: Work, which: sa.ColumnElement[bool]) -> tuple[PortSpec, ...]:
 def _addresses(w: Work, which: sa.ColumnElement[bool]) -> dict[str, list[str]]:
     query = sa.select(FixedIp.port_id, FixedIp.ip_address).join(Port, Port.id == FixedIp.port_id).where(which)
     found: dict[str, list[str]] = {}
-    for port_id, address in w.session.execute(query.order_by(FixedIp.address)):
+    for port_id, address in w.session.execute(query.order_by(FixedIp.position, FixedIp.address)):
         found.setdefault(str(port_id), []).append(address)
     return found
 
@@ -194,21 +193,6 @@ def _groups(w: Work, which: sa.ColumnElement[bool]) -> dict[str, list[str]]:
     for row in w.session.execute(query):
         found.setdefault(row.port_id, []).append(row.group_id)
     return found
-
-
-def as_spec(view: PortView, hostname: str = "") -> PortSpec:
-    """What the host is told of one port."""
-    return PortSpec(
-        id=view.port_id,
-        network_id=view.network_id,
-        mac_address=view.mac_address,
-        addresses=view.fixed_ips,
-        project_id=view.project_id,
-        hostname=hostname,
-        groups=view.group_ids if view.port_security else None,
-        secured=view.port_security,
-        up=view.admin_state_up,
-    )
 
 
 def at_address(w: Work, network_id: str, ip_address: str) -> str:

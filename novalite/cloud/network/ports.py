@@ -9,15 +9,24 @@ import sqlalchemy as sa
 
 from novalite.cloud.network import floating_ips, security_groups
 from novalite.cloud.network.new_ports import NewPort, create, create_many, loaded, with_parts
-from novalite.cloud.network.port_views import ROUTED, PortView, as_spec, at_address, of_device, of_devices, specs
-from novalite.cloud.network.records import FixedIp, Port, PortSecurityGroup
+from novalite.cloud.network.port_views import (
+    DHCP,
+    ROUTED,
+    PortView,
+    at_address,
+    of_device,
+    of_devices,
+    of_server,
+    specs,
+)
+from novalite.cloud.network.records import FixedIp, Network, Port, PortSecurityGroup
 from novalite.db.work import Work
 from novalite.errors import Conflict, NotFound
 
 __all__ = [
     "NewPort",
     "PortView",
-    "as_spec",
+    "ask_wiring",
     "at_address",
     "bind",
     "create",
@@ -27,6 +36,7 @@ __all__ = [
     "list_visible",
     "of_device",
     "of_devices",
+    "of_server",
     "query_visible",
     "remove_of_device",
     "set_host",
@@ -37,23 +47,33 @@ __all__ = [
 
 
 def query_visible(w: Work) -> sa.Select[Port]:
-    """Ports of the caller's project, with addresses and groups; an administrator sees all."""
+    """Ports of the caller's project and of its networks, with addresses and groups; an administrator sees all."""
     query = with_parts(sa.select(Port))
-    return query if w.ctx.is_admin else query.where(Port.project_id == w.ctx.project_id)
+    if w.ctx.is_admin:
+        return query
+    mine = sa.select(Network.id).where(Network.project_id == w.ctx.project_id)
+    return query.where(sa.or_(Port.project_id == w.ctx.project_id, Port.network_id.in_(mine)))
 
 
 def list_visible(
     w: Work, *, columns: Mapping[str, Sequence[str]], fixed_ips: Mapping[str, Sequence[str]]
 ) -> list[Port]:
     """The caller's ports, oldest first. ``columns`` maps a column to the values it may have, ``fixed_ips`` the same
-    for ``ip_address`` and ``subnet_id`` of an address."""
+    for ``ip_address``, ``ip_address_substr`` (a part of it) and ``subnet_id`` of an address."""
     query = query_visible(w).order_by(Port.created_at, Port.id)
     for name, values in columns.items():
         query = query.where(getattr(Port, name).in_(values))
     if fixed_ips:
-        wanted = [getattr(FixedIp, name).in_(values) for name, values in fixed_ips.items()]
+        wanted = [_address_test(name, values) for name, values in fixed_ips.items()]
         query = query.where(sa.exists().where(FixedIp.port_id == Port.id, *wanted))
     return list(w.session.scalars(query))
+
+
+def _address_test(name: str, values: Sequence[str]) -> sa.ColumnElement[bool]:
+    if name == "ip_address_substr":
+        return sa.or_(*(FixedIp.ip_address.contains(text, autoescape=True) for text in values))
+    test: sa.ColumnElement[bool] = getattr(FixedIp, name).in_(values)
+    return test
 
 
 def get(w: Work, port_id: str) -> Port:
@@ -92,6 +112,14 @@ def bind(
 def set_host(w: Work, device_id: str, host: str) -> None:
     """Record where the ports of a device are plugged in; empty: nowhere."""
     w.changed(sa.update(Port).where(Port.device_id == device_id).values(host=host, updated_at=w.now))
+
+
+def ask_wiring(w: Work, device_id: str, wiring: Mapping[str, Any]) -> None:
+    """Record what a server's flavor asks of its ports (``Port.wiring``). Repeatable."""
+    for port in w.session.scalars(sa.select(Port).where(Port.device_id == device_id)):
+        if port.wiring != wiring:
+            port.wiring = dict(wiring)
+    w.session.flush()
 
 
 def unbind(w: Work, port_id: str) -> None:
@@ -135,7 +163,7 @@ def _join(w: Work, port: Port, groups: Sequence[str]) -> None:
 def delete(w: Work, port_id: str) -> Port:
     """Delete a port of the caller and give its address back. Raises ``Conflict`` while a server has it."""
     port = get(w, port_id)
-    if port.device_owner in ROUTED:
+    if port.device_owner in (*ROUTED, DHCP):
         raise Conflict(
             f"Port {port_id} cannot be deleted directly via the port API: has device owner {port.device_owner}.",
             code="service_port.in_use")  # fmt: skip

@@ -13,8 +13,10 @@ from novalite.db.records import Base, Id, new_id
 
 
 class Network(Base):
-    """A layer 2 network. ``status`` is ACTIVE once the host has been told of it; ``mtu`` in bytes. ``nat`` lets its
-    guests out without a router. Routers take gateways and floating addresses from ``is_external`` networks."""
+    """A layer 2 network; ``mtu`` in bytes. ``nat`` has the machine on it, which lets its guests out without a router.
+    Routers take gateways and floating addresses from ``is_external`` networks. ``network_type`` is Neutron's: local,
+    or flat or vlan (``segmentation_id``) on a ``physical_network``. On a ``lan`` guests take addresses that nobody here
+    gave."""
 
     __tablename__ = "networks"
 
@@ -29,16 +31,24 @@ class Network(Base):
     is_external: Mapped[bool] = mapped_column(default=False, server_default=sa.text("false"))
     admin_state_up: Mapped[bool] = mapped_column(default=True, server_default=sa.text("true"))
     port_security: Mapped[bool] = mapped_column(default=True, server_default=sa.text("true"))
+    network_type: Mapped[str] = mapped_column(sa.String(16), default="local", server_default="local")
+    physical_network: Mapped[str | None] = mapped_column(sa.String(64))
+    segmentation_id: Mapped[int | None]
+    lan: Mapped[bool] = mapped_column(default=False, server_default=sa.text("false"))
+    dns_domain: Mapped[str] = mapped_column(default="", server_default="")
+    availability_zone_hints: Mapped[list[str]] = mapped_column(default=list, server_default="[]")
+    vlan_transparent: Mapped[bool | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     revision: Mapped[int] = mapped_column(default=0)
 
-    subnets: Mapped[list[Subnet]] = relationship(lazy="raise", order_by="Subnet.created_at", viewonly=True)
+    subnets: Mapped[list[Subnet]] = relationship(lazy="raise", order_by="(Subnet.created_at, Subnet.id)", viewonly=True)
 
 
 class Subnet(Base):
-    """An IPv4 range of a network. Addresses are given from ``pool_first`` to ``pool_last``, both included, as
-    32-bit numbers. ``dns_servers`` and ``host_routes`` (``destination``, ``nexthop``) are told to guests."""
+    """A range of a network, of IP version 4 or 6. Addresses are given from its ``pools``. ``dns_servers`` and
+    ``host_routes`` (``destination``, ``nexthop``) are told to guests. ``server_ip`` is the address that the network's
+    own port has on it, if any. With ``service_types`` only ports with such a ``device_owner`` get addresses."""
 
     __tablename__ = "subnets"
 
@@ -48,22 +58,41 @@ class Subnet(Base):
     name: Mapped[str] = mapped_column(default="")
     description: Mapped[str] = mapped_column(default="")
     cidr: Mapped[str] = mapped_column(sa.String(64))
-    gateway_ip: Mapped[str] = mapped_column(sa.String(64))
+    ip_version: Mapped[int] = mapped_column(sa.SmallInteger, default=4, server_default="4")
+    gateway_ip: Mapped[str | None] = mapped_column(sa.String(64))
     enable_dhcp: Mapped[bool] = mapped_column(default=True)
-    pool_first: Mapped[int] = mapped_column(sa.BigInteger)
-    pool_last: Mapped[int] = mapped_column(sa.BigInteger)
+    ipv6_ra_mode: Mapped[str | None] = mapped_column(sa.String(16))
+    ipv6_address_mode: Mapped[str | None] = mapped_column(sa.String(16))
+    server_ip: Mapped[str] = mapped_column(sa.String(64), default="", server_default="")
     dns_servers: Mapped[list[str]] = mapped_column(default=list)
     host_routes: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
-    tells_gateway: Mapped[bool] = mapped_column(default=True, server_default=sa.text("true"))
+    service_types: Mapped[list[str]] = mapped_column(default=list, server_default="[]")
+    dns_publish_fixed_ip: Mapped[bool] = mapped_column(default=False, server_default=sa.text("false"))
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     revision: Mapped[int] = mapped_column(default=0)
+
+    pools: Mapped[list[AllocationPool]] = relationship(lazy="raise", order_by="AllocationPool.position", viewonly=True)
+
+
+class AllocationPool(Base):
+    """Addresses of a subnet that ports get, from ``first_ip`` to ``last_ip``, both included."""
+
+    __tablename__ = "allocation_pools"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    subnet_id: Mapped[str] = mapped_column(sa.ForeignKey("subnets.id"), index=True)
+    position: Mapped[int] = mapped_column(sa.SmallInteger)
+    first_ip: Mapped[str] = mapped_column(sa.String(64))
+    last_ip: Mapped[str] = mapped_column(sa.String(64))
 
 
 class Port(Base):
     """A place on a network. ``device_id`` names what uses it (a server), ``device_owner`` what kind of thing that
     is; ``is_compute_made`` ports go with their server. ``host`` is where it is plugged in. Without ``port_security``
-    its guest may send and gets everything."""
+    its guest may send and gets everything. ``address_pairs`` (``ip_address``, ``mac_address``) may be spoken from
+    beside its own; ``dhcp_options`` are ``opt_name``, ``opt_value`` and ``ip_version``; ``wiring`` is what its server's
+    flavor asks: ``rate`` (of ``RateSpec``) and ``queues``."""
 
     __tablename__ = "ports"
     __table_args__ = (sa.UniqueConstraint("network_id", "mac_address"),)
@@ -83,24 +112,34 @@ class Port(Base):
     is_compute_made: Mapped[bool] = mapped_column(default=False)
     port_security: Mapped[bool] = mapped_column(default=True, server_default=sa.text("true"))
     admin_state_up: Mapped[bool] = mapped_column(default=True, server_default=sa.text("true"))
+    ip_allocation: Mapped[str] = mapped_column(sa.String(16), default="immediate", server_default="immediate")
+    address_pairs: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
+    dhcp_options: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
+    dns_domain: Mapped[str] = mapped_column(default="", server_default="")
+    vnic_type: Mapped[str] = mapped_column(sa.String(32), default="normal", server_default="normal")
+    binding_profile: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    propagate_uplink_status: Mapped[bool] = mapped_column(default=True, server_default=sa.text("true"))
+    wiring: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     revision: Mapped[int] = mapped_column(default=0)
 
-    fixed_ips: Mapped[list[FixedIp]] = relationship(lazy="raise", order_by="FixedIp.address", viewonly=True)
+    fixed_ips: Mapped[list[FixedIp]] = relationship(
+        lazy="raise", order_by="(FixedIp.position, FixedIp.address, FixedIp.ip_address)", viewonly=True
+    )
     groups: Mapped[list[SecurityGroup]] = relationship(
         lazy="raise", secondary="port_security_groups", order_by="SecurityGroup.name", viewonly=True
     )
 
 
 class FixedIp(Base):
-    """An address that is taken. ``address`` is the 32-bit number of ``ip_address``; without a port it is
-    kept back (a gateway inside the pool)."""
+    """An address that is taken. ``address`` is the number of ``ip_address`` among those of its subnet, as
+    ``addresses.number`` gives it. Those of a port are in the order of ``position``; without a port it is kept back."""
 
     __tablename__ = "fixed_ips"
     __table_args__ = (
         sa.UniqueConstraint("subnet_id", "ip_address"),
-        sa.UniqueConstraint("subnet_id", "address"),
+        sa.Index("ix_fixed_ips_subnet_id_address", "subnet_id", "address"),
         sa.Index("ix_fixed_ips_address", "address"),
     )
 
@@ -109,6 +148,27 @@ class FixedIp(Base):
     port_id: Mapped[str | None] = mapped_column(sa.ForeignKey("ports.id"), index=True)
     ip_address: Mapped[str] = mapped_column(sa.String(64))
     address: Mapped[int] = mapped_column(sa.BigInteger)
+    position: Mapped[int] = mapped_column(sa.SmallInteger, default=0, server_default="0")
+
+
+class PhysicalNetwork(Base):
+    """What lies behind an ``interface`` of the machine, by the name that provider networks use for it. Those that
+    settings tell are written anew at each start; ``is_lan`` ones the machine itself is on by a bridge."""
+
+    __tablename__ = "physical_networks"
+
+    name: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    interface: Mapped[str] = mapped_column(sa.String(64))
+    is_lan: Mapped[bool] = mapped_column(default=False)
+
+
+class NetworkOption(Base):
+    """What settings tell of all networks, written down at each start."""
+
+    __tablename__ = "network_options"
+
+    name: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    value: Mapped[list[str]]
 
 
 class SecurityGroup(Base):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from novalite.cloud.network import networks, new_ports, subnets
+from novalite.cloud.network.allocation import Asked
 from novalite.cloud.network.new_ports import NewPort
 from novalite.cloud.network.records import FixedIp, FloatingIp, Port, PortSecurityGroup, Router, Subnet
 from novalite.cloud.network.routing import GATEWAY, INTERFACE, ROUTER_TOPIC
@@ -29,16 +30,12 @@ def add_subnet(w: Work, router: Router, subnet_id: str) -> Interface:
     ``Conflict`` when another router or a port has the address."""
     subnet = subnets.get(w, subnet_id)
     _refuse_second(w, router, subnet)
-    port = new_ports.create(w, NewPort(subnet.network_id, fixed_ip="", project_id=router.project_id,
+    if subnet.gateway_ip is None:
+        raise Invalid("Bad router request: Subnet for router interface must have a gateway IP.",
+                      code="router.bad_request", field="subnet_id")  # fmt: skip
+    gateway = (Asked(subnet.gateway_ip, subnet.id),)
+    port = new_ports.create(w, NewPort(subnet.network_id, gateway, project_id=router.project_id,
                                        device_id=router.id, device_owner=INTERFACE, security_groups=()))  # fmt: skip
-    free = sa.update(FixedIp).where(
-        FixedIp.subnet_id == subnet.id, FixedIp.ip_address == subnet.gateway_ip, FixedIp.port_id.is_(None)
-    )
-    if not w.changed(free.values(port_id=port.id)):
-        raise Conflict(
-            f"IP address {subnet.gateway_ip} already allocated in subnet {subnet.id}",
-            code="ip_address.already_allocated",
-        )
     w.announce(ROUTER_TOPIC, router.id, router.project_id)
     return Interface(router, port.id, subnet.network_id, subnet.id)
 
@@ -101,10 +98,7 @@ def remove(w: Work, router: Router, *, subnet_id: str = "", port_id: str = "") -
             "router interface", subnet_id or port_id, message=f"Router {router.id} does not have an interface {where}"
         )
     _refuse_needed(w, found)
-    gateway = sa.select(Subnet.gateway_ip).where(Subnet.id == found.subnet_id).scalar_subquery()
-    mine = FixedIp.port_id == found.port_id
-    w.changed(sa.update(FixedIp).where(mine, FixedIp.ip_address == gateway).values(port_id=None))
-    w.changed(sa.delete(FixedIp).where(mine))
+    w.changed(sa.delete(FixedIp).where(FixedIp.port_id == found.port_id))
     w.changed(sa.delete(Port).where(Port.id == found.port_id))
     w.announce(ROUTER_TOPIC, router.id, router.project_id)
     return found
@@ -140,7 +134,8 @@ def set_gateway(w: Work, router: Router, network_id: str, *, ip_address: str | N
         raise Invalid("Bad router request: the router has an interface on that network.", code="router.bad_request",
                       field="external_gateway_info")  # fmt: skip
     if network.subnets:
-        new_ports.create(w, NewPort(network_id, fixed_ip=ip_address, project_id="", device_id=router.id,
+        wanted = None if ip_address is None else (Asked(ip_address),)
+        new_ports.create(w, NewPort(network_id, wanted, project_id="", device_id=router.id,
                                     device_owner=GATEWAY, security_groups=()))  # fmt: skip
     router.external_network_id = network_id
     w.announce(ROUTER_TOPIC, router.id, router.project_id)

@@ -15,7 +15,7 @@ from novalite.drivers.network.base import FloatingSpec, RouterPortSpec, RouterSp
 
 ROUTER_TOPIC = "router"
 FLOATING_TOPIC = "floating_ip"
-__all__ = ["FLOATING", "FLOATING_TOPIC", "GATEWAY", "INTERFACE", "ROUTER_TOPIC", "specs"]
+__all__ = ["FLOATING", "FLOATING_TOPIC", "GATEWAY", "INTERFACE", "ROUTER_TOPIC", "on_networks", "specs"]
 
 
 @dataclass
@@ -42,6 +42,13 @@ def specs(w: Work, ids: Iterable[str] | None = None) -> tuple[RouterSpec, ...]:
     wanted = [router.id for router in routers]
     cards, floating = _cards(w, wanted), _floating(w, wanted)
     return tuple(_spec(router, cards.get(router.id, []), floating.get(router.id, [])) for router in routers)
+
+
+def on_networks(w: Work, network_ids: Iterable[str]) -> list[str]:
+    """Ids of routers that have a port on one of these networks."""
+    owners = Port.device_owner.in_((INTERFACE, GATEWAY))
+    query = sa.select(Port.device_id).where(Port.network_id.in_(list(network_ids)), owners).distinct()
+    return list(w.session.scalars(query))
 
 
 def _spec(router: Router, cards: list[_Card], floating: list[FloatingSpec]) -> RouterSpec:

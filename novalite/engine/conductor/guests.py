@@ -12,11 +12,11 @@ from novalite.cloud.compute import guest_data, progress, states
 from novalite.cloud.compute.facts import guest_facts
 from novalite.cloud.compute.servers import Server
 from novalite.cloud.network import networks, ports
-from novalite.cloud.network.port_views import PortView, as_spec
+from novalite.cloud.network.port_views import PortView
 from novalite.db.work import Work
 from novalite.drivers.compute.base import ConfigDrive, DiskSpec, FullDriver, GuestSpec, ImageSpec, NicSpec
 from novalite.drivers.network.base import NetworkSpec, PortSpec, tap_name
-from novalite.engine.conductor import guest_disks
+from novalite.engine.conductor import guest_disks, wiring
 from novalite.engine.flow import Run
 from novalite.errors import DriverError, Failed, HostUnreachable, Unavailable
 
@@ -82,11 +82,12 @@ def plan(run: Run) -> Plan:
             raise Failed("The server is no longer there to be built.", code="server.gone")
         views = ports.of_device(w, server.id)
         specs = {network_id: networks.spec(w, network_id) for network_id in {view.network_id for view in views}}
+        cards = ports.of_server(w, server.id)
         drive = _config_drive(w, server, str(run.args.get("admin_pass", "")))
         disks = guest_disks.of_server(w, server, image_spec(_image_of(run, server)))
     spec = _guest_spec(server, disks, _nics(server, views, specs), drive)
     image = next((disk.image for disk in disks if disk.image), None)
-    made = Plan(server.host, spec, image, tuple(specs.values()), tuple(as_spec(v, server.hostname) for v in views))
+    made = Plan(server.host, spec, image, tuple(specs.values()), cards)
     run.scratch["plan"] = made
     return made
 
@@ -176,7 +177,11 @@ def _on_crash(server: Server) -> str:
 
 
 def wire(run: Run) -> None:
-    """Networks and ports of the server, made or mended."""
+    """Networks and ports of the server, made or mended, with what its flavor asks of them."""
+    with run.parts.database.write(run.ctx) as w:
+        server = progress.find(w, run.server_id)
+        if server is not None:
+            ports.ask_wiring(w, server.id, wiring.asked(server))
     made = plan(run)
     for network in made.networks:
         run.parts.network.ensure_network(network)

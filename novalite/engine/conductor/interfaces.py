@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from novalite.cloud.compute import interfaces, progress, states, tasks
-from novalite.cloud.network import networks
-from novalite.cloud.network.port_views import as_spec
+from novalite.cloud.network import networks, ports
 from novalite.drivers.compute.base import NicSpec, Power
 from novalite.drivers.network.base import NetworkSpec, PortSpec
-from novalite.engine.conductor import guests
+from novalite.engine.conductor import guests, wiring
 from novalite.engine.flow import Flow, Run, Step
 
 
@@ -31,11 +30,16 @@ def _card(run: Run) -> _Card | None:
         if server is None or view is None:
             return None
         network = networks.spec(w, view.network_id)
+        port = next(port for port in ports.of_server(w, server.id) if port.id == view.port_id)
     nic = guests.nic_spec(server, view, network)
-    return _Card(server.host or "", nic, network, as_spec(view, server.hostname))
+    return _Card(server.host or "", nic, network, port)
 
 
 def _wire(run: Run) -> None:
+    with run.parts.database.write(run.ctx) as w:
+        server = progress.find(w, run.server_id)
+        if server is not None:
+            ports.ask_wiring(w, server.id, wiring.asked(server))
     card = _card(run)
     if card is not None:
         run.parts.network.ensure_network(card.network)

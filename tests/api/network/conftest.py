@@ -20,6 +20,7 @@ from novalite.context import Context
 from novalite.db.records import Base
 from novalite.db.work import Database
 from novalite.drivers.network.fake import FakeNetworkDriver
+from novalite.engine.network_changes import NetworkChanges
 from novalite.errors import Unauthenticated
 from novalite.settings import Settings
 
@@ -39,17 +40,22 @@ def _resolve(token: str) -> tuple[Context, datetime]:
 
 
 class Neutron:
-    """Speaks HTTP to the front as one of ``WHO``. ``first`` is the id of the shared network of the first start."""
+    """Speaks HTTP to the front as one of ``WHO``; what changes has reached the machine when ``call`` returns, unless
+    the driver refuses it. ``first`` is the id of the shared network of the first start."""
 
     def __init__(self, app: flask.Flask, database: Database, driver: FakeNetworkDriver, first: str) -> None:
         self._client = app.test_client()
         self.database, self.driver, self.first = database, driver, first
+        self.changes = NetworkChanges(database, driver)
+        database.listen(lambda topic, id_, project_id: self.changes.note(topic, id_))
 
     def call(self, method: str, path: str, body: Any = None, *, who: str = "member") -> Any:
         headers = {"X-Auth-Token": who} if who else {}
         data = None if body is None else json.dumps(body)
-        return self._client.open(f"/network{path}", method=method, headers=headers, data=data,
-                                 content_type="application/json")  # fmt: skip
+        answer = self._client.open(f"/network{path}", method=method, headers=headers, data=data,
+                                   content_type="application/json")  # fmt: skip
+        self.changes.apply()
+        return answer
 
     def get(self, path: str, *, who: str = "member") -> Any:
         answer = self.call("GET", path, who=who)
@@ -60,6 +66,11 @@ class Neutron:
         answer = self.call("POST", f"/v2.0/{kind}s", {kind: fields}, who=who)
         assert answer.status_code == 201, answer.text
         return dict(answer.json[kind])
+
+    def ports(self, query: str = "", *, who: str = "member") -> list[dict[str, Any]]:
+        """Ports but those that networks have themselves."""
+        found = self.get(f"/v2.0/ports?{query}", who=who)["ports"]
+        return [port for port in found if port["device_owner"] != "network:dhcp"]
 
     def names(self, kind: str, query: str = "", *, who: str = "member") -> list[str]:
         return [item["name"] for item in self.get(f"/v2.0/{kind}?{query}", who=who)[kind]]

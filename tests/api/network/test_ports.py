@@ -40,13 +40,30 @@ def test_an_address_asked_for_is_given_once(neutron: Neutron) -> None:
         ({"network_id": "00000000-0000-4000-8000-000000000000"}, 404),
         ({"security_groups": ["unknown"]}, 400),
         ({"device_owner": "network:router_interface"}, 501),
-        ({"allowed_address_pairs": [{"ip_address": "10.1.0.0/24"}]}, 501),
+        ({"device_owner": "network:dhcp"}, 501),
+        ({"device_owner": "network:mine"}, 403),
+        ({"allowed_address_pairs": [{"ip_address": "nonsense"}]}, 400),
+        ({"allowed_address_pairs": [{"mac_address": "fa:16:3e:00:00:01"}]}, 400),
+        ({"allowed_address_pairs": [{"ip_address": "10.1.0.9"}] * 2}, 400),
+        ({"allowed_address_pairs": [{"ip_address": f"10.1.0.{n}"} for n in range(11)]}, 400),
+        (
+            {
+                "allowed_address_pairs": [{"ip_address": "10.1.0.9"}],
+                "port_security_enabled": False,
+                "security_groups": [],
+            },
+            409,
+        ),
+        ({"extra_dhcp_opts": [{"opt_name": "bootfile-name", "opt_value": "a\nb"}]}, 400),
+        ({"extra_dhcp_opts": [{"opt_name": "a b", "opt_value": "x"}]}, 400),
+        ({"binding:profile": {"a": "b"}}, 403),
+        ({"dns_name": "not_a_name"}, 400),
     ],
 )
 def test_a_port_that_cannot_be_is_refused(neutron: Neutron, field: dict[str, object], status: int) -> None:
     answer = neutron.call("POST", "/v2.0/ports", {"port": {"network_id": neutron.first, **field}})
     assert answer.status_code == status, answer.text
-    assert neutron.get("/v2.0/ports")["ports"] == []
+    assert neutron.ports() == []
 
 
 def test_ports_are_found_by_device_and_address(neutron: Neutron) -> None:
@@ -58,6 +75,8 @@ def test_ports_are_found_by_device_and_address(neutron: Neutron) -> None:
     assert neutron.names("ports", "fixed_ips=ip_address%3D10.1.0.200") == []
     assert neutron.names("ports", f"tenant_id={MINE}&name=two") == ["two"]
     assert neutron.names("ports", "status=DOWN") == ["one", "two"]
+    assert neutron.names("ports", "fixed_ips=ip_address_substr%3D.0.3") == ["two"]
+    assert neutron.call("GET", "/v2.0/ports?fixed_ips=mac%3Dx").status_code == 400
 
 
 def test_ports_of_other_projects_are_not_there(neutron: Neutron) -> None:
@@ -72,7 +91,10 @@ def test_a_port_is_changed_and_deleted(neutron: Neutron) -> None:
     path = f"/v2.0/ports/{port['id']}"
     changed = neutron.call("PUT", path, {"port": {"name": "new", "security_groups": []}})
     assert (changed.json["port"]["name"], changed.json["port"]["security_groups"]) == ("new", [])
-    assert neutron.call("PUT", path, {"port": {"device_id": "server-1"}}).status_code == 501
+    led = neutron.call("PUT", path, {"port": {"device_id": "box-1", "device_owner": "mine:box"}}).json["port"]
+    assert (led["device_id"], led["device_owner"], led["revision_number"]) == ("box-1", "mine:box", 2)
+    assert neutron.call("PUT", path, {"port": {"device_id": "", "device_owner": ""}}).status_code == 200
+    assert neutron.call("PUT", path, {"port": {"device_owner": "network:dhcp"}}).status_code == 501
     assert neutron.call("DELETE", path).status_code == 204
     assert neutron.new("port", network_id=neutron.first)["fixed_ips"] == port["fixed_ips"], "the address is free"
 
@@ -118,7 +140,7 @@ def test_ports_are_made_many_at_once_or_none(neutron: Neutron) -> None:
     assert neutron.call("POST", "/v2.0/ports", {"ports": broken}).status_code == 404
     for body in ({"ports": []}, {"ports": [{"name": "x"}]}, {"ports": asked, "port": asked[0]}, {"ports": "x"}):
         assert neutron.call("POST", "/v2.0/ports", body).status_code == 400
-    assert sorted(neutron.names("ports")) == ["one", "two"]
+    assert sorted(port["name"] for port in neutron.ports()) == ["one", "two"]
 
 
 def test_a_port_has_several_addresses_and_changes_them(neutron: Neutron) -> None:
@@ -130,7 +152,7 @@ def test_a_port_has_several_addresses_and_changes_them(neutron: Neutron) -> None
         return [one["ip_address"] for one in answer.json["port"]["fixed_ips"]] if answer.status_code == 200 else answer
 
     assert len(port["fixed_ips"]) == 2
-    assert addresses(["10.1.0.80", "10.1.0.70"]) == ["10.1.0.70", "10.1.0.80"]
+    assert addresses(["10.1.0.80", "10.1.0.70"]) == ["10.1.0.80", "10.1.0.70"], "in the order asked for"
     other = neutron.new("port", network_id=neutron.first, fixed_ips=[{"ip_address": "10.1.0.90"}])  # type: ignore[arg-type]
     assert other["fixed_ips"]
     assert addresses(["10.1.0.90"]).status_code == 409

@@ -92,6 +92,36 @@ def test_what_stands_in_the_first_schema_is_carried_over(file: Path) -> None:
     assert (file.parent / "novalite.db.before-0001").exists()
 
 
+def test_one_pool_of_a_subnet_becomes_pools_around_its_gateway(file: Path) -> None:
+    file.parent.mkdir()
+    command.upgrade(migrate._config(_url(file)), "0002")
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute(
+            "INSERT INTO networks (id, project_id, name, description, status, is_shared, mtu, nat, created_at, "
+            "updated_at, revision) VALUES ('n', 'p', 'n', '', 'ACTIVE', 0, 1500, 0, '2026-01-01', '2026-01-01', 0)"
+        )
+        for id_, gateway, told in (("a", "10.0.0.5", 1), ("b", "10.0.0.1", 0)):
+            connection.execute(
+                "INSERT INTO subnets (id, network_id, project_id, name, description, cidr, gateway_ip, enable_dhcp, "
+                "pool_first, pool_last, dns_servers, host_routes, tells_gateway, created_at, updated_at, revision) "
+                f"VALUES ('{id_}', 'n', 'p', '', '', '10.0.0.0/28', '{gateway}', 1, 167772162, 167772174, '[]', '[]', "
+                f"{told}, '2026-01-01', '2026-01-01', 0)"
+            )
+            number = 167772160 + int(gateway.rpartition(".")[2])
+            connection.execute(f"INSERT INTO fixed_ips VALUES ('{id_}', '{id_}', NULL, '{gateway}', {number})")
+        connection.commit()
+    migrate.upgrade(_url(file))
+    with closing(sqlite3.connect(file)) as connection:
+        pools = connection.execute("SELECT subnet_id, first_ip, last_ip FROM allocation_pools ORDER BY 1, position")
+        assert pools.fetchall() == [
+            ("a", "10.0.0.2", "10.0.0.4"),
+            ("a", "10.0.0.6", "10.0.0.14"),
+            ("b", "10.0.0.2", "10.0.0.14"),
+        ]
+        assert connection.execute("SELECT gateway_ip FROM subnets ORDER BY id").fetchall() == [("10.0.0.5",), (None,)]
+        assert connection.execute("SELECT count(*) FROM fixed_ips").fetchone() == (0,)
+
+
 def test_a_database_of_an_earlier_revision_is_copied_aside_for_its_owner_only(file: Path) -> None:
     migrate.upgrade(_url(file))
     with closing(sqlite3.connect(file)) as connection:

@@ -26,6 +26,6 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 def make_network(database: Database, cidr: str = "10.0.0.0/28", *, ctx: Context = MEMBER, **more: object) -> str:
     with database.write(ctx) as w:
-        network = networks.create(w, name=cidr, shared=bool(more.pop("shared", False)))
+        network = networks.create(w, networks.NewNetwork(cidr, shared=bool(more.pop("shared", False))))
         subnets.create(w, network, subnets.NewSubnet(cidr=cidr, **more))  # type: ignore[arg-type]
         return network.id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from novalite.cloud.network import networks, ports
+from novalite.cloud.network import networks, ports, subnets
 from novalite.cloud.network.networks import NetworkRequest
 from novalite.cloud.network.ports import NewPort
 from novalite.context import Context
@@ -68,7 +68,7 @@ def test_an_existing_port_brings_its_network_and_address(database: Database) -> 
         _choose(database, [NetworkRequest(port_id=port.id)])
 
 
-@pytest.mark.parametrize("address", ["10.0.0.1", "10.9.0.1", "10.0.0.15", "nonsense"])
+@pytest.mark.parametrize("address", ["10.0.0.14", "10.9.0.1", "10.0.0.15", "nonsense"])
 def test_an_address_that_cannot_be_had_is_refused(database: Database, address: str) -> None:
     network_id = make_network(database)
     with pytest.raises(Invalid, match=address):
@@ -112,13 +112,25 @@ def test_ports_of_many_servers_come_in_one_query(database: Database) -> None:
     assert [len(found[id_]) for id_ in ids] == [2] * 20
     assert found["server-without"] == []
     view = found[ids[0]][0]
-    assert (view.network_name, view.security_groups, view.prefix_length) == ("10.0.0.0/24", ("default",), 24)
+    assert (view.network_name, view.security_groups, view.fixed_ips) == ("10.0.0.0/24", ("default",), ("10.0.0.2",))
 
 
-def test_networks_may_not_overlap(database: Database) -> None:
+def test_networks_may_overlap_but_subnets_of_one_may_not(database: Database) -> None:
     make_network(database)
-    with pytest.raises(Invalid, match=r"overlaps with another subnet.*10\.0\.0\.0/28"):
-        make_network(database, "10.0.0.0/16", ctx=OTHER)
+    make_network(database, "10.0.0.0/16", ctx=OTHER)
+    network_id = make_network(database, "10.0.0.0/28")
+    with pytest.raises(Invalid, match="overlaps with another subnet"), database.write(MEMBER) as w:
+        subnets.create(w, networks.get(w, network_id), subnets.NewSubnet("10.0.0.0/24"))
+
+
+def test_a_network_that_the_machine_is_on_keeps_out_of_its_ranges(database: Database) -> None:
+    with database.write(MEMBER) as w:
+        networks.ensure_first(w, name="private", cidr="10.5.0.0/24", mtu=1500)
+        outside = networks.create(w, networks.NewNetwork("out", external=True))
+        for cidr in ("10.5.0.128/25", "192.0.2.0/25"):
+            with pytest.raises(Invalid, match="the machine itself uses"):
+                subnets.create(w, outside, subnets.NewSubnet(cidr), machine_uses=("192.0.2.1/24", "0.0.0.0/0"))
+        subnets.create(w, outside, subnets.NewSubnet("10.6.0.0/24"), machine_uses=("192.0.2.1/24", "0.0.0.0/0"))
 
 
 def test_the_first_network_is_made_once(database: Database) -> None:
@@ -129,4 +141,4 @@ def test_the_first_network_is_made_once(database: Database) -> None:
     assert made[0] == made[1]
     with database.read(OTHER) as w:
         assert [network.is_shared for network in networks.list_visible(w, name="private")] == [True]
-        assert [spec.cidr for spec in networks.specs(w)] == ["10.5.0.0/24"]
+        assert [subnet.cidr for spec in networks.specs(w) for subnet in spec.subnets] == ["10.5.0.0/24"]

@@ -11,6 +11,7 @@ from novalite.cloud.identity import quotas
 from novalite.cloud.network import first_public, floating_ips, networks, ports, router_ports, routers
 from novalite.context import internal
 from novalite.db.work import Database
+from novalite.drivers.network.base import UplinkSpec
 from novalite.errors import Conflict, Invalid, NotFound, OverQuota
 from tests.unit.network.conftest import MEMBER, OTHER, make_network
 
@@ -42,10 +43,10 @@ def test_the_first_networks_have_a_router_between_them(site: Site) -> None:
     with site.database.read(internal()) as w:
         (router,) = routers.list_visible(w)
         assert [network.name for network in floating_ips.pools(w)] == ["public"]
-        isolated = {spec.name: spec.isolated for spec in networks.specs(w)}
+        uplinks = {spec.name: spec.uplink for spec in networks.specs(w)}
     assert router.external_network_id is not None
-    assert isolated["private"]
-    assert not isolated["public"]
+    assert uplinks["private"] is None
+    assert uplinks["public"] == UplinkSpec("host")
     with site.database.read(MEMBER) as w:
         assert [network.name for network in floating_ips.pools(w)] == ["public"], "for everybody"
 
@@ -82,7 +83,7 @@ def test_a_server_that_goes_leaves_its_address_behind(site: Site) -> None:
         floating_ips.associate(w, site.floating, SERVER)
     with site.database.write(MEMBER) as w:
         ports.remove_of_device(w, SERVER)
-        for port in ports.list_visible(w, columns={}, fixed_ips={}):
+        for port in ports.list_visible(w, columns={"device_owner": [""]}, fixed_ips={}):
             ports.delete(w, port.id)
         (left,) = floating_ips.list_visible(w)
         assert (left.ip_address, left.port_id) == (site.floating, None)

@@ -12,6 +12,7 @@ import pytest
 from novalite.api.metadata.app import tree
 from novalite.api.metadata.files import Missing, find
 from novalite.cloud.compute.guest_data import (
+    AddressFact,
     DiskFact,
     GuestFacts,
     KeyFact,
@@ -22,8 +23,8 @@ from novalite.cloud.compute.guest_data import (
     openstack_file,
 )
 
-NIC = NicFact("1d6f6a2e-1111-4222-8333-444455556666", "net-1", "fa:16:3e:01:02:03", "10.0.0.5", "10.0.0.0/24",
-              "10.0.0.1", 1450, True, ("192.0.2.53",), "front")  # fmt: skip
+FOUR = AddressFact("10.0.0.5", "10.0.0.0/24", "10.0.0.1", server_ip="10.0.0.254", dns_servers=("192.0.2.53",))
+NIC = NicFact("1d6f6a2e-1111-4222-8333-444455556666", "net-1", "fa:16:3e:01:02:03", (FOUR,), 1450, "front")
 FACTS = GuestFacts(
     id="6f1c1a52-5a57-4c43-8f7a-0c2b5d3a1e10",
     name="My Server",
@@ -78,10 +79,40 @@ def test_cards_are_told_with_dhcp_or_with_their_address() -> None:
     assert (link["ethernet_mac_address"], link["mtu"], link["type"]) == ("fa:16:3e:01:02:03", 1450, "bridge")
     assert (network["type"], network["link"]) == ("ipv4_dhcp", link["id"])
     assert told["services"] == [{"type": "dns", "address": "192.0.2.53"}]
-    fixed = NicFact(NIC.port_id, "net-1", NIC.mac_address, "10.0.0.5", "10.0.0.0/24", "10.0.0.1", dhcp=False)
+    routes = (("169.254.169.254/32", "10.0.0.254"),)
+    fixed = replace(NIC, addresses=(replace(FOUR, dhcp=False, routes=routes),))
     (network,) = _json(GuestFacts("i", "n", "n", "p", nics=(fixed,)), "network_data.json")["networks"]
     assert (network["ip_address"], network["netmask"]) == ("10.0.0.5", "255.255.255.0")
-    assert network["routes"][0]["gateway"] == "10.0.0.1"
+    assert network["routes"] == [
+        {"network": "169.254.169.254", "netmask": "255.255.255.255", "gateway": "10.0.0.254"},
+        {"network": "0.0.0.0", "netmask": "0.0.0.0", "gateway": "10.0.0.1"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind"),
+    [
+        ("slaac", "ipv6_slaac"),
+        ("dhcpv6-stateful", "ipv6_dhcpv6-stateful"),
+        ("dhcpv6-stateless", "ipv6_dhcpv6-stateless"),
+        ("", "ipv6_dhcp"),
+    ],
+)
+def test_a_card_of_both_versions_has_an_entry_for_each(mode: str, kind: str) -> None:
+    six = AddressFact("fd00::5", "fd00::/64", "fd00::1", server_ip="fd00::2", mode=mode)
+    told = _json(replace(FACTS, nics=(replace(NIC, addresses=(FOUR, FOUR, six)),)), "network_data.json")
+    assert [(one["id"], one["type"]) for one in told["networks"]] == [("network0", "ipv4_dhcp"), ("network1", kind)]
+    assert [one["address"] for one in told["services"]] == ["192.0.2.53", "fd00::2"]
+    fixed = replace(NIC, addresses=(replace(six, dhcp=False),))
+    (network,) = _json(replace(FACTS, nics=(fixed,)), "network_data.json")["networks"]
+    assert (network["type"], network["netmask"]) == ("ipv6", "ffff:ffff:ffff:ffff::")
+    assert network["routes"] == [{"network": "::", "netmask": "::", "gateway": "fd00::1"}]
+
+
+def test_a_card_on_a_lan_asks_the_lans_own_server() -> None:
+    told = _json(replace(FACTS, nics=(replace(NIC, addresses=(), lan=True),)), "network_data.json")
+    assert [one["type"] for one in told["networks"]] == ["ipv4_dhcp"]
+    assert _json(replace(FACTS, nics=(replace(NIC, addresses=()),)), "network_data.json")["networks"] == []
 
 
 def test_the_config_drive_holds_every_version() -> None:

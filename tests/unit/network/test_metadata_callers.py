@@ -49,7 +49,7 @@ def test_other_addresses_are_nobodys(database: Database, network_id: str, addres
 
 def test_the_same_address_on_another_network_is_another_port(database: Database, network_id: str) -> None:
     with database.write(MEMBER) as w:
-        other = networks.create(w, name="other").id
+        other = networks.create(w, networks.NewNetwork("other")).id
     with database.read(MEMBER) as w:
         assert callers.device_at(w, other, "10.0.0.5") == ""
         assert callers.device_at(w, other, "fe80::f816:3eff:fe01:203") == ""

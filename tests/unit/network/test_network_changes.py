@@ -48,7 +48,7 @@ def site(database: Database) -> Site:
     for spec in specs:
         driver.ensure_network(spec)
     with database.write(MEMBER) as w:
-        port = ports.create(w, ports.NewPort(first, device_id=SERVER))
+        port = ports.create(w, ports.NewPort(first, device_id=SERVER, device_owner="compute:nova"))
         ports.set_host(w, SERVER, "here")
     return Site(database, driver, changes, first, port.id)
 
@@ -82,12 +82,13 @@ def test_a_floating_address_reaches_the_machine(site: Site) -> None:
     with site.database.write(MEMBER) as w:
         address = floating_ips.associate(w, floating_ips.allocate(w).ip_address, SERVER).ip_address
     assert site.changes.apply()
-    assert [one.address for one in site.driver.routing.floating] == [address]
+    (told,) = site.driver.routers.values()
+    assert [one.address for one in told.floating] == [address]
     with site.database.write(internal()) as w:
         (router,) = routers.list_visible(w)
         routers.update(w, router.id, {"admin_state_up": False})
     assert site.changes.apply()
-    assert site.driver.routing.routers == ()
+    assert site.driver.routers == {}
 
 
 def test_what_failed_is_done_again(site: Site) -> None:
