@@ -133,9 +133,8 @@ class Site:
 
     def _card(self, name: str, far_end: str, mac: str) -> None:
         sh("ip", "-n", self.inside, "link", "add", far_end, "type", "veth", "peer", "name", "eth0", "netns", name)
-        sh("ip", "-n", name, "link", "set", "eth0", "address", mac, "addrgenmode", "eui64")
+        sh("ip", "-n", name, "link", "set", "eth0", "address", mac, "addrgenmode", "eui64", "up")
         sh("ip", "-n", self.inside, "link", "set", far_end, "master", bridge_name(self.network.id), "up")
-        sh("ip", "-n", name, "link", "set", "eth0", "up")
 
     def plug(self, port: PortSpec) -> Guest:
         self.put(port)

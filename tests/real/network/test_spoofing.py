@@ -5,21 +5,25 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 
 from novalite.drivers.network.base import METADATA_ADDRESS, METADATA_ADDRESS_6
 from tests.real.network import frames
-from tests.real.network.filtered import Guest, Site, made, new_port
+from tests.real.network.filtered import Guest, Site, made, new_port, sh
+from tests.real.network.filtered import group as new_group
 from tests.real.network.frames import (
     ALL_NODES,
+    ALL_NODES_MAC,
     ALL_ROUTERS,
     ALL_SERVERS,
     BROADCAST,
     arp,
     ether,
+    fragments6,
     icmp,
+    icmp6,
     ip,
     ip_frame,
     link_local,
@@ -44,6 +48,7 @@ class Lab:
     two: Guest
     third: Guest
     sockets: dict[str, socket.socket]
+    seen: set[bytes] = field(default_factory=set)
     _last: int = 0
 
     def arrives(self, *sent: bytes, sender: Guest | None = None, at: Guest | None = None) -> list[bool]:
@@ -56,6 +61,7 @@ class Lab:
                 self.sockets[(sender or self.one).name].send(frame)
             self.sockets[self.third.name].send(marker)
         seen = {frames.bare(frame) for frame in frames.until(catcher, marker)}
+        self.seen |= seen
         return [frames.bare(frame) in seen for frame in sent]
 
 
@@ -208,3 +214,183 @@ def test_a_forged_frame_stops_at_its_port(shared: Lab, name: str) -> None:
 @pytest.mark.parametrize("name", HONEST)
 def test_an_honest_frame_passes(shared: Lab, name: str) -> None:
     assert shared.arrives(HONEST[name](shared)) == [True]
+
+
+def _router_advert(lab: Lab) -> bytes:
+    source = link_local(lab.one.mac)
+    body = bytes.fromhex("40080708") + bytes(8) + b"\x01\x01" + bytes.fromhex(lab.one.mac.replace(":", ""))
+    return ip(source, ALL_NODES, frames.ICMP6, icmp6(source, ALL_NODES, 134, body))
+
+
+def _answer6(lab: Lab) -> bytes:
+    source = link_local(lab.one.mac)
+    return ip(source, lab.two.ip6, frames.UDP, udp(source, lab.two.ip6, (547, 546), bytes(40)))
+
+
+def _advert_for_another(lab: Lab) -> bytes:
+    body = neighbour(lab.third.ip6, lab.one.mac)
+    return ip(lab.one.ip6, ALL_NODES, frames.ICMP6, icmp6(lab.one.ip6, ALL_NODES, 136, body))
+
+
+def _behind_options(packet: bytes) -> bytes:
+    """The same with an extension header of 24 octets in between."""
+    option = bytes([packet[6], 2, 1, 20]) + bytes(20)
+    size = int.from_bytes(packet[4:6]) + len(option)
+    return packet[:4] + size.to_bytes(2) + b"\x3c" + packet[7:40] + option + packet[40:]
+
+
+@pytest.mark.parametrize("make", [_router_advert, _answer6, _advert_for_another])
+@pytest.mark.parametrize("hide", [lambda packet: [packet], _behind_options, lambda packet: fragments6(packet, 8),
+    lambda packet: fragments6(packet, 16), lambda packet: fragments6(packet, len(packet) - 40),
+    lambda packet: fragments6(_behind_options(packet), 8), lambda packet: fragments6(_behind_options(packet), 24),
+    lambda packet: fragments6(_behind_options(packet), 32)])  # fmt: skip
+def test_nothing_forbidden_hides_in_fragments_or_behind_headers(
+    shared: Lab, make: Callable[[Lab], bytes], hide: Callable[[bytes], bytes | list[bytes]]
+) -> None:
+    found = hide(make(shared))
+    packets = [found] if isinstance(found, bytes) else found
+    sent = [ip_frame(shared.one.mac, ALL_NODES_MAC, packet) for packet in packets]
+    before = set(shared.seen)
+    assert not any(shared.arrives(*sent)), "neither the pieces nor the whole"
+    way = sent[0][:12]
+    assert not [frame for frame in shared.seen - before if frame[:12] == way]
+
+
+def test_echo_requests_pass_in_fragments(shared: Lab) -> None:
+    """So fragments as such are not what stops the others."""
+    body = bytes(range(1, 65))
+    packet = ip(shared.one.ip6, shared.two.ip6, frames.ICMP6, icmp6(shared.one.ip6, shared.two.ip6, 128, body))
+    sent = [ip_frame(shared.one.mac, shared.two.mac, part) for part in fragments6(packet, 16)]
+    assert not any(shared.arrives(sent[0])), "it waits for the rest"
+    shared.arrives(sent[1])
+    assert any(body[-8:] in frame for frame in shared.seen)
+
+
+def test_allowed_address_pairs(own: Lab) -> None:
+    one = own.one
+    forged = [
+        _udp4(own, (1, 2), source="10.97.0.66"),
+        _udp4(own, (1, 2), source="10.97.0.200"),
+        _udp6(own, (1, 2), source="fd97::66"),
+        _udp6(own, (1, 2), source="fd97::beef:1"),
+        arp(one.mac, (one.mac, "10.97.0.66"), own.two.ip),
+        arp(one.mac, (one.mac, "10.97.0.200"), own.two.ip),
+        _nd(own, 136, "fd97::66"),
+        _nd(own, 136, "fd97::beef:2"),
+        _udp4(own, (1, 2), source="10.97.0.77", mac=OTHER),
+        arp(OTHER, (OTHER, "10.97.0.77"), own.two.ip),
+        _udp6(own, (1, 2), source=link_local(OTHER), mac=OTHER),
+    ]
+    assert not any(own.arrives(*forged))
+    pairs = (
+        ("", "10.97.0.66/32"), ("", "10.97.0.192/26"), (one.mac, "fd97::66/128"), ("", "fd97::beef:0/112"),
+        (OTHER, "10.97.0.77/32"), ("", "10.97.0.200/29"),
+    )  # fmt: skip
+    own.site.change(one, pairs=pairs)
+    assert own.arrives(*forged) == [True] * len(forged)
+    beyond = [
+        _udp4(own, (1, 2), source="10.97.0.77"),
+        _udp4(own, (1, 2), source="10.97.0.66", mac=OTHER),
+        _udp4(own, (1, 2), mac=OTHER),
+        _udp4(own, (1, 2), source="10.97.0.191"),
+        _udp6(own, (1, 2), source="fd97::beee:1"),
+        arp(one.mac, (one.mac, "10.97.0.77"), own.two.ip),
+        _nd(own, 136, "fd97::bef0:2"),
+    ]
+    assert not any(own.arrives(*beyond))
+    own.site.change(one, pairs=(("", "0.0.0.0/0"), ("", "::/0")))
+    assert own.arrives(forged[0], forged[2], forged[6], beyond[0], beyond[6]) == [True] * 5
+    assert not any(own.arrives(_udp4(own, (67, 68)), _advert(one.mac)))
+    own.site.change(one, pairs=())
+    assert not any(own.arrives(*forged))
+
+
+def test_a_port_without_security_may_send_anything_until_it_has_it_again(own: Lab) -> None:
+    sent = [make(own) for make in FORGED.values()]
+    own.site.change(own.one, secured=False)
+    assert all(own.arrives(*sent))
+    own.site.change(own.one, secured=True)
+    assert not any(own.arrives(*sent))
+
+
+def test_a_port_that_is_down_sends_and_gets_nothing(own: Lab) -> None:
+    sent = [make(own) for make in HONEST.values()]
+    own.site.change(own.one, up=False)
+    assert not any(own.arrives(*sent))
+    own.site.change(own.one, secured=False)
+    assert not any(own.arrives(*sent))
+    own.sockets[own.third.name].send(_udp4(own, (1, 2), mac=own.third.mac, source=own.third.ip, to="255.255.255.255"))
+    own.site.change(own.one, up=True)
+    assert own.arrives(sent[0]) == [True]
+    assert not any(own.arrives(sender=own.third, at=own.one)), "what came meanwhile is not kept"
+
+
+def test_a_tap_of_no_known_port_sends_nothing(own: Lab) -> None:
+    sent = [make(own) for make in HONEST.values()]
+    own.site.rules.change_port(own.one.port, None)
+    assert not any(own.arrives(*sent))
+
+
+def test_vlan_tags_do_not_pass_by_the_rules_of_who_gets_them(own: Lab) -> None:
+    frame = tagged(_udp4(own, (1, 2), mac=own.third.mac, source=own.third.ip))
+    assert own.arrives(frame, sender=own.third) == [True], "without groups all comes in"
+    wall = new_group()
+    own.site.rules.change_groups([wall])
+    own.site.change(own.two, groups=(wall.id,))
+    assert own.arrives(frame, sender=own.third) == [False]
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_on_a_lan_any_source_is_a_guests_own_but_no_more_than_that(lan: Lab, name: str) -> None:
+    passes = name in {
+        "another's IPv4 address", "a free IPv4 address", "an address of the outside", "no IPv4 address",
+        "another's IPv6 address", "a free IPv6 address", "a link-local address that is not its MAC's",
+        "another's link-local address", "no IPv6 address", "ARP answer in another's name",
+        "ARP request in another's name", "gratuitous ARP for another", "ARP answer of nobody",
+        "neighbour advertisement for another", "advertisement for another's link-local",
+        "advertisement from another's address", "solicitation from another's address",
+        "looking for another's address as a duplicate", "echo from nobody",
+    }  # fmt: skip
+    assert lan.arrives(FORGED[name](lan)) == [passes]
+
+
+@pytest.fixture(scope="module")
+def lan() -> Iterator[Lab]:
+    with lab(lan_addresses=True) as found:
+        yield found
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_on_a_lan_honest_frames_pass(lan: Lab, name: str) -> None:
+    assert lan.arrives(HONEST[name](lan)) == [True]
+
+
+@pytest.mark.parametrize("more", [{}, {"lan_addresses": True}])
+def test_metadata_is_asked_by_known_addresses_only_and_never_from_the_uplink(more: dict[str, object]) -> None:
+    with lab(**more) as found:
+        one, site, outside = found.one, found.site, found.site.outside()
+        sh("ip", "-n", one.name, "route", "add", METADATA_ADDRESS, "dev", "eth0")
+        sh("ip", "-n", outside.name, "route", "add", METADATA_ADDRESS, "dev", "eth0")
+        scoped = f"{METADATA_ADDRESS_6}%eth0"
+        assert one.pings(METADATA_ADDRESS)
+        assert one.pings(scoped)
+        assert outside.pings("10.97.0.2")
+        assert not outside.pings(METADATA_ADDRESS)
+        assert not outside.pings(scoped)
+        one.has("10.97.0.66")
+        assert not one.pings(METADATA_ADDRESS, "-I", "10.97.0.66")
+        site.change(one, addresses=(*one.port.addresses, "10.97.0.66"))
+        assert one.pings(METADATA_ADDRESS, "-I", "10.97.0.66")
+        with frames.wire(outside.name) as listener:
+            site_mac = "52:54:00:00:00:77"
+            found.sockets[outside.name] = listener
+            leaks = [
+                arp(site_mac, (site_mac, METADATA_ADDRESS), METADATA_ADDRESS),
+                arp(site_mac, (site_mac, "10.97.0.7"), METADATA_ADDRESS),
+                _udp4(found, (1, 80), mac=site_mac, source="10.97.0.7", to=METADATA_ADDRESS),
+                packet6(site_mac, "fd97::7", ALL_NODES, 135, neighbour(METADATA_ADDRESS_6, solicit=True)),
+                packet6(site_mac, METADATA_ADDRESS_6, ALL_NODES, 136, neighbour(METADATA_ADDRESS_6, site_mac)),
+            ]  # fmt: skip
+            assert not any(found.arrives(*leaks, sender=found.third, at=outside))
+            assert all(found.arrives(*leaks, sender=found.third)), "guests may look for it"
+            assert not any(found.arrives(*leaks, sender=outside))
