@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address, ip_network
 from itertools import pairwise
+from typing import TypeVar
 
 from novalite.drivers.network.base import PortSpec
 
 Range = tuple[int, int, int]
 """IP version, first and last address."""
 _NOTHING: frozenset[str] = frozenset()
+_Key = TypeVar("_Key")
 
 
 def spans(port: PortSpec) -> Iterator[Range]:
@@ -95,10 +97,10 @@ class Members:
         return self._segments[version]
 
 
-def _step(counts: Counter[str] | Counter[Range], key: object, step: int) -> None:
-    counts[key] += step  # type: ignore[index]
-    if not counts[key]:  # type: ignore[index]
-        del counts[key]  # type: ignore[arg-type]
+def _step(counts: Counter[_Key], key: _Key, step: int) -> None:
+    counts[key] += step
+    if not counts[key]:
+        del counts[key]
 
 
 def _parts(ranges: Iterable[tuple[int, int, Counter[str]]]) -> Iterator[tuple[int, int, frozenset[str]]]:

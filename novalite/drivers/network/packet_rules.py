@@ -8,10 +8,37 @@ from collections.abc import Callable, Iterable
 from novalite.drivers.network import nftables
 from novalite.drivers.network.base import GroupSpec, NetworkSpec, PortSpec, network_namespace
 from novalite.drivers.network.groups import remote_groups
-from novalite.drivers.network.members import Members, Range
+from novalite.drivers.network.members import Members, Range, spans
 from novalite.drivers.network.network_filter import NetworkFilter
 from novalite.drivers.network.nftables import Tracking
 from novalite.errors import DriverError
+
+
+class _Change:
+    """Addresses that groups get or lose, and all groups that they were or are in, be it by a range around them."""
+
+    def __init__(self, members: Members) -> None:
+        self._members = members
+        self.spans: set[Range] = set()
+        self.groups: set[str] = set()
+
+    def enter(self, port: PortSpec) -> None:
+        self._note(port, self._members.enter(port))
+
+    def leave(self, port: PortSpec) -> None:
+        self._note(port, set(spans(port)))
+        self._members.leave(port)
+
+    def _note(self, port: PortSpec, found: set[Range]) -> None:
+        self.spans |= found
+        self.groups.update(port.groups or ())
+        for version, low, high in found:
+            if low == high:
+                self.groups |= self._members.groups(version, low)
+
+
+def _membership(port: PortSpec | None) -> object:
+    return (port.groups, port.addresses, port.pairs) if port else None
 
 
 class PacketRules:
@@ -32,34 +59,30 @@ class PacketRules:
     def load_networks(self, networks: Iterable[tuple[NetworkSpec, Iterable[PortSpec]]]) -> None:
         """The same for several: none is loaded before the members of groups on all of them are known."""
         wanted = [(spec, tuple(ports)) for spec, ports in networks]
-        changed: set[Range] = set()
-        groups: set[str] = set()
+        change = _Change(self._members)
         for spec, ports in wanted:
             known = self._filters.get(spec.id)
             for port in tuple(known.ports.values()) if known else ():
-                changed |= self._members.leave(port)
-                groups.update(port.groups or ())
+                change.leave(port)
             fresh = self._filters[spec.id] = NetworkFilter(
                 spec, self._tracking, self.groups, self._naming, self._members
             )
             for port in ports:
                 fresh.enter(port)
-                changed |= self._members.enter(port)
-                groups.update(port.groups or ())
+                change.enter(port)
         loaded = [spec.id for spec, _ in wanted]
         steps: list[Callable[[], None]] = [self._filters[network_id].load for network_id in loaded]
-        self._all([*steps, *self._told("ensure_network", groups, changed, but=loaded)])
+        self._all([*steps, *self._told("ensure_network", change, but=loaded)])
 
     def drop_network(self, network_id: str) -> None:
         """Forget the network: its tables go with its namespace."""
         known = self._filters.pop(network_id, None)
         if known is None:
             return
-        changed: set[Range] = set()
+        change = _Change(self._members)
         for port in known.ports.values():
-            changed |= self._members.leave(port)
-        groups = {group_id for port in known.ports.values() for group_id in port.groups or ()}
-        self._all(self._told("remove_network", groups, changed, but=()))
+            change.leave(port)
+        self._all(self._told("remove_network", change))
 
     def change_port(self, before: PortSpec | None, after: PortSpec | None) -> None:
         """One port as it is to be, and what its groups' members are for others."""
@@ -75,44 +98,28 @@ class PacketRules:
                 retryable=True,
                 hint="Set the network up first.",
             )
-        old = known.ports.get(port.id)
-        changed: set[Range] = set()
-        if old is not None:
-            known.leave(old)
-            changed |= self._members.leave(old)
-        if after is not None:
-            known.enter(after)
-            changed |= self._members.enter(after)
-        if (
-            old is not None
-            and after is not None
-            and (old.groups, old.addresses, old.pairs)
-            == (
-                after.groups,
-                after.addresses,
-                after.pairs,
-            )
-        ):
-            changed = set()
-        groups = {group_id for one in (old, after) if one for group_id in one.groups or ()}
-        own = changed if known.named & groups else set()
+        old, change = known.ports.get(port.id), _Change(self._members)
+        for one, enter in ((old, False), (after, True)):
+            if one is not None:
+                (known.enter if enter else known.leave)(one)
+                (change.enter if enter else change.leave)(one)
+        if _membership(old) == _membership(after):
+            change.spans.clear()
         self._all(
             [
-                lambda: known.change("ensure_port", port=(old, after), members=own),
-                *self._told("ensure_port", groups, changed, but=[port.network_id]),
+                lambda: known.change("ensure_port", port=(old, after), members=change.spans),
+                *self._told("ensure_port", change, but=[port.network_id]),
             ]
         )
 
-    def _told(
-        self, op: str, groups: set[str], changed: set[Range], *, but: Iterable[str]
-    ) -> Iterable[Callable[[], None]]:
+    def _told(self, op: str, change: _Change, *, but: Iterable[str] = ()) -> Iterable[Callable[[], None]]:
         """Changes of other networks, whose rules name any of the groups."""
-        if not changed:
+        if not change.spans:
             return []
         return [
-            lambda other=other: other.change(op, members=changed)  # type: ignore[misc]
+            lambda other=other: other.change(op, members=change.spans)  # type: ignore[misc]
             for network_id, other in self._filters.items()
-            if network_id not in but and other.named & groups
+            if network_id not in but and other.named & change.groups
         ]
 
     def change_groups(self, wanted: Iterable[GroupSpec], gone: Iterable[str] = ()) -> None:

@@ -1,4 +1,4 @@
-"""Packet filter rules as text: only elements change, and only in tables of our own."""
+"""What networks and ports bring into the packet filter, and text that exchanges elements."""
 
 from __future__ import annotations
 
@@ -7,173 +7,100 @@ from dataclasses import replace
 import pytest
 
 from novalite.drivers.network import nftables
-from novalite.drivers.network.base import (
-    FloatingSpec,
-    GroupSpec,
-    NetworkSpec,
-    PortSpec,
-    RouterSpec,
-    RoutingSpec,
-    RuleSpec,
-    bridge_name,
-    tap_name,
+from novalite.drivers.network.base import NetworkSpec, PortSpec, tap_name, uplink_name
+from novalite.drivers.network.parts import of_network, of_port, profile_key
+
+PORT = PortSpec(
+    "1d6f6a2e-1111-4222-8333-444455556666",
+    "6f1c1a52-5a57-4c43-8f7a-0c2b5d3a1e10",
+    "fa:16:3e:01:02:03",
+    ("10.0.0.5", "fd00::5"),
+    groups=("b", "a"),
 )
-from novalite.drivers.network.packet_rules import PacketRules
-from novalite.errors import DriverError
-
-APPLIANCE = "11112222-3333-4444-8555-666677778888"
-NETWORK = NetworkSpec("6f1c1a52-5a57-4c43-8f7a-0c2b5d3a1e10", "n", "10.0.0.0/24", "10.0.0.1")
-ROUTED = NetworkSpec("7f1c1a52-5a57-4c43-8f7a-0c2b5d3a1e10", "r", "10.1.0.0/24", "10.1.0.1", nat=False, metadata=False)
-CLOSED = replace(ROUTED, id="8f1c1a52-5a57-4c43-8f7a-0c2b5d3a1e10", cidr="10.2.0.0/24", isolated=True)
-PORT = PortSpec("1d6f6a2e-1111-4222-8333-444455556666", NETWORK.id, "fa:16:3e:01:02:03", "10.0.0.5")
-TABLE = "novalite_11112222333344448555666677778888"
-GROUP = GroupSpec("9f1c1a52-5a57-4c43-8f7a-0c2b5d3a1e10", (RuleSpec(True, 6, 22, 22),))
-MEMBERS = GroupSpec("af1c1a52-5a57-4c43-8f7a-0c2b5d3a1e10", (RuleSpec(True, remote_group=GROUP.id),))
+TAP = f'"{tap_name(PORT.id)}"'
+LINK_LOCAL = "fe80::f816:3eff:fe01:203"
 
 
-class Kernel:
-    """Keeps what would be loaded. ``broken``: the next transaction is refused."""
-
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-        self.broken = False
-
-    def load(self, op: str, text: str) -> None:
-        if self.broken:
-            self.broken = False
-            raise DriverError(op, "the table is gone")
-        self.texts.append(text)
-
-    @property
-    def last(self) -> str:
-        return self.texts[-1]
+def _part(port: PortSpec, *, any_source: bool = False) -> dict[str, set[str]]:
+    return {name: set(items) for name, items in of_port(port, any_source=any_source).items()}
 
 
-@pytest.fixture
-def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
-    kernel = Kernel()
-    monkeypatch.setattr(nftables, "load", kernel.load)
-    return kernel
+def _hex(text: str) -> str:
+    return "0x" + text.rjust(32, "0")
 
 
-def _loaded(kernel: Kernel, *ports: PortSpec, groups: tuple[GroupSpec, ...] = ()) -> PacketRules:
-    rules = PacketRules(APPLIANCE)
-    rules.change_groups(groups)
-    rules.load({spec.id: spec for spec in (NETWORK, ROUTED, CLOSED)}, ports)
-    return rules
+def test_a_port_may_speak_from_what_it_owns() -> None:
+    part, key = _part(PORT), profile_key(("a", "b"))
+    assert part == {
+        "sending": {f"{TAP} : goto guest"},
+        "leaving": {f"{TAP} : goto out_{key}"},
+        "arriving": {f"{TAP} : goto in_{key}"},
+        "macs": {f"{TAP} . fa:16:3e:01:02:03"},
+        "sources4": {f"{TAP} . fa:16:3e:01:02:03 . 10.0.0.5"},
+        "sources6": {f"{TAP} . fa:16:3e:01:02:03 . {address}" for address in ("fd00::5", LINK_LOCAL)},
+        "targets": {
+            f"{TAP} . 0xfd000000000000000000000000000005",
+            f"{TAP} . 0xfe80000000000000f8163efffe010203",
+        },
+    }
 
 
-def _elements(text: str, name: str) -> str:
-    return "".join(line for line in text.splitlines() if line.startswith("add element") and f" {name} {{" in line)
-
-
-def test_tables_carry_the_appliance_and_are_replaced_whole(kernel: Kernel) -> None:
-    _loaded(kernel, PORT)
-    for family in ("bridge", "ip"):
-        head = f"table {family} {TABLE}\ndelete table {family} {TABLE}\ntable {family} {TABLE} {{"
-        assert head in kernel.last
-    assert nftables.table_name(APPLIANCE) == TABLE
-    assert "flush ruleset" not in kernel.last
-
-
-def test_only_what_a_port_owns_is_let_through(kernel: Kernel) -> None:
-    _loaded(kernel, PORT)
-    tap = tap_name(PORT.id)
-    assert f'"{tap}" . {PORT.mac_address} . {PORT.ip_address}' in _elements(kernel.last, "sources")
-    assert f'"{tap}" . {PORT.mac_address}' in _elements(kernel.last, "macs")
-    _loaded(kernel, replace(PORT, secured=False))
-    assert not _elements(kernel.last, "taps")
-
-
-def test_nat_and_metadata_follow_the_network(kernel: Kernel) -> None:
-    _loaded(kernel)
-    assert "10.0.0.0/24" in _elements(kernel.last, "nat_ranges")
-    assert "10.1.0.0/24" not in _elements(kernel.last, "nat_ranges")
-    bridge = bridge_name(ROUTED.id)
-    assert bridge not in _elements(kernel.last, "metadata") + _elements(kernel.last, "closed")
-    assert bridge in _elements(kernel.last, "bridges")
-    assert bridge_name(CLOSED.id) in _elements(kernel.last, "closed")
-    assert bridge_name(CLOSED.id) not in _elements(kernel.last, "open_out")
-
-
-def test_a_port_changes_by_elements_alone(kernel: Kernel) -> None:
-    rules = _loaded(kernel, PORT)
-    moved = replace(PORT, ip_address="10.0.0.6")
-    rules.change_port(PORT, moved)
-    assert [line.split()[0] for line in kernel.last.splitlines()] == ["delete", "add"]
-    rules.change_port(moved, replace(moved, hostname="other"))
-    assert kernel.last == ""
-    rules.change_port(moved, None)
-    assert all(line.startswith("delete element") for line in kernel.last.splitlines())
-
-
-def test_ports_of_the_same_groups_share_their_rules(kernel: Kernel) -> None:
-    one = replace(PORT, groups=(GROUP.id,))
-    two = replace(one, id="2d6f6a2e-1111-4222-8333-444455556666", mac_address="fa:16:3e:01:02:04")
-    rules = _loaded(kernel, one, groups=(GROUP,))
-    rules.change_port(None, two)
-    assert "chain" not in kernel.last
-    rules.change_port(one, None)
-    assert "delete chain" not in kernel.last
-    rules.change_port(two, None)
-    assert kernel.last.count("delete chain") == 2
-
-
-def test_a_rule_of_a_group_is_one_element_for_all_its_ports(kernel: Kernel) -> None:
-    rules = _loaded(kernel, replace(PORT, groups=(GROUP.id,)), groups=(GROUP,))
-    rules.change_groups([GroupSpec(GROUP.id, (*GROUP.rules, RuleSpec(True, 17, 53, 53)))])
-    (line,) = kernel.last.splitlines()
-    assert line.startswith("add element")
-    assert "0.0.0.0/0 . 17 . 53" in line
-    before = len(kernel.texts)
-    rules.change_groups([GroupSpec(GROUP.id, (*GROUP.rules, RuleSpec(True, 17, 53, 53)))])
-    assert len(kernel.texts) == before, "nothing changed"
-
-
-def test_a_new_member_is_one_element_where_its_group_is_let_in(kernel: Kernel) -> None:
-    watcher = replace(PORT, groups=(MEMBERS.id,))
-    rules = _loaded(kernel, watcher, groups=(GROUP, MEMBERS))
-    member = replace(PORT, id="2d6f6a2e-1111-4222-8333-444455556666", ip_address="10.0.0.9", groups=(GROUP.id,))
-    rules.change_port(None, member)
-    assert "10.0.0.9" in "".join(line for line in kernel.last.splitlines() if "_any {" in line)
-    rules.change_port(member, replace(member, groups=()))
-    assert "10.0.0.9" in "".join(
-        line for line in kernel.last.splitlines() if line.startswith("delete") and "_any" in line
+def test_pairs_bring_ranges_and_other_macs() -> None:
+    other = "fa:16:3e:0a:0b:0c"
+    pairs = (
+        ("", "10.0.0.0/29"),
+        ("", "10.0.0.4/30"),
+        ("", "10.0.1.1/32"),
+        (other, "10.0.0.9/32"),
+        (other, "fd00::/64"),
+        ("", "0.0.0.0/0"),
     )
+    part = _part(replace(PORT, pairs=pairs[:5]))
+    own = f"{TAP} . {PORT.mac_address}"
+    assert part["macs"] == {own, f"{TAP} . {other}"}
+    assert part["source_ranges4"] == {f"{own} . 10.0.0.0-10.0.0.7"}, "what meets is one range"
+    assert part["sources4"] == {f"{own} . 10.0.1.1", f"{TAP} . {other} . 10.0.0.9"}
+    assert part["source_ranges6"] == {f"{TAP} . {other} . fd00::-fd00::ffff:ffff:ffff:ffff"}
+    assert f"{TAP} . {other} . fe80::f816:3eff:fe0a:b0c" in part["sources6"]
+    assert part["target_ranges"] == {f"{TAP} . 0xfd000000000000000000000000000000-0xfd00000000000000ffffffffffffffff"}
+    assert _part(replace(PORT, pairs=pairs))["source_ranges4"] == {f"{own} . 0.0.0.0/0"}
 
 
-def test_a_refused_change_asks_for_everything_again(kernel: Kernel) -> None:
-    rules = _loaded(kernel, PORT)
-    kernel.broken = True
-    rules.change_port(PORT, None)
-    assert not rules.sure
-    rules.load({}, [])
-    assert rules.sure
+def test_ports_that_are_not_looked_at() -> None:
+    assert _part(replace(PORT, secured=False)) == {"sending": {f"{TAP} : accept"}, "arriving": {f"{TAP} : accept"}}
+    down = {"sending": {f"{TAP} : drop"}, "arriving": {f"{TAP} : drop"}}
+    assert _part(replace(PORT, up=False)) == down
+    assert _part(replace(PORT, up=False, secured=False)) == down
+    free = _part(replace(PORT, groups=None))
+    assert free["arriving"] == {f"{TAP} : accept"}
+    assert "leaving" not in free
+    assert _part(PORT, any_source=True)["sending"] == {f"{TAP} : goto lan_guest"}
 
 
-def test_routers_join_networks_and_lead_them_outside(kernel: Kernel) -> None:
-    rules = _loaded(kernel)
-    router = RouterSpec(APPLIANCE, (ROUTED.id, CLOSED.id), NETWORK.id, "10.0.0.7")
-    networks = {spec.id: spec for spec in (NETWORK, ROUTED, CLOSED)}
-    rules.change_routing(RoutingSpec((router,), (FloatingSpec("10.0.0.8", NETWORK.id, "10.2.0.5"),)), networks)
-    joined = _elements(kernel.last, "joined")
-    assert f'"{bridge_name(ROUTED.id)}" . "{bridge_name(CLOSED.id)}"' in joined
-    assert f'"{bridge_name(CLOSED.id)}" . "{bridge_name(NETWORK.id)}"' in joined
-    assert f'"{bridge_name(NETWORK.id)}" . "{bridge_name(CLOSED.id)}"' not in joined
-    assert _elements(kernel.last, "gateways").count("10.0.0.7") == 2
-    assert "10.0.0.8 : 10.2.0.5" in _elements(kernel.last, "floating")
-    rules.change_routing(RoutingSpec(), networks)
-    assert all(line.startswith("delete element") for line in kernel.last.splitlines())
+def test_a_network_tells_its_uplink() -> None:
+    spec = NetworkSpec(PORT.network_id, "n")
+    assert of_network(spec) == {"uplinks": {f'"{uplink_name(spec.id)}"'}}
 
 
-def test_a_network_of_two_routers_has_one_way_out(kernel: Kernel) -> None:
-    rules = _loaded(kernel)
-    networks = {spec.id: spec for spec in (NETWORK, ROUTED, CLOSED)}
-    routers = tuple(RouterSpec(APPLIANCE, (CLOSED.id,), NETWORK.id, f"10.0.0.{last}") for last in (7, 8))
-    rules.change_routing(RoutingSpec(routers), networks)
-    assert "10.2.0.0/24 : 10.0.0.7" in _elements(kernel.last, "gateways")
-    assert "10.0.0.8" not in kernel.last
+def test_profiles_do_not_depend_on_the_order_of_groups() -> None:
+    assert profile_key(("a", "b")) == profile_key(["b", "a", "a"])
+    assert profile_key(("a",)) != profile_key(())
 
 
-def test_removal_names_only_our_tables() -> None:
-    assert {line.split()[-1] for line in nftables.removal(APPLIANCE).splitlines()} == {TABLE}
+def test_change_takes_out_before_it_puts_in_and_names_keys_only() -> None:
+    before = {"arriving": ['"a" : goto x', '"b" : drop'], "macs": ["1"]}
+    after = {"arriving": ['"a" : goto y', '"b" : drop'], "macs": ["1"], "targets": ["2"]}
+    assert nftables.change(before, after).splitlines() == [
+        'delete element bridge novalite arriving { "a" }',
+        'add element bridge novalite arriving { "a" : goto y }',
+        "add element bridge novalite targets { 2 }",
+    ]
+    assert nftables.change(after, after) == ""
+
+
+@pytest.mark.parametrize("tracking", ["netfilter", "bridge"])
+def test_only_the_bridge_with_its_own_tracking_asks_it(tracking: nftables.Tracking) -> None:
+    frames, _, connections = nftables.skeleton(tracking).partition("table inet")
+    assert "ct " not in frames.replace("ct direction", "").replace("ct state", "") or tracking == "bridge"
+    assert ("hook forward" in connections) == (tracking == "netfilter")
+    assert ("priority -250" in frames) == (tracking == "netfilter")
