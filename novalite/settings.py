@@ -151,6 +151,12 @@ class Network(Struct, frozen=True, kw_only=True):
         tuple[str, ...],
         _doc("Interfaces of the machine that flat and VLAN networks may use, each as NAME=INTERFACE."),
     ] = ()
+    conntrack: Annotated[
+        Literal["netfilter", "bridge"],
+        _doc(
+            "What tracks guests' connections; netfilter: br_netfilter; bridge: nf_conntrack_bridge, for kernels that have it."
+        ),
+    ] = "netfilter"
 
 
 class Images(Struct, frozen=True, kw_only=True):

@@ -112,7 +112,7 @@ def _network_driver(settings: Settings, appliance_id: str) -> NetworkDriver:
         return _privileged_driver(settings.network.privileged_socket, appliance_id)
     from novalite.drivers.network.linux import LinuxNetworkDriver
 
-    return LinuxNetworkDriver(appliance_id)
+    return LinuxNetworkDriver(appliance_id, tracking=settings.network.conntrack)
 
 
 def _privileged_driver(socket_path: str, appliance_id: str) -> NetworkDriver:

@@ -30,6 +30,7 @@ _SWITCHES = {
     "ipv6/conf/default/accept_ra": "0",
     "ipv6/conf/default/disable_ipv6": "1",  # ports of the bridge have no addresses
 }
+_UNSEEN = {f"bridge/bridge-nf-call-{family}": "0" for family in ("iptables", "ip6tables", "arptables")}
 
 
 def bridge_mac(network_id: str) -> str:
@@ -83,6 +84,8 @@ def ensure(appliance_id: str, spec: NetworkSpec, tracking: Tracking) -> int:
     if present not in (None, appliance_id):
         raise links.foreign(name)
     namespaces.switches("ensure_network", namespace, _SWITCHES)
+    if tracking == "bridge" and Path("/proc/sys/net/bridge").is_dir():
+        namespaces.switches("ensure_network", namespace, _UNSEEN)
     lines, seen = [], int(tracking == "netfilter")
     if present is None:
         lines.append(f"link add name {name} type bridge stp_state 0 forward_delay 0 mcast_snooping 0")
@@ -105,8 +108,7 @@ def _load_bridge_filter() -> None:
     switches = Path("/proc/sys/net/bridge")
     if not switches.is_dir():
         run("ensure_network", ["modprobe", "br_netfilter"])
-        off = {f"bridge/bridge-nf-call-{family}": "0" for family in ("iptables", "ip6tables", "arptables")}
-        namespaces.switches("ensure_network", "", off)
+        namespaces.switches("ensure_network", "", _UNSEEN)
 
 
 def own_addresses(spec: NetworkSpec) -> set[str]:

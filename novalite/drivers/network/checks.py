@@ -15,6 +15,7 @@ _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _LINK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,14}")
 _OPTION = re.compile(r"[0-9]{1,5}|[a-z0-9]+(-[a-z0-9]+)*")
 _OPTION_VALUE = re.compile(r"[!#-\[\]-~]+( [!$-\[\]-~][!#-\[\]-~]*)*")  # no quotes, no backslash, no comment
+_ICMP, _WITH_PORTS = (1, 58), (6, 17, 33, 132, 136)
 _MODES = ("", "slaac", "dhcpv6-stateful", "dhcpv6-stateless")
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Range = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -151,6 +152,10 @@ def _rule(rule: RuleSpec) -> None:
     for value, most in ((rule.protocol, 255), (rule.low, 65535), (rule.high, 65535)):
         if value is not None and not 0 <= value <= most:
             raise refusal("number in a rule", value)
+    if rule.high is not None and (rule.low is None or (rule.protocol in _WITH_PORTS and rule.high < rule.low)):
+        raise refusal("range of ports in a rule", f"{rule.low}-{rule.high}")
+    if rule.protocol in _ICMP and max(rule.low or 0, rule.high or 0) > 255:
+        raise refusal("ICMP type or code in a rule", f"{rule.low} {rule.high}")
     for remote in rule.remotes:
         range_(remote, version=rule.version)
     if rule.remote_group:

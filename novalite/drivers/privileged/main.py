@@ -28,7 +28,9 @@ def run_privileged(rules_file: Path, path: Path) -> None:
     os.umask(0o022)
     listening = given() or listen(path, rules)
     server = PrivilegedServer(
-        listening, rules, lambda appliance: LinuxNetworkDriver(appliance, run_dir=Path(rules.run_dir))
+        listening,
+        rules,
+        lambda appliance: LinuxNetworkDriver(appliance, run_dir=Path(rules.run_dir), tracking=rules.conntrack),
     )
     serve(server)
 

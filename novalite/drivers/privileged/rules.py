@@ -8,7 +8,7 @@ import re
 import stat
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -24,7 +24,7 @@ _BYTES = 1 << 20
 class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is not named is refused. ``appliances`` are ids or ``*``, ``interfaces`` what networks may be bridged
     with, ``ranges`` what the machine itself may be given addresses of, ``forward_ports`` the least and the greatest
-    port of the machine that may lead to guests."""
+    port of the machine that may lead to guests, ``conntrack`` what tracks guests' connections."""
 
     user: str
     operations: tuple[str, ...]
@@ -33,6 +33,7 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ranges: tuple[str, ...] = ()
     forward_ports: tuple[int, int] = (0, 0)
     run_dir: str = "/run/novalite"
+    conntrack: Literal["netfilter", "bridge"] = "netfilter"
 
     @property
     def uid(self) -> int:
