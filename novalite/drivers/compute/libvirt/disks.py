@@ -51,9 +51,12 @@ def ensure_disk(disk: DiskSpec, place: GuestPlace, cache: ImageCache, *, anew: b
     if disk.image is None:
         if anew or not path.exists():
             _blank(place, path, disk, size)
+        else:
+            place.lend(path)
         return None
     image = cache.get(disk.image.id)
     if path.exists() and not anew:
+        place.lend(path)
         return image
     if size and size < image.virtual_size:
         raise DriverError(
