@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+import configparser
 import os
 import pwd
+import signal
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
 from novalite.api.metadata.listener import MetadataService
 from novalite.drivers.network import namespaces
-from novalite.drivers.network.base import METADATA_ADDRESS, NetworkDriver, network_namespace
+from novalite.drivers.network.base import (
+    METADATA_ADDRESS,
+    FloatingSpec,
+    GroupSpec,
+    HostForwardSpec,
+    NetworkDriver,
+    RouterPortSpec,
+    RouterSpec,
+    RuleSpec,
+    UplinkSpec,
+    network_namespace,
+)
 from novalite.drivers.privileged.client import PrivilegedNetworkDriver
 from novalite.drivers.privileged.main import listen
-from novalite.errors import DriverError
+from novalite.errors import DriverError, Failed
 from tests.contracts.network_driver import NetworkDriverContract
 from tests.contracts.privileged import OPEN, AsUser, as_user, narrowed, serving
 from tests.contracts.waiting import until
@@ -86,16 +102,38 @@ def test_an_interface_that_the_filter_does_not_name_stays_as_it_is(machine: Mach
     assert machine.address in done.stdout
 
 
-def test_the_command_serves_the_user_of_its_filter_file_alone(machine: Machine) -> None:
-    filter_file = machine.directory / "privileged.toml"
-    filter_file.write_text(
-        'user = "nobody"\nappliances = ["*"]\nrun_dir = "/run/novalite-test"\n'
-        'operations = ["used_ranges", "check", "ensure_network", "remove_network"]\n'
-    )
+FILTER = """
+user = "nobody"
+appliances = ["*"]
+run_dir = "/run/novalite-test"
+ranges = ["10.0.0.0/8", "fd00::/8", "192.0.2.0/24"]
+operations = [
+    "used_ranges", "check", "watch", "metadata_sockets", "ensure_network", "remove_network", "ensure_port",
+    "remove_port", "ensure_groups", "remove_group", "ensure_routers", "ensure_forwards",
+]
+forward_ports = [1024, 65535]
+"""
+
+
+def _capabilities() -> str:
+    """Those that the unit leaves, as setpriv takes them."""
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(Path(__file__).parents[3] / "packaging/novalite-privileged.service")
+    names = parser["Service"]["CapabilityBoundingSet"].split()
+    return ",".join(["-all", *("+" + name.removeprefix("CAP_").lower() for name in names)])
+
+
+@contextmanager
+def command(machine: Machine, capabilities: str) -> Iterator[Path]:
+    """The socket of ``novalite privileged``, which runs as systemd would run it."""
+    filter_file, path = machine.directory / "privileged.toml", machine.directory / "socket"
+    filter_file.write_text(FILTER)
     filter_file.chmod(0o644)
-    path = machine.directory / "socket"
-    process = subprocess.Popen([NOVALITE, "privileged", "--rules", str(filter_file), "--socket", str(path)],
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # fmt: skip
+    process = subprocess.Popen(
+        ["setpriv", "--bounding-set", capabilities, "--no-new-privs", NOVALITE, "privileged", "--rules",
+         str(filter_file), "--socket", str(path)],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
     assert process.stdout is not None
     said = ""
     try:
@@ -103,28 +141,73 @@ def test_the_command_serves_the_user_of_its_filter_file_alone(machine: Machine) 
             line = process.stdout.readline()
             assert line, f"it ended: {said}"
             said += line
-        facts = path.stat()
-        assert (facts.st_uid, oct(facts.st_mode & 0o777)) == (0, "0o660")
-        client, network = PrivilegedNetworkDriver(path, str(uuid4())), new_network()
-        gid = pwd.getpwnam("nobody").pw_gid
-        assert facts.st_gid == gid
-        path.chmod(0o666)  # so that it is the process, not the file, that refuses the wrong user
-        with as_user(UID):
-            assert "203.0.113.0/24" in client.used_ranges()
-            client.ensure_network(network)
-            assert client.check().networks == (network.id,)
-            with pytest.raises(DriverError) as refused:
-                client.remove_router(str(uuid4()))
-            client.remove_network(network.id)
-        assert refused.value.code == "driver.forbidden"
-        with as_user(1), pytest.raises(DriverError) as stranger:
-            client.check()
-        assert stranger.value.code == "driver.privileged"
-        with pytest.raises(Exception, match="Another process listens"):
-            listen(path, OPEN)
+        yield path
     finally:
         process.terminate()
         process.communicate(timeout=20)
         subprocess.run(["rm", "-rf", "/run/novalite-test"], check=True)
     assert process.returncode == 0
+
+
+def test_the_command_serves_the_user_of_its_filter_file_alone(machine: Machine) -> None:
+    with command(machine, _capabilities()) as path:
+        facts = path.stat()
+        assert (facts.st_uid, oct(facts.st_mode & 0o777)) == (0, "0o660")
+        assert facts.st_gid == pwd.getpwnam("nobody").pw_gid
+        path.chmod(0o666)  # so that it is the process, not the file, that refuses the wrong user
+        client = PrivilegedNetworkDriver(path, str(uuid4()))
+        with as_user(UID):
+            assert "203.0.113.0/24" in client.used_ranges()
+            with pytest.raises(DriverError) as refused:
+                client.remove_router(str(uuid4()))
+        assert refused.value.code == "driver.forbidden"
+        with as_user(1), pytest.raises(DriverError) as stranger:
+            client.check()
+        assert stranger.value.code == "driver.privileged"
+        with pytest.raises(Failed, match="Another process listens"):
+            listen(path, OPEN)
     listen(path, OPEN).close()
+
+
+def test_the_capabilities_of_the_unit_suffice(machine: Machine) -> None:
+    """Networks of both IP versions, guests that are served, groups, routers, forwards: made, used, mended, removed."""
+    outside = new_network("10.96.0.0/24", uplink=UplinkSpec("host"))
+    inside = new_network("10.97.0.0/24", "fd00:97::/64", subnet={"ra_mode": "slaac", "address_mode": "slaac"})
+    inside = replace(inside, subnets=(replace(inside.subnets[0], ra_mode="", address_mode=""), inside.subnets[1]))
+    group = GroupSpec(str(uuid4()), (RuleSpec(True), RuleSpec(False), RuleSpec(True, 6), RuleSpec(False, 6)))
+    port = new_port(inside, 5, groups=(group.id,))
+    router = RouterSpec(
+        str(uuid4()),
+        (RouterPortSpec(str(uuid4()), inside.id, "fa:16:3e:00:01:01", ("10.97.0.1/24", "fd00:97::1/64")),),
+        RouterPortSpec(str(uuid4()), outside.id, "fa:16:3e:00:01:02", ("10.96.0.9/24",)),
+        ("10.96.0.1",),
+        floating=(FloatingSpec("10.96.0.50", "10.97.0.5"),),
+    )
+    with command(machine, os.environ.get("NOVALITE_TEST_CAPABILITIES", _capabilities())) as path:
+        client = PrivilegedNetworkDriver(path, str(uuid4()))
+        client.ensure_groups((group,), only=True)
+        client.ensure_network(outside, ())
+        client.ensure_network(inside, (port,))
+        client.ensure_routers((router,), only=True)
+        client.ensure_forwards((HostForwardSpec("tcp", 8080, "10.97.0.5", 80),))
+        assert client.check().problems == ()
+        guest = machine.plug(port)
+        assert guest.lease()["ip"] == "10.97.0.5"
+        assert guest.pings("10.97.0.1")
+        assert guest.pings("10.96.0.1"), "the router leads to the machine"
+        assert guest.pings("fd00:97::1")
+        for one in client.metadata_sockets(inside.id):
+            one.close()
+        (dnsmasq,) = Path("/run/novalite-test").glob(f"*/{inside.id}/dnsmasq.pid")
+        os.kill(int(dnsmasq.read_text()), signal.SIGKILL)
+        until(lambda: inside.id in client.watch(5.0), "the death is told")
+        client.ensure_network(inside, (port,))
+        assert guest.lease()["ip"] == "10.97.0.5"
+        client.ensure_forwards(())
+        client.ensure_routers((), only=True)
+        client.remove_port(inside.id, port.id)
+        client.remove_network(inside.id)
+        client.remove_network(outside.id)
+        client.remove_group(group.id)
+        left = client.check()
+    assert (left.networks, left.routers, left.dhcp_running, left.problems) == ((), (), (), ())
