@@ -175,7 +175,7 @@ def test_the_capabilities_of_the_unit_suffice(machine: Machine) -> None:
     inside = new_network("10.97.0.0/24", "fd00:97::/64", subnet={"ra_mode": "slaac", "address_mode": "slaac"})
     inside = replace(inside, subnets=(replace(inside.subnets[0], ra_mode="", address_mode=""), inside.subnets[1]))
     group = GroupSpec(str(uuid4()), (RuleSpec(True), RuleSpec(False), RuleSpec(True, 6), RuleSpec(False, 6)))
-    port = new_port(inside, 5, groups=(group.id,))
+    port = new_port(inside, 5, groups=(group.id,), addresses=("10.97.0.5", "fd00:97::f816:3eff:fe00:5"))
     router = RouterSpec(
         str(uuid4()),
         (RouterPortSpec(str(uuid4()), inside.id, "fa:16:3e:00:01:01", ("10.97.0.1/24", "fd00:97::1/64")),),
@@ -195,7 +195,7 @@ def test_the_capabilities_of_the_unit_suffice(machine: Machine) -> None:
         assert guest.lease()["ip"] == "10.97.0.5"
         assert guest.pings("10.97.0.1")
         assert guest.pings("10.96.0.1"), "the router leads to the machine"
-        assert guest.pings("fd00:97::1")
+        until(lambda: guest.pings("fd00:97::1"), "the guest has made an address from what radvd tells")
         for one in client.metadata_sockets(inside.id):
             one.close()
         (dnsmasq,) = Path("/run/novalite-test").glob(f"*/{inside.id}/dnsmasq.pid")
