@@ -22,13 +22,6 @@ def _no_such(kind: str) -> Callable[[Call], Any]:
     return show
 
 
-def _routes(path: str, kind: str, rule: str) -> list[Route]:
-    return [
-        Route("GET", f"{ROOT}/{path}", _none(path), rule=rule),
-        Route("GET", f"{ROOT}/{path}/{{id}}", _no_such(kind), rule=rule),
-    ]
-
-
 def list_zones(call: Call) -> dict[str, Any]:
     """Networks and routers are wherever the hosts are: one zone."""
     name = call.parts.settings.compute.availability_zone
@@ -36,7 +29,6 @@ def list_zones(call: Call) -> dict[str, Any]:
 
 
 ROUTES = [
-    *_routes("subnetpools", "subnetpool", "get_subnetpool"),
     Route("GET", f"{ROOT}/agents", _none("agents"), rule="get_extension"),  # whoever may see none sees no refusal
     Route("GET", f"{ROOT}/agents/{{id}}", _no_such("agent"), rule="get_agent"),
     Route("GET", f"{ROOT}/availability_zones", list_zones, rule="get_availability_zone"),

@@ -9,7 +9,18 @@ from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
 from novalite.api.kit.view import Field, View
 from novalite.api.network import listing
-from novalite.api.network.shapes import ANY, NAME, PROJECT, ROOT, UUID, common_fields, owner, refuse_unless
+from novalite.api.network.shapes import (
+    ANY,
+    NAME,
+    PROJECT,
+    ROOT,
+    TAGS,
+    UUID,
+    common_fields,
+    given_tags,
+    owner,
+    refuse_unless,
+)
 from novalite.cloud.identity import policy
 from novalite.cloud.network import floating_ips
 from novalite.cloud.network.records import FloatingIp
@@ -54,6 +65,7 @@ NEW = Body(
     Item("fixed_ip_address", _ADDRESS),
     Item("subnet_id", _PORT),
     Item("description", NAME),
+    Item("tags", TAGS),
     Item("project_id", PROJECT),
     Item("tenant_id", PROJECT),
     Item("dns_name", ANY),
@@ -81,7 +93,7 @@ def create(call: Call) -> Any:
     refuse_unless(call, dns_name="", dns_domain="", qos_policy_id=None)
     if call.body.get("floating_ip_address"):
         policy.require("create_floatingip:floating_ip_address", call.ctx)
-    return floating_ips.create(
+    made = floating_ips.create(
         call.w,
         floating_ips.NewFloating(
             network_id=call.body["floating_network_id"],
@@ -92,6 +104,8 @@ def create(call: Call) -> Any:
             project_id=owner(call),
         ),
     )
+    made.tags = given_tags(call)
+    return made
 
 
 def update(call: Call) -> Any:

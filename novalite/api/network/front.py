@@ -5,18 +5,48 @@ from __future__ import annotations
 from novalite.api.kit import faults
 from novalite.api.kit.routes import Front
 from novalite.api.network import (
+    address_groups,
+    address_scopes,
+    default_rules,
     empty,
     floating_ips,
     networks,
     ports,
+    qos,
     quotas,
+    rbac,
+    revisions,
     routers,
     security_group_rules,
     security_groups,
+    subnet_pools,
     subnets,
+    tags,
     versions,
 )
+from novalite.api.network.shapes import ROOT
+from novalite.cloud.network.address_group_records import AddressGroup
+from novalite.cloud.network.qos_records import QosPolicy
+from novalite.cloud.network.records import FloatingIp, Network, Port, Router, SecurityGroup, Subnet
+from novalite.cloud.network.subnet_pool_records import SubnetPool
 
-_NOUNS = (versions, networks, subnets, ports, security_groups, security_group_rules, routers, floating_ips, quotas,
-          empty)  # fmt: skip
-FRONT = Front("network", "/network", [route for noun in _NOUNS for route in noun.ROUTES], faults.NEUTRON)
+_NOUNS = (versions, networks, subnets, ports, security_groups, security_group_rules, default_rules, address_groups,
+          routers, floating_ips, rbac, subnet_pools, address_scopes, qos, quotas, tags, empty)  # fmt: skip
+_RECORDS = {
+    f"{ROOT}/address-groups/{{group_id}}": AddressGroup,
+    f"{ROOT}/networks/{{network_id}}": Network,
+    f"{ROOT}/subnets/{{subnet_id}}": Subnet,
+    f"{ROOT}/floatingips/{{floating_id}}": FloatingIp,
+    f"{ROOT}/ports/{{port_id}}": Port,
+    f"{ROOT}/qos/policies/{{policy_id}}": QosPolicy,
+    f"{ROOT}/routers/{{router_id}}": Router,
+    f"{ROOT}/security-groups/{{group_id}}": SecurityGroup,
+    f"{ROOT}/subnetpools/{{pool_id}}": SubnetPool,
+}
+"""What has a revision number, and is changed in the unit that is open for its handler."""
+FRONT = Front(
+    "network",
+    "/network",
+    revisions.guarded((route for noun in _NOUNS for route in noun.ROUTES), _RECORDS),
+    faults.NEUTRON,
+)

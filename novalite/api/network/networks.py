@@ -17,9 +17,12 @@ from novalite.api.network.shapes import (
     NAME,
     PROJECT,
     ROOT,
+    TAGS,
     common_fields,
+    given_tags,
     owner,
     refuse_unless,
+    shared,
     whole_number,
 )
 from novalite.cloud.identity import policy
@@ -36,7 +39,7 @@ NETWORK = View(
     Field("admin_state_up"),
     Field("status"),
     Field("subnets", lambda network, call: [subnet.id for subnet in network.subnets]),
-    Field("shared", "is_shared"),
+    Field("shared", shared),
     Field("router:external", "is_external"),
     Field("mtu"),
     Field("port_security_enabled", "port_security"),
@@ -62,6 +65,7 @@ NEW = OneOrMany(
     Item("admin_state_up", BOOLEAN),
     Item("shared", BOOLEAN),
     Item("mtu", _MTU),
+    Item("tags", TAGS),
     Item("project_id", PROJECT),
     Item("tenant_id", PROJECT),
     Item("port_security_enabled", BOOLEAN),
@@ -130,7 +134,7 @@ def _create(call: Call) -> Any:
     _require(call, "create")
     _refuse_what_is_not_offered(call)
     body = call.body
-    return networks.create(
+    made = networks.create(
         call.w,
         networks.NewNetwork(
             name=body.get("name", ""),
@@ -151,6 +155,8 @@ def _create(call: Call) -> Any:
             vlan_transparent=body.get("vlan_transparent"),
         ),
     )
+    made.tags = given_tags(call)
+    return made
 
 
 def _zones(call: Call) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from novalite.api.network.port_shapes import CHANGES, NEW, PORT
 from novalite.api.network.shapes import ROOT, owner, refuse_unless
 from novalite.cloud.compute.servers import Server
 from novalite.cloud.identity import policy
-from novalite.cloud.network import networks, port_addresses, port_options, ports, subnets
+from novalite.cloud.network import grants, networks, port_addresses, port_options, ports, subnets
 from novalite.cloud.network.allocation import Asked
 from novalite.cloud.network.port_views import DHCP, ROUTED
 from novalite.cloud.network.records import Network, Port
@@ -99,8 +99,8 @@ def _create(call: Call) -> Port:
 
 def _refuse_others_network(call: Call, network: Network) -> None:
     """A network that others only see leads them outside, by routers; ports on it are its owner's."""
-    own = call.ctx.is_admin or network.project_id == call.ctx.project_id or network.is_shared
-    if not own:
+    own = call.ctx.is_admin or network.project_id == call.ctx.project_id
+    if not own and not grants.is_shared(network.grants, call.ctx):
         raise Forbidden(f"It is not allowed to create a port on external network {network.id}",
                         code="policy.other_project")  # fmt: skip
 

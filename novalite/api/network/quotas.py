@@ -1,4 +1,4 @@
-"""Quotas of the Network API: how much each project may have, and what it has. What is not offered is 0."""
+"""Quotas of the Network API: how much each project may have, and what it has."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from novalite.api.network.shapes import PROJECT, ROOT, whole_number
 from novalite.cloud.identity import policy, quotas
 from novalite.cloud.network import quota, usage
 
-_NOT_OFFERED = ("subnetpool", "rbac_policy")
 _LIMIT = {"type": ["integer", "string"], "pattern": r"^-?[0-9]+$", "minimum": -1, "maximum": quotas.LARGEST}
 CHANGES = Body(
     "quota",
-    *(Item(name, _LIMIT) for name in (*quota.RESOURCES, *_NOT_OFFERED)),
+    *(Item(name, _LIMIT) for name in quota.RESOURCES),
     Item("force", {"type": "boolean"}),
     Item("check_limit", {"type": "boolean"}),
     Item("project_id", PROJECT),
@@ -30,7 +29,7 @@ def _project(call: Call) -> str:
 
 
 def _shown(limits: dict[str, int]) -> dict[str, int]:
-    return {name: limits[name] for name in quota.RESOURCES} | dict.fromkeys(_NOT_OFFERED, 0)
+    return {name: limits[name] for name in quota.RESOURCES}
 
 
 def show(call: Call) -> dict[str, Any]:

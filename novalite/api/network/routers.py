@@ -16,8 +16,10 @@ from novalite.api.network.shapes import (
     NAME,
     PROJECT,
     ROOT,
+    TAGS,
     UUID,
     common_fields,
+    given_tags,
     owner,
     refuse_unless,
 )
@@ -87,6 +89,7 @@ _SHARED = (
 NEW = Body(
     "router",
     *_SHARED,
+    Item("tags", TAGS),
     Item("project_id", PROJECT),
     Item("tenant_id", PROJECT),
     Item("availability_zone_hints", LIST),
@@ -125,7 +128,7 @@ def show(call: Call) -> dict[str, Any]:
 
 def create(call: Call) -> Any:
     _refuse_what_is_not_offered(call)
-    return routers.create(
+    made = routers.create(
         call.w,
         name=call.body.get("name", ""),
         description=call.body.get("description", ""),
@@ -133,6 +136,8 @@ def create(call: Call) -> Any:
         gateway=_wanted_gateway(call),
         project_id=owner(call),
     )
+    made.tags = given_tags(call)
+    return made
 
 
 def update(call: Call) -> Any:

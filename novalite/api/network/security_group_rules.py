@@ -10,8 +10,9 @@ from novalite.api.kit.routes import Route
 from novalite.api.kit.view import Field, View, utc_seconds
 from novalite.api.network import listing
 from novalite.api.network.bulk import OneOrMany
-from novalite.api.network.shapes import ANY, NAME, PROJECT, ROOT, whole_number
+from novalite.api.network.shapes import NAME, PROJECT, ROOT, TAGS, whole_number
 from novalite.cloud.network import security_group_rules as rules
+from novalite.cloud.network import tags
 
 RULE = View(
     Field("id"),
@@ -26,31 +27,35 @@ RULE = View(
     Field("remote_ip_prefix", "remote_prefix"),
     Field("normalized_cidr", lambda rule, call: rules.normalized(rule.remote_prefix)),
     Field("remote_group_id"),
-    Field("remote_address_group_id", lambda rule, call: None),
+    Field("remote_address_group_id"),
     Field("description"),
     Field("created_at", lambda rule, call: utc_seconds(rule.created_at)),
     Field("updated_at", lambda rule, call: utc_seconds(rule.created_at)),
     Field("revision_number", lambda rule, call: 0),
-    Field("tags", lambda rule, call: []),
+    Field("tags"),
 )
 _PORT = {"type": ["integer", "string", "null"], "pattern": r"^-?[0-9]{1,9}$"}
+_REMOTE = {"type": ["string", "null"], "maxLength": 64}
 _PREFIX = {"type": ["string", "null"], "maxLength": 64}
-NEW = OneOrMany(
-    "security_group_rule",
-    "security_group_rules",
-    Item("security_group_id", {"type": "string", "format": "uuid"}, required=True),
+VALUES = (
     Item("direction", {"type": "string", "enum": ["ingress", "egress"]}, required=True),
     Item("ethertype", {"type": "string", "enum": ["IPv4", "IPv6", "ipv4", "ipv6"]}),
     Item("protocol", {"type": ["string", "integer", "null"], "maxLength": 40}),
     Item("port_range_min", _PORT),
     Item("port_range_max", _PORT),
     Item("remote_ip_prefix", _PREFIX),
-    Item("remote_group_id", {"type": ["string", "null"], "maxLength": 64}),
-    Item("remote_address_group_id", {"type": "null"}),
+    Item("remote_group_id", _REMOTE),
+    Item("remote_address_group_id", _REMOTE),
     Item("description", NAME),
+)
+NEW = OneOrMany(
+    "security_group_rule",
+    "security_group_rules",
+    Item("security_group_id", {"type": "string", "format": "uuid"}, required=True),
+    *VALUES,
     Item("project_id", PROJECT),
     Item("tenant_id", PROJECT),
-    Item("tags", ANY),
+    Item("tags", TAGS),
 )
 
 
@@ -63,15 +68,19 @@ def show(call: Call) -> dict[str, Any]:
 
 
 def create(call: Call) -> dict[str, Any]:
+    render, bodies = RULE.renderer(call), call.body if isinstance(call.body, list) else [call.body]
+    made = rules.create_many(call.w, [asked_for(body) for body in bodies])
+    for rule, body in zip(made, bodies, strict=True):
+        rule.tags = tags.checked(body.get("tags", ()))
     if isinstance(call.body, list):
-        made = rules.create_many(call.w, [_asked(item) for item in call.body])
-        return {"security_group_rules": [RULE.renderer(call)(rule, call) for rule in made]}
-    return {"security_group_rule": RULE.renderer(call)(rules.create(call.w, _asked(call.body)), call)}
+        return {"security_group_rules": [render(rule, call) for rule in made]}
+    return {"security_group_rule": render(made[0], call)}
 
 
-def _asked(body: dict[str, Any]) -> rules.NewRule:
+def asked_for(body: dict[str, Any]) -> rules.NewRule:
+    """The rule that a body describes."""
     return rules.NewRule(
-        group_id=body["security_group_id"],
+        group_id=body.get("security_group_id", ""),
         direction=body["direction"],
         ethertype="IPv6" if str(body.get("ethertype", "")).lower() == "ipv6" else "IPv4",
         protocol=body.get("protocol"),
@@ -79,6 +88,7 @@ def _asked(body: dict[str, Any]) -> rules.NewRule:
         port_max=whole_number(body.get("port_range_max")),
         remote_prefix=body.get("remote_ip_prefix"),
         remote_group_id=body.get("remote_group_id"),
+        remote_address_group_id=body.get("remote_address_group_id"),
         description=body.get("description", ""),
     )
 

@@ -10,7 +10,7 @@ from novalite.api.kit.routes import Route
 from novalite.api.kit.view import Field, View
 from novalite.api.network import listing
 from novalite.api.network.security_group_rules import RULE
-from novalite.api.network.shapes import BOOLEAN, NAME, PROJECT, ROOT, common_fields, owner, refuse_unless
+from novalite.api.network.shapes import BOOLEAN, NAME, PROJECT, ROOT, TAGS, common_fields, given_tags, owner, shared
 from novalite.cloud.network import security_groups
 
 
@@ -21,8 +21,8 @@ def _rules(group: Any, call: Call) -> list[Any]:
 
 GROUP = View(
     *common_fields(),
-    Field("stateful", lambda group, call: True),
-    Field("shared", lambda group, call: False),
+    Field("stateful"),
+    Field("shared", shared),
     Field("security_group_rules", _rules),
 )
 NEW = Body(
@@ -30,6 +30,7 @@ NEW = Body(
     Item("name", NAME),
     Item("description", NAME),
     Item("stateful", BOOLEAN),
+    Item("tags", TAGS),
     Item("project_id", PROJECT),
     Item("tenant_id", PROJECT),
 )
@@ -51,19 +52,21 @@ def show(call: Call) -> dict[str, Any]:
 
 
 def create(call: Call) -> Any:
-    refuse_unless(call, stateful=True)
-    return security_groups.create(
+    made = security_groups.create(
         call.w,
         name=call.body.get("name", ""),
         description=call.body.get("description", ""),
         project_id=owner(call),
+        stateful=call.body.get("stateful", True),
     )
+    made.tags = given_tags(call)
+    return made
 
 
 def update(call: Call) -> Any:
-    refuse_unless(call, stateful=True)
+    names = ("name", "description", "stateful")
     return security_groups.update(
-        call.w, call.path["group_id"], name=call.body.get("name"), description=call.body.get("description")
+        call.w, call.path["group_id"], **{name: call.body[name] for name in names if name in call.body}
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from novalite.api.kit.call import Call
 from novalite.api.kit.view import Field, utc_seconds
+from novalite.cloud.network import grants, tags
 from novalite.errors import Forbidden, Unsupported
 
 ROOT = "/v2.0"
@@ -18,6 +19,7 @@ ANY: dict[str, Any] = {}
 _LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 DNS_NAME = {"type": "string", "maxLength": 255, "pattern": rf"^({_LABEL}(\.{_LABEL})*\.?)?\Z"}
 DNS_DOMAIN = {"type": "string", "maxLength": 255, "pattern": rf"^(({_LABEL}\.)+)?\Z"}
+TAGS = {"type": "array", "items": {"type": "string"}, "maxItems": 200}
 
 
 def common_fields() -> tuple[Field, ...]:
@@ -31,8 +33,18 @@ def common_fields() -> tuple[Field, ...]:
         Field("created_at", lambda record, call: utc_seconds(record.created_at)),
         Field("updated_at", lambda record, call: utc_seconds(record.updated_at)),
         Field("revision_number", "revision"),
-        Field("tags", lambda record, call: []),
+        Field("tags"),
     )
+
+
+def shared(record: Any, call: Call) -> bool:
+    """Whether an RBAC policy gives the object (with its ``grants``) to the caller's project."""
+    return grants.is_shared(record.grants, call.ctx)
+
+
+def given_tags(call: Call) -> list[str]:
+    """The tags that a new object is to have."""
+    return tags.checked(call.body.get("tags", ()))
 
 
 def whole_number(value: int | str | None) -> int | None:

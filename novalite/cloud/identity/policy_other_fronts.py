@@ -66,12 +66,14 @@ _IMAGE = {
 }
 _NETWORK = {
     "@": "get_extension",
-    "role:reader": "get_availability_zone get_service_provider",
+    "role:reader": "get_availability_zone get_default_security_group_rule get_rule_type get_service_provider",
     # Neutron keeps get_quota for managers; here all services let a project's readers see its quotas.
     NEUTRON_READER: (
         "get_auto_allocated_topology get_floatingip get_network get_networks_tags get_port get_ports_tags get_quota "
         "get_router get_routers_tags get_security_group get_security_group_rule get_security_groups_tags "
-        "get_subnet get_subnetpool get_subnetpools_tags get_subnets_tags get_floatingips_tags"
+        "get_subnet get_subnetpool get_subnetpools_tags get_subnets_tags get_floatingips_tags "
+        "get_address_group get_address_scope get_floatingip_port_forwarding get_policies_tags get_policy "
+        "get_policy_bandwidth_limit_rule get_rbac_policy get_security_group_rules_tags"
     ),
     NEUTRON_MEMBER: (
         "add_extraroutes add_router_interface create_floatingip create_network create_network:port_security_enabled "
@@ -85,7 +87,13 @@ _NETWORK = {
         "update_port:allowed_address_pairs update_port:device_id update_port:device_owner update_port:fixed_ips "
         "update_port:port_security_enabled update_ports_tags update_router update_router:external_gateway_info "
         "update_routers_tags update_security_group update_security_group_rule update_security_groups_tags "
-        "update_subnet update_subnetpool update_subnetpools_tags update_subnets_tags"
+        "update_subnet update_subnetpool update_subnetpools_tags update_subnets_tags "
+        "create_address_group create_address_scope create_floatingip_port_forwarding create_rbac_policy "
+        "delete_address_group delete_address_scope delete_floatingip_port_forwarding delete_floatingips_tags "
+        "delete_networks_tags delete_policies_tags delete_ports_tags delete_rbac_policy delete_routers_tags "
+        "delete_security_group_rules_tags delete_security_groups_tags delete_subnetpools_tags delete_subnets_tags "
+        "update_address_group update_address_scope update_floatingip_port_forwarding update_policies_tags "
+        "update_rbac_policy update_security_group_rules_tags"
     ),
     NEUTRON_MANAGER: "create_floatingip:floating_ip_address update_port:mac_address",
     NEUTRON_SERVICE: (
@@ -101,6 +109,11 @@ _NETWORK = {
         "delete_agent delete_quota get_agent get_network:provider get_network:provider:network_type "
         "get_network:provider:physical_network get_network:provider:segmentation_id get_network_ip_availability "
         "get_router:distributed "
+        "create_address_scope:shared create_default_security_group_rule create_policy "
+        "create_policy_bandwidth_limit_rule create_rbac_policy:target_tenant create_subnetpool:is_default "
+        "create_subnetpool:shared delete_default_security_group_rule delete_policy "
+        "delete_policy_bandwidth_limit_rule update_address_scope:shared update_policy "
+        "update_policy_bandwidth_limit_rule update_rbac_policy:target_tenant update_subnetpool:is_default "
         "update_agent update_network:is_default update_network:provider:network_type "
         "update_network:router:external update_network:shared update_quota"
     ),

@@ -30,6 +30,8 @@ _RENAMED = {
     "floating_ips": "floatingip",
     "security_groups": "security_group",
     "security_group_rules": "security_group_rule",
+    "subnet_pools": "subnetpool",
+    "rbac_policies": "rbac_policy",
     "volume_groups": "groups",
 }
 """What settings call otherwise: those of networks have Neutron's names, so that they are not Compute's."""

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import selectinload
 
 from novalite.cloud.identity import policy
-from novalite.cloud.network import options, quota, ranges, subnets
+from novalite.cloud.network import grants, options, quota, ranges, subnets
 from novalite.cloud.network.addresses import free_range
 from novalite.cloud.network.port_views import DHCP, FLOATING
 from novalite.cloud.network.ranges import refused
@@ -39,20 +39,21 @@ class NetworkRequest:
 
 
 def _visible(w: Work, *, own_only: bool = False) -> sa.ColumnElement[bool]:
-    mine = sa.or_(Network.project_id == w.ctx.project_id, Network.is_shared)
     if own_only:
-        return sa.and_(mine, ~Network.is_external)
-    return sa.true() if w.ctx.is_admin else sa.or_(mine, Network.is_external)
+        given = grants.granted(w.ctx, Network.id, grants.SHARED)
+        return sa.and_(sa.or_(Network.project_id == w.ctx.project_id, given), ~Network.is_external)
+    return grants.visible(w, Network)
 
 
 def query_visible(w: Work) -> sa.Select[Network]:
     """Networks the caller may see, with their subnets."""
-    return sa.select(Network).where(_visible(w)).options(selectinload(Network.subnets))
+    return sa.select(Network).where(_visible(w)).options(selectinload(Network.subnets), selectinload(Network.grants))
 
 
 def get(w: Work, network_id: str) -> Network:
     """A network the caller may see, with its subnets."""
-    network = w.session.scalar(query_visible(w).where(Network.id == network_id))
+    query = query_visible(w).where(Network.id == network_id)
+    network = w.session.scalar(query, execution_options={"populate_existing": True})
     if network is None:
         raise NotFound("network", network_id)
     return network
@@ -121,6 +122,9 @@ def create(w: Work, new: NewNetwork) -> Network:
     )
     w.session.add(network)
     w.session.flush()
+    for action, on in ((grants.SHARED, new.shared), (grants.EXTERNAL, new.external)):
+        if on:
+            grants.open_to_all(w, "network", network.id, owner, action)
     w.announce(TOPIC, network.id, owner)
     return get(w, network.id)
 
@@ -193,9 +197,32 @@ def update(w: Work, network_id: str, changes: Mapping[str, Any]) -> Network:
         setattr(network, name, value)
     if "is_external" in changes:
         network.nat = network.is_external and network.network_type == LOCAL
+    _reach(w, network, changes)
     network.updated_at, network.revision = w.now, network.revision + 1
     w.announce(TOPIC, network.id, network.project_id)
-    return network
+    w.session.flush()
+    return get(w, network_id)
+
+
+def _reach(w: Work, network: Network, changes: Mapping[str, Any]) -> None:
+    """RBAC policies say what the network's own columns do."""
+    for column, action in (("is_shared", grants.SHARED), ("is_external", grants.EXTERNAL)):
+        if changes.get(column):
+            grants.open_to_all(w, "network", network.id, network.project_id, action)
+        elif column in changes:
+            grants.close_to_all(w, network.id, action)
+    w.session.flush()
+
+
+def set_reach(w: Work, network_id: str, *, shared: bool, external: bool) -> None:
+    """The other way round: RBAC policies have changed whom the network is for."""
+    network = w.session.get_one(Network, network_id)
+    if network.is_external != external:
+        network.nat = external and network.network_type == LOCAL
+    network.is_shared, network.is_external = shared, external
+    network.updated_at, network.revision = w.now, network.revision + 1
+    w.session.flush()
+    w.announce(TOPIC, network_id, network.project_id)
 
 
 def _refuse_used_outside(w: Work, network_id: str) -> None:
@@ -229,6 +256,7 @@ def delete(w: Work, network_id: str) -> None:
             "the network.",
             code="network.in_use",
         )
+    grants.forget(w, network_id)
     own = sa.select(Subnet.id).where(Subnet.network_id == network_id)
     w.changed(sa.delete(FixedIp).where(FixedIp.subnet_id.in_(own)))
     w.changed(sa.delete(AllocationPool).where(AllocationPool.subnet_id.in_(own)))
@@ -402,7 +430,8 @@ def refuse_without_subnet(network: Network, field: str) -> None:
 
 def refuse_external(w: Work, network: Network) -> None:
     """Raises ``Forbidden`` for a network that leads the caller's servers outside only by routers."""
-    if network.is_external and not (network.is_shared or policy.allows("network:attach_external_network", w.ctx)):
+    shared = grants.is_shared(network.grants, w.ctx)
+    if network.is_external and not (shared or policy.allows("network:attach_external_network", w.ctx)):
         raise Forbidden(f"It is not allowed to create an interface on external network {network.id}")
 
 

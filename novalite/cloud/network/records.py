@@ -9,6 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from novalite.cloud.network import address_group_records, qos_records, subnet_pool_records  # noqa: F401 - keys lead there
+from novalite.cloud.network.rbac_records import RbacPolicy
 from novalite.db.records import Base, Id, new_id
 
 
@@ -38,11 +40,17 @@ class Network(Base):
     dns_domain: Mapped[str] = mapped_column(default="", server_default="")
     availability_zone_hints: Mapped[list[str]] = mapped_column(default=list, server_default="[]")
     vlan_transparent: Mapped[bool | None]
+    tags: Mapped[list[str]] = mapped_column(default=list, server_default="[]")
+    qos_policy_id: Mapped[str | None] = mapped_column(sa.ForeignKey("qos_policies.id"), index=True)
+    is_default: Mapped[bool] = mapped_column(default=False, server_default=sa.text("false"))
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     revision: Mapped[int] = mapped_column(default=0)
 
     subnets: Mapped[list[Subnet]] = relationship(lazy="raise", order_by="(Subnet.created_at, Subnet.id)", viewonly=True)
+    grants: Mapped[list[RbacPolicy]] = relationship(
+        lazy="raise", primaryjoin="foreign(RbacPolicy.object_id) == Network.id", viewonly=True
+    )
 
 
 class Subnet(Base):
@@ -68,6 +76,8 @@ class Subnet(Base):
     host_routes: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
     service_types: Mapped[list[str]] = mapped_column(default=list, server_default="[]")
     dns_publish_fixed_ip: Mapped[bool] = mapped_column(default=False, server_default=sa.text("false"))
+    subnetpool_id: Mapped[str | None] = mapped_column(sa.ForeignKey("subnet_pools.id"), index=True)
+    tags: Mapped[list[str]] = mapped_column(default=list, server_default="[]")
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     revision: Mapped[int] = mapped_column(default=0)
@@ -120,6 +130,8 @@ class Port(Base):
     binding_profile: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     propagate_uplink_status: Mapped[bool] = mapped_column(default=True, server_default=sa.text("true"))
     wiring: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    tags: Mapped[list[str]] = mapped_column(default=list, server_default="[]")
+    qos_policy_id: Mapped[str | None] = mapped_column(sa.ForeignKey("qos_policies.id"), index=True)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     revision: Mapped[int] = mapped_column(default=0)
@@ -182,6 +194,8 @@ class SecurityGroup(Base):
     name: Mapped[str]
     description: Mapped[str] = mapped_column(default="")
     default_of: Mapped[str | None] = mapped_column(sa.String(64), unique=True)
+    stateful: Mapped[bool] = mapped_column(default=True, server_default=sa.text("true"))
+    tags: Mapped[list[str]] = mapped_column(default=list, server_default="[]")
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     revision: Mapped[int] = mapped_column(default=0)
@@ -191,6 +205,9 @@ class SecurityGroup(Base):
         order_by="(SecurityGroupRule.created_at, SecurityGroupRule.id)",
         foreign_keys="SecurityGroupRule.group_id",
         viewonly=True,
+    )
+    grants: Mapped[list[RbacPolicy]] = relationship(
+        lazy="raise", primaryjoin="foreign(RbacPolicy.object_id) == SecurityGroup.id", viewonly=True
     )
 
 
@@ -210,7 +227,9 @@ class SecurityGroupRule(Base):
     port_max: Mapped[int | None]
     remote_prefix: Mapped[str | None] = mapped_column(sa.String(64))
     remote_group_id: Mapped[str | None] = mapped_column(sa.ForeignKey("security_groups.id"), index=True)
+    remote_address_group_id: Mapped[str | None] = mapped_column(sa.ForeignKey("address_groups.id"), index=True)
     description: Mapped[str] = mapped_column(default="", server_default="")
+    tags: Mapped[list[str]] = mapped_column(default=list, server_default="[]")
     created_at: Mapped[datetime]
 
 
@@ -237,6 +256,7 @@ class Router(Base):
     external_network_id: Mapped[str | None] = mapped_column(sa.ForeignKey("networks.id"), index=True)
     enable_snat: Mapped[bool] = mapped_column(default=True)
     routes: Mapped[list[Any]] = mapped_column(default=list)
+    tags: Mapped[list[str]] = mapped_column(default=list, server_default="[]")
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     revision: Mapped[int] = mapped_column(default=0)
@@ -261,6 +281,7 @@ class FloatingIp(Base):
     port_id: Mapped[str | None] = mapped_column(sa.ForeignKey("ports.id"), index=True)
     fixed_ip_address: Mapped[str | None] = mapped_column(sa.String(64))
     router_id: Mapped[str | None] = mapped_column(sa.ForeignKey("routers.id"), index=True)
+    tags: Mapped[list[str]] = mapped_column(default=list, server_default="[]")
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     revision: Mapped[int] = mapped_column(default=0)

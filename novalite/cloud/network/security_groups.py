@@ -9,19 +9,19 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import selectinload
 
-from novalite.cloud.network import protocols, quota
+from novalite.cloud.network import default_rules, grants, protocols, quota
+from novalite.cloud.network.address_group_records import AddressGroup
 from novalite.cloud.network.records import Port, PortSecurityGroup, SecurityGroup, SecurityGroupRule
 from novalite.db.records import new_id
 from novalite.db.work import Work
 from novalite.drivers.network.base import GroupSpec, RuleSpec
-from novalite.errors import Conflict, Invalid, NotFound
+from novalite.errors import Conflict, Forbidden, Invalid, NotFound
 
 DEFAULT = "default"
 TOPIC = "security_group"
 """What is announced when the rules of a group have changed, or the group is gone."""
 PORT_TOPIC = "port_groups"
 """What is announced, with the port's id, when a port is in other groups than before."""
-_ETHERTYPES = ("IPv4", "IPv6")
 _ICMP_6 = protocols.NUMBERS["ipv6-icmp"]
 
 
@@ -39,42 +39,32 @@ def ensure_default(w: Work, project_id: str) -> str:
         return w.session.scalars(query).one()
 
 
-def _insert(w: Work, project_id: str, name: str, description: str, *, is_default: bool = False) -> SecurityGroup:
+def _insert(
+    w: Work, project_id: str, name: str, description: str, *, is_default: bool = False, stateful: bool = True
+) -> SecurityGroup:
     group = SecurityGroup(
         id=new_id(),
         project_id=project_id,
         name=name,
         description=description,
         default_of=project_id if is_default else None,
+        stateful=stateful,
         created_at=w.now,
         updated_at=w.now,
     )
     w.session.add(group)
     w.session.flush()
-    for direction in ("egress", "ingress") if is_default else ("egress",):
-        w.session.add_all(_open_to(w, group, direction, ethertype) for ethertype in _ETHERTYPES)
+    w.session.add_all(default_rules.rules_for(w, group))
     w.session.flush()
     w.announce(TOPIC, group.id, project_id)
     return group
 
 
-def _open_to(w: Work, group: SecurityGroup, direction: str, ethertype: str) -> SecurityGroupRule:
-    """Everything out, or everything in from the group's own members."""
-    return SecurityGroupRule(
-        id=new_id(),
-        group_id=group.id,
-        project_id=group.project_id,
-        direction=direction,
-        ethertype=ethertype,
-        remote_group_id=group.id if direction == "ingress" else None,
-        created_at=w.now,
-    )
-
-
 def query_visible(w: Work) -> sa.Select[SecurityGroup]:
-    """The caller's groups with their rules; an administrator's query holds those of all projects."""
-    query = sa.select(SecurityGroup).options(selectinload(SecurityGroup.rules))
-    return query if w.ctx.is_admin else query.where(SecurityGroup.project_id == w.ctx.project_id)
+    """The caller's groups and those shared with it, with their rules; an administrator's query holds those of all
+    projects."""
+    parts = selectinload(SecurityGroup.rules), selectinload(SecurityGroup.grants)
+    return sa.select(SecurityGroup).where(grants.visible(w, SecurityGroup)).options(*parts)
 
 
 def list_visible(w: Work) -> list[SecurityGroup]:
@@ -88,6 +78,17 @@ def get(w: Work, group_id: str) -> SecurityGroup:
     group = w.session.scalar(query, execution_options={"populate_existing": True})
     if group is None:
         raise NotFound("security group", group_id, message=f"Security group {group_id} does not exist")
+    return group
+
+
+def get_own(w: Work, group_id: str) -> SecurityGroup:
+    """One group that the caller may change; its rules are not loaded."""
+    query = sa.select(SecurityGroup).where(SecurityGroup.id == group_id, grants.visible(w, SecurityGroup))
+    group = w.session.scalar(query)
+    if group is None:
+        raise NotFound("security group", group_id, message=f"Security group {group_id} does not exist")
+    if not w.ctx.is_admin and group.project_id != w.ctx.project_id:
+        raise Forbidden("Policy doesn't allow update_security_group to be performed.", rule="update_security_group")
     return group
 
 
@@ -115,14 +116,14 @@ def _ambiguous(name: str) -> Conflict:
     )
 
 
-def create(w: Work, *, name: str, description: str = "", project_id: str = "") -> SecurityGroup:
+def create(w: Work, *, name: str, description: str = "", project_id: str = "", stateful: bool = True) -> SecurityGroup:
     """A group that lets everything out and nothing in. Raises ``Conflict`` for the name of the default group,
     ``OverQuota``."""
     owner = project_id or w.ctx.project_id
     _refuse_default_name(name)
     quota.require(w, owner, "security_group")
     ensure_default(w, owner)
-    return get(w, _insert(w, owner, name, description).id)
+    return get(w, _insert(w, owner, name, description, stateful=stateful).id)
 
 
 def _refuse_default_name(name: str) -> None:
@@ -130,14 +131,21 @@ def _refuse_default_name(name: str) -> None:
         raise Conflict("Default security group already exists.", code="security_group.default_already_exists")
 
 
-def update(w: Work, group_id: str, *, name: str | None = None, description: str | None = None) -> SecurityGroup:
-    """Change a group's name or description. Raises ``Conflict`` for the default group's name."""
+def update(
+    w: Work, group_id: str, *, name: str | None = None, description: str | None = None, stateful: bool | None = None
+) -> SecurityGroup:
+    """Change a group. Raises ``Conflict`` for the default group's name, and for ``stateful`` while ports are in it."""
+    get_own(w, group_id)
     group = get(w, group_id)
     if name is not None and name != group.name:
         if group.name == DEFAULT:
             raise Conflict("Updating default security group not allowed.", code="security_group.cannot_update_default")
         _refuse_default_name(name)
         group.name = name
+    if stateful is not None and stateful != group.stateful:
+        _refuse_in_use(w, group_id)
+        group.stateful = stateful
+        w.announce(TOPIC, group_id, group.project_id)
     group.description = group.description if description is None else description
     group.updated_at, group.revision = w.now, group.revision + 1
     w.session.flush()
@@ -147,7 +155,7 @@ def update(w: Work, group_id: str, *, name: str | None = None, description: str 
 def delete(w: Work, group_id: str) -> None:
     """Delete a group, and the rules of other groups that named it. Raises ``Conflict`` for the default group and
     while ports are in it."""
-    group = get(w, group_id)
+    group = get_own(w, group_id)
     if group.name == DEFAULT and not w.ctx.is_admin:
         raise Conflict(
             "Insufficient rights for removing default security group.", code="security_group.cannot_remove_default"
@@ -157,6 +165,7 @@ def delete(w: Work, group_id: str) -> None:
     for other in w.session.scalars(sa.select(SecurityGroupRule.group_id).where(naming).distinct()):
         w.announce(TOPIC, other)
     w.changed(sa.delete(SecurityGroupRule).where(sa.or_(naming, SecurityGroupRule.group_id == group_id)))
+    grants.forget(w, group_id)
     w.session.expunge(group)
     w.changed(sa.delete(SecurityGroup).where(SecurityGroup.id == group_id))
     w.announce(TOPIC, group_id, group.project_id)
@@ -172,24 +181,41 @@ def specs(w: Work, ids: Iterable[str] | None = None) -> tuple[GroupSpec, ...]:
     query = sa.select(SecurityGroup).options(selectinload(SecurityGroup.rules)).order_by(SecurityGroup.id)
     if ids is not None:
         query = query.where(SecurityGroup.id.in_(list(ids)))
+    groups = w.session.scalars(query, execution_options={"populate_existing": True}).all()
+    ranges = _ranges(w, {rule.remote_address_group_id for group in groups for rule in group.rules})
     return tuple(
-        GroupSpec(group.id, tuple(map(_rule_spec, group.rules)))
-        for group in w.session.scalars(query, execution_options={"populate_existing": True})
+        GroupSpec(group.id, tuple(_rule_spec(rule, ranges) for rule in group.rules), group.stateful) for group in groups
     )
 
 
-def _rule_spec(rule: SecurityGroupRule) -> RuleSpec:
+def _ranges(w: Work, ids: set[str | None]) -> dict[str, list[str]]:
+    """Address group -> its ranges."""
+    wanted = [group_id for group_id in ids if group_id]
+    if not wanted:
+        return {}
+    rows = w.session.execute(sa.select(AddressGroup.id, AddressGroup.addresses).where(AddressGroup.id.in_(wanted)))
+    return {row.id: row.addresses for row in rows}
+
+
+def _rule_spec(rule: SecurityGroupRule, ranges: dict[str, list[str]]) -> RuleSpec:
     """Protocol 0 stands for all and ICMP is that of the rule's version, as for Neutron."""
     version = 6 if rule.ethertype == "IPv6" else 4
     protocol = protocols.number(rule.protocol) or None
+    remotes: tuple[str, ...] = ()
+    if rule.remote_address_group_id:
+        named = ranges.get(rule.remote_address_group_id, [])
+        remotes = tuple(text for text in named if (":" in text) == (version == 6))
+    elif rule.remote_prefix:
+        remotes = (str(ip_network(rule.remote_prefix, strict=False)),)
     return RuleSpec(
         inbound=rule.direction == "ingress",
         version=version,
         protocol=_ICMP_6 if version == 6 and protocol in protocols.ICMP else protocol,
         low=rule.port_min,
         high=rule.port_max,
-        remotes=(str(ip_network(rule.remote_prefix, strict=False)),) if rule.remote_prefix else (),
+        remotes=remotes,
         remote_group=rule.remote_group_id or "",
+        nobody=bool(rule.remote_address_group_id) and not remotes,
     )
 
 
@@ -200,7 +226,16 @@ def resolve(w: Work, names_or_ids: Iterable[str], project_id: str) -> list[str]:
     wanted = list(dict.fromkeys(names_or_ids))
     rows = w.session.execute(
         sa.select(SecurityGroup.id, SecurityGroup.name).where(
-            SecurityGroup.project_id == project_id, sa.or_(SecurityGroup.name.in_(wanted), SecurityGroup.id.in_(wanted))
+            sa.or_(
+                sa.and_(SecurityGroup.project_id == project_id, SecurityGroup.name.in_(wanted)),
+                sa.and_(
+                    SecurityGroup.id.in_(wanted),
+                    sa.or_(
+                        SecurityGroup.project_id == project_id,
+                        grants.granted_to(project_id, SecurityGroup.id, grants.SHARED),
+                    ),
+                ),
+            )
         )
     ).all()
     named: dict[str, list[str]] = {}

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import selectinload
 
-from novalite.cloud.network import addresses, quota, ranges, security_groups, service_ports
+from novalite.cloud.network import addresses, grants, quota, ranges, security_groups, service_ports
 from novalite.cloud.network.port_views import DHCP, GATEWAY, INTERFACE
 from novalite.cloud.network.ranges import Pool, Range
 from novalite.cloud.network.records import AllocationPool, FixedIp, Network, Port, Subnet
@@ -165,7 +165,8 @@ def query_visible(w: Work) -> sa.Select[Subnet]:
     query = sa.select(Subnet).join(Network, Network.id == Subnet.network_id).options(selectinload(Subnet.pools))
     if w.ctx.is_admin:
         return query
-    return query.where(sa.or_(Network.project_id == w.ctx.project_id, Network.is_shared))
+    given = grants.granted(w.ctx, Network.id, grants.SHARED)
+    return query.where(sa.or_(Network.project_id == w.ctx.project_id, given))
 
 
 def list_visible(w: Work) -> list[Subnet]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from novalite.cloud.network.rbac_records import RbacPolicy
 from novalite.cloud.network.records import FloatingIp, Network, Port, Router, SecurityGroup, SecurityGroupRule, Subnet
+from novalite.cloud.network.subnet_pool_records import SubnetPool
 from novalite.db.work import Work
 
 COUNTED = {
@@ -15,6 +17,8 @@ COUNTED = {
     "floatingip": FloatingIp,
     "security_group": SecurityGroup,
     "security_group_rule": SecurityGroupRule,
+    "subnetpool": SubnetPool,
+    "rbac_policy": RbacPolicy,
 }
 
 

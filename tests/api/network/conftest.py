@@ -49,8 +49,10 @@ class Neutron:
         self.changes = NetworkChanges(database, driver)
         database.listen(lambda topic, id_, project_id: self.changes.note(topic, id_))
 
-    def call(self, method: str, path: str, body: Any = None, *, who: str = "member") -> Any:
-        headers = {"X-Auth-Token": who} if who else {}
+    def call(
+        self, method: str, path: str, body: Any = None, *, who: str = "member", headers: dict[str, str] | None = None
+    ) -> Any:
+        headers = {**({"X-Auth-Token": who} if who else {}), **(headers or {})}
         data = None if body is None else json.dumps(body)
         answer = self._client.open(f"/network{path}", method=method, headers=headers, data=data,
                                    content_type="application/json")  # fmt: skip

@@ -6,7 +6,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import sqlalchemy as sa
 
+from novalite.cloud.network import security_groups
+from novalite.context import internal
 from tests.api.network.conftest import MINE, Neutron
 
 GROUPS, RULES = "/v2.0/security-groups", "/v2.0/security-group-rules"
@@ -215,3 +218,46 @@ def test_groups_and_rules_are_counted(neutron: Neutron) -> None:
     answer = neutron.call("POST", GROUPS, {"security_group": {"name": "one too many"}})
     assert answer.status_code == 409
     assert "['security_group']" in answer.json["NeutronError"]["message"]
+
+
+def test_a_group_may_be_stateless_while_nothing_is_in_it(neutron: Neutron) -> None:
+    made = neutron.call("POST", "/v2.0/security-groups", {"security_group": {"name": "s", "stateful": False}})
+    group = made.json["security_group"]
+    assert (made.status_code, group["stateful"]) == (201, False)
+    with neutron.database.read(internal()) as w:
+        assert [spec.stateful for spec in security_groups.specs(w, [group["id"]])] == [False]
+    path = f"/v2.0/security-groups/{group['id']}"
+    assert neutron.call("PUT", path, {"security_group": {"stateful": True}}).json["security_group"]["stateful"] is True
+    neutron.new("port", network_id=neutron.first, security_groups=[group["id"]])
+    assert neutron.call("PUT", path, {"security_group": {"stateful": True, "name": "t"}}).status_code == 200
+    answer = neutron.call("PUT", path, {"security_group": {"stateful": False}})
+    assert (answer.status_code, "in use" in answer.text) == (409, True)
+
+
+def test_thousands_of_rules_are_made_and_told_in_few_statements(neutron: Neutron) -> None:
+    """A query for each of them would show."""
+    project = {"quota": {"security_group_rule": -1}}
+    assert neutron.call("PUT", f"/v2.0/quotas/{MINE}", project, who="admin").status_code == 200
+    group = neutron.call("POST", "/v2.0/security-groups", {"security_group": {"name": "big"}}).json["security_group"]
+    peer = neutron.call("POST", "/v2.0/security-groups", {"security_group": {"name": "peer"}}).json["security_group"]
+
+    def statements(count: int, base: int) -> int:
+        rules = [{"security_group_id": group["id"], "direction": "ingress", "protocol": "tcp", "port_range_min": port,
+                  "port_range_max": port, "remote_group_id": peer["id"]}
+                 for port in range(base, base + count)]  # fmt: skip
+        seen: list[str] = []
+
+        def note(*given: Any) -> None:
+            seen.append(given[2])
+
+        sa.event.listen(neutron.database.engine, "before_cursor_execute", note)
+        answer = neutron.call("POST", "/v2.0/security-group-rules", {"security_group_rules": rules})
+        assert answer.status_code == 201, answer.text
+        with neutron.database.read(internal()) as w:
+            (spec,) = security_groups.specs(w, [group["id"]])
+        sa.event.remove(neutron.database.engine, "before_cursor_execute", note)
+        assert len(spec.rules) >= count
+        return len(seen)
+
+    few = statements(10, 1000)
+    assert statements(400, 2000) <= few + 2
