@@ -22,7 +22,7 @@ from novalite.api.network.shapes import (
     refuse_unless,
 )
 from novalite.cloud.identity import policy
-from novalite.cloud.network import floating_ips
+from novalite.cloud.network import floating_forwards, floating_ips
 from novalite.cloud.network.records import FloatingIp
 
 
@@ -41,6 +41,19 @@ def _details(floating: FloatingIp, call: Call) -> dict[str, Any] | None:
     }
 
 
+def _forwardings(floating: FloatingIp, call: Call) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": one.id, "protocol": one.protocol, "internal_ip_address": one.fixed_ip_address,
+            "external_port": one.external_first if one.external_first == one.external_last else None,
+            "internal_port": one.internal_first if one.external_first == one.external_last else None,
+            "external_port_range": f"{one.external_first}:{one.external_last}",
+            "internal_port_range": "{}:{}".format(*floating_forwards.internal(one)),
+        }
+        for one in floating.forwards
+    ]  # fmt: skip
+
+
 FLOATING_IP = View(
     *(field for field in common_fields() if field.name != "name"),
     Field("floating_network_id", "network_id"),
@@ -50,7 +63,7 @@ FLOATING_IP = View(
     Field("router_id"),
     Field("status", lambda floating, call: "ACTIVE" if floating.port_id else "DOWN"),
     Field("port_details", _details),
-    Field("port_forwardings", lambda floating, call: []),
+    Field("port_forwardings", _forwardings),
     Field("dns_name", lambda floating, call: ""),
     Field("dns_domain", lambda floating, call: ""),
     Field("qos_policy_id", lambda floating, call: None),
@@ -100,6 +113,7 @@ def create(call: Call) -> Any:
             ip_address=call.body.get("floating_ip_address"),
             port_id=call.body.get("port_id"),
             fixed_ip_address=call.body.get("fixed_ip_address"),
+            subnet_id=call.body.get("subnet_id"),
             description=call.body.get("description", ""),
             project_id=owner(call),
         ),

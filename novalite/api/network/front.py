@@ -11,6 +11,7 @@ from novalite.api.network import (
     empty,
     floating_ips,
     networks,
+    port_forwardings,
     ports,
     qos,
     quotas,
@@ -30,8 +31,10 @@ from novalite.cloud.network.qos_records import QosPolicy
 from novalite.cloud.network.records import FloatingIp, Network, Port, Router, SecurityGroup, Subnet
 from novalite.cloud.network.subnet_pool_records import SubnetPool
 
-_NOUNS = (versions, networks, subnets, ports, security_groups, security_group_rules, default_rules, address_groups,
-          routers, floating_ips, rbac, subnet_pools, address_scopes, qos, quotas, tags, empty)  # fmt: skip
+_NOUNS = (
+    versions, networks, subnets, ports, security_groups, security_group_rules, default_rules, address_groups, routers,
+    floating_ips, port_forwardings, rbac, subnet_pools, address_scopes, qos, quotas, tags, empty,
+)  # fmt: skip
 _RECORDS = {
     f"{ROOT}/address-groups/{{group_id}}": AddressGroup,
     f"{ROOT}/networks/{{network_id}}": Network,

@@ -25,7 +25,9 @@ from novalite.api.network.shapes import (
 )
 from novalite.cloud.identity import policy
 from novalite.cloud.network import router_ports, routers
+from novalite.cloud.network.allocation import Asked
 from novalite.cloud.network.records import Router
+from novalite.cloud.network.router_gateways import Gateway
 from novalite.cloud.network.routing import GATEWAY
 from novalite.errors import Invalid
 
@@ -53,7 +55,7 @@ def _admin(call: Call) -> bool:
 ROUTER = View(
     *common_fields(),
     Field("admin_state_up"),
-    Field("status", lambda router, call: "ACTIVE"),
+    Field("status", lambda router, call: "ACTIVE" if router.admin_state_up else "DOWN"),
     Field("external_gateway_info", _gateway),
     Field("routes"),
     Field("distributed", lambda router, call: False, only=_admin),
@@ -64,7 +66,7 @@ ROUTER = View(
 )
 _FIXED = {
     "type": "object",
-    "properties": {"subnet_id": UUID, "ip_address": {"type": "string", "format": "ipv4"}},
+    "properties": {"subnet_id": UUID, "ip_address": {"type": "string", "maxLength": 64}},
     "additionalProperties": False,
 }
 _GATEWAY = {
@@ -72,7 +74,7 @@ _GATEWAY = {
     "properties": {
         "network_id": UUID,
         "enable_snat": BOOLEAN,
-        "external_fixed_ips": {"type": "array", "items": _FIXED, "maxItems": 1},
+        "external_fixed_ips": {"type": "array", "items": _FIXED, "maxItems": 5},
         "qos_policy_id": {"type": "null"},
     },
     "additionalProperties": False,
@@ -84,8 +86,14 @@ _SHARED = (
     Item("external_gateway_info", _GATEWAY),
     Item("distributed", ANY),
     Item("ha", ANY),
-    Item("routes", LIST),
 )
+_ROUTE = {
+    "type": "object",
+    "properties": {"destination": {"type": "string", "maxLength": 64}, "nexthop": {"type": "string", "maxLength": 64}},
+    "required": ["destination", "nexthop"],
+    "additionalProperties": False,
+}
+_ROUTES = {"type": "array", "items": _ROUTE}
 NEW = Body(
     "router",
     *_SHARED,
@@ -95,15 +103,16 @@ NEW = Body(
     Item("availability_zone_hints", LIST),
     Item("flavor_id", ANY),
 )
-CHANGES = Body("router", *_SHARED)
+CHANGES = Body("router", *_SHARED, Item("routes", {**_ROUTES, "type": ["array", "null"]}))
+MORE_ROUTES = Body("router", Item("routes", _ROUTES, required=True))
 INTERFACE = Body("", Item("subnet_id", UUID), Item("port_id", UUID), Item("router_id", ANY))
 
 
 def _refuse_what_is_not_offered(call: Call) -> None:
-    refuse_unless(call, distributed=False, ha=False, routes=[], availability_zone_hints=[], flavor_id=None)
+    refuse_unless(call, distributed=False, ha=False, availability_zone_hints=[], flavor_id=None)
 
 
-def _wanted_gateway(call: Call) -> routers.Gateway | None:
+def _wanted_gateway(call: Call) -> Gateway | None:
     info = call.body.get("external_gateway_info")
     if not info:
         return None
@@ -112,10 +121,15 @@ def _wanted_gateway(call: Call) -> routers.Gateway | None:
                       field="external_gateway_info")  # fmt: skip
     if "enable_snat" in info:
         policy.require("create_router:external_gateway_info:enable_snat", call.ctx)
-    fixed = info.get("external_fixed_ips") or [{}]
-    if "ip_address" in fixed[0]:
-        policy.require("create_router:external_gateway_info:external_fixed_ips", call.ctx)
-    return routers.Gateway(info["network_id"], info.get("enable_snat"), fixed[0].get("ip_address"))
+    return Gateway(info["network_id"], info.get("enable_snat"), _addresses(call, info.get("external_fixed_ips")))
+
+
+def _addresses(call: Call, wanted: list[dict[str, str]] | None) -> tuple[Asked, ...] | None:
+    """Addresses of the external network are for administrators to choose."""
+    if not wanted:
+        return None
+    policy.require("create_router:external_gateway_info:external_fixed_ips", call.ctx)
+    return tuple(Asked(one.get("ip_address"), one.get("subnet_id")) for one in wanted)
 
 
 def index(call: Call) -> dict[str, Any]:
@@ -144,6 +158,8 @@ def update(call: Call) -> Any:
     _refuse_what_is_not_offered(call)
     names = ("name", "description", "admin_state_up")
     changes = {name: call.body[name] for name in names if name in call.body}
+    if "routes" in call.body:
+        changes["routes"] = call.body["routes"] or []
     more = {"gateway": _wanted_gateway(call)} if "external_gateway_info" in call.body else {}
     return routers.update(call.w, call.path["router_id"], changes, **more)
 
@@ -160,8 +176,8 @@ def _told(found: router_ports.Interface) -> dict[str, Any]:
         "project_id": router.project_id,
         "port_id": found.port_id,
         "network_id": found.network_id,
-        "subnet_id": found.subnet_id,
-        "subnet_ids": [found.subnet_id],
+        "subnet_id": found.subnet_ids[0],
+        "subnet_ids": list(found.subnet_ids),
     }
 
 
@@ -176,7 +192,7 @@ def add_interface(call: Call) -> dict[str, Any]:
     subnet_id, port_id = _named(call)
     if subnet_id and port_id:
         raise Invalid("Bad router request: Cannot specify both subnet-id and port-id.", field="port_id")
-    router = routers.get(call.w, call.path["router_id"])
+    router = routers.hold(call.w, call.path["router_id"])
     if port_id:
         return _told(router_ports.add_port(call.w, router, port_id))
     return _told(router_ports.add_subnet(call.w, router, subnet_id))
@@ -184,8 +200,16 @@ def add_interface(call: Call) -> dict[str, Any]:
 
 def remove_interface(call: Call) -> dict[str, Any]:
     subnet_id, port_id = _named(call)
-    router = routers.get(call.w, call.path["router_id"])
+    router = routers.hold(call.w, call.path["router_id"])
     return _told(router_ports.remove(call.w, router, subnet_id=subnet_id, port_id=port_id))
+
+
+def add_routes(call: Call) -> Any:
+    return routers.add_routes(call.w, call.path["router_id"], call.body["routes"])
+
+
+def remove_routes(call: Call) -> Any:
+    return routers.remove_routes(call.w, call.path["router_id"], call.body["routes"])
 
 
 _ALL, _ONE = f"{ROOT}/routers", f"{ROOT}/routers/{{router_id}}"
@@ -200,4 +224,8 @@ ROUTES = [
           unit="write"),
     Route("PUT", f"{_ONE}/remove_router_interface", remove_interface, rule="remove_router_interface",
           body=INTERFACE, unit="write"),
+    Route("PUT", f"{_ONE}/add_extraroutes", add_routes, rule="add_extraroutes", body=MORE_ROUTES, view=_SHOWN,
+          unit="write"),
+    Route("PUT", f"{_ONE}/remove_extraroutes", remove_routes, rule="remove_extraroutes", body=MORE_ROUTES,
+          view=_SHOWN, unit="write"),
 ]  # fmt: skip

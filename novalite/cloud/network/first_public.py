@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from novalite.cloud.network import networks, router_ports, routers, subnets
+from novalite.cloud.network import networks, router_gateways, router_ports, routers, subnets
 from novalite.db.work import Work
 
 ROUTER = "router"
@@ -16,7 +16,7 @@ def ensure(w: Work, private_id: str, *, name: str, cidr: str) -> str:
         w, networks.NewNetwork(name, mtu=private.mtu, project_id=private.project_id, external=True)
     )
     subnets.create(w, public, subnets.NewSubnet(cidr=cidr, name=name))
-    gateway = routers.Gateway(public.id)
+    gateway = router_gateways.Gateway(public.id)
     router = routers.create(w, name=ROUTER, gateway=gateway, project_id=private.project_id)
     private.nat = False
     router_ports.add_subnet(w, router, private.subnets[0].id)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.orm import selectinload
 
-from novalite.cloud.network import networks, new_ports, quota
+from novalite.cloud.network import allocation, networks, new_ports, quota
 from novalite.cloud.network.allocation import Asked
+from novalite.cloud.network.forward_records import FloatingForward
 from novalite.cloud.network.new_ports import NewPort
 from novalite.cloud.network.records import FixedIp, FloatingIp, Network, Port, Router
 from novalite.cloud.network.routing import FLOATING, FLOATING_TOPIC, INTERFACE, ROUTER_TOPIC
@@ -20,19 +21,21 @@ from novalite.errors import Conflict, Invalid, NotFound
 
 @dataclass(frozen=True)
 class NewFloating:
-    """A floating address to take. ``network`` is the id of an external network; ``ip_address`` None: any."""
+    """A floating address to take. ``network_id`` is that of an external network; ``ip_address`` None: any, of
+    ``subnet_id`` when given."""
 
     network_id: str
     ip_address: str | None = None
     port_id: str | None = None
     fixed_ip_address: str | None = None
+    subnet_id: str | None = None
     description: str = ""
     project_id: str = ""
 
 
 def query_visible(w: Work) -> sa.Select[FloatingIp]:
     """The caller's floating addresses with the ports they lead to; an administrator sees all."""
-    query = sa.select(FloatingIp).options(selectinload(FloatingIp.port))
+    query = sa.select(FloatingIp).options(selectinload(FloatingIp.port), selectinload(FloatingIp.forwards))
     return query if w.ctx.is_admin else query.where(FloatingIp.project_id == w.ctx.project_id)
 
 
@@ -79,16 +82,11 @@ def create(w: Work, new: NewFloating) -> FloatingIp:
     external, ``Conflict`` when the address is taken or all are, ``OverQuota``, and what ``lead`` raises."""
     network = networks.get(w, new.network_id)
     if not network.is_external or not network.subnets:
-        raise Invalid(
-            f"Bad floatingip request: Network {network.id} is not a valid external network.",
-            code="floatingip.bad_request",
-            field="floating_network_id",
-        )
+        raise _bad(f"Network {network.id} is not a valid external network", "floating_network_id")
     owner = new.project_id or w.ctx.project_id
     quota.require(w, owner, "floatingip")
     floating_id = new_id()
-    port = new_ports.create(w, NewPort(network.id, (Asked(new.ip_address),), project_id="", device_id=floating_id,
-                                       device_owner=FLOATING, security_groups=()))  # fmt: skip
+    port = _address_port(w, network, new, floating_id)
     found = FloatingIp(
         id=floating_id,
         project_id=owner,
@@ -106,16 +104,49 @@ def create(w: Work, new: NewFloating) -> FloatingIp:
     return get(w, found.id)
 
 
+def _address_port(w: Work, network: Network, new: NewFloating, floating_id: str) -> Port:
+    """The port that keeps the address: of the IPv4 subnets in their order the first that has one left."""
+    usable = [subnet for subnet in allocation.eligible(network.subnets, FLOATING) if subnet.ip_version == 4]
+    if new.subnet_id is not None:
+        usable = [subnet for subnet in network.subnets if subnet.id == new.subnet_id and subnet.ip_version == 4]
+    if not usable:
+        raise _bad(f"Network {network.id} does not contain any IPv4 subnet", "subnet_id")
+    full: Conflict | None = None
+    for subnet in usable:
+        asked = Asked(new.ip_address, new.subnet_id if new.ip_address else subnet.id)
+        port = NewPort(network.id, (asked,), project_id="", device_id=floating_id, device_owner=FLOATING,
+                       security_groups=())  # fmt: skip
+        try:
+            return new_ports.create(w, port)
+        except Conflict as error:
+            if error.code != "network.no_addresses":
+                raise
+            full = error
+    raise full or _bad(f"Network {network.id} has no address left", "floating_network_id")
+
+
+def _bad(reason: str, field: str) -> Invalid:
+    return Invalid(f"Bad floatingip request: {reason}.", code="bad_request", field=field)
+
+
 def lead(w: Work, floating: FloatingIp, port_id: str, fixed_ip_address: str | None = None) -> FloatingIp:
     """Lead a floating address to a port's (first) address, away from where it led. Raises ``NotFound`` for the port
     and for no router between them, ``Invalid`` for an address the port does not have, ``Conflict`` when another
     floating address leads there."""
-    query = sa.select(Port).where(Port.id == port_id)
-    port = w.session.scalar(query if w.ctx.is_admin else query.where(Port.project_id == w.ctx.project_id))
-    if port is None:
-        raise NotFound("port", port_id)
-    fixed = _fixed(w, port, fixed_ip_address)
-    router_id = _router(w, floating, port, fixed)
+    if w.session.scalar(sa.select(sa.exists().where(FloatingForward.floating_id == floating.id))):
+        raise Conflict(f"Floating IP {floating.id} in use by Port Forwarding resources.",
+                       code="fip.in_use_by_port_forwarding")  # fmt: skip
+    port, fixed = target(w, port_id, fixed_ip_address)
+    forwarded = sa.exists().where(
+        FloatingForward.port_id == port_id, FloatingForward.fixed_ip_address == fixed.ip_address
+    )
+    if w.session.scalar(sa.select(forwarded)):
+        raise Invalid(
+            f"Cannot associate floating IP to port {port_id} because it already has a Port Forwarding binding.",
+            code="port.has_port_forwarding",
+            field="port_id",
+        )
+    router_id = router_between(w, floating, port, fixed)
     other = w.session.scalar(
         sa.select(FloatingIp).where(
             FloatingIp.port_id == port_id,
@@ -137,19 +168,29 @@ def lead(w: Work, floating: FloatingIp, port_id: str, fixed_ip_address: str | No
     return _changed(w, floating)
 
 
-def _fixed(w: Work, port: Port, wanted: str | None) -> FixedIp:
-    found = list(w.session.scalars(sa.select(FixedIp).where(FixedIp.port_id == port.id).order_by(FixedIp.address)))
+def target(
+    w: Work, port_id: str, wanted: str | None, *, error: Callable[[str, str], Invalid] = _bad
+) -> tuple[Port, FixedIp]:
+    """A port of the caller and its (first) IPv4 address, or the one ``wanted``. Raises ``NotFound`` for the port, and
+    what ``error`` makes of the reason when there is no such address."""
+    query = sa.select(Port).where(Port.id == port_id)
+    port = w.session.scalar(query if w.ctx.is_admin else query.where(Port.project_id == w.ctx.project_id))
+    if port is None:
+        raise NotFound("port", port_id)
+    rows = w.session.scalars(
+        sa.select(FixedIp).where(FixedIp.port_id == port_id).order_by(FixedIp.position, FixedIp.address)
+    )
+    found = [fixed for fixed in rows if ":" not in fixed.ip_address]
     if not found:
-        raise Invalid(f"Bad floatingip request: Cannot add floating IP to port {port.id} that has no fixed IPv4 "
-                      "addresses.", code="floatingip.bad_request", field="port_id")  # fmt: skip
+        raise error(f"Cannot add floating IP to port {port_id} that has no fixed IPv4 addresses", "port_id")
     for fixed in found:
         if wanted in (None, fixed.ip_address):
-            return fixed
-    raise Invalid(f"Bad floatingip request: Port {port.id} does not have fixed ip {wanted}.",
-                  code="floatingip.bad_request", field="fixed_ip_address")  # fmt: skip
+            return port, fixed
+    raise error(f"Port {port_id} does not have fixed ip {wanted}", "fixed_ip_address")
 
 
-def _router(w: Work, floating: FloatingIp, port: Port, fixed: FixedIp) -> str:
+def router_between(w: Work, floating: FloatingIp, port: Port, fixed: FixedIp) -> str:
+    """The id of the router that joins the address's subnet with the external network. Raises ``NotFound``."""
     found = w.session.scalar(
         sa.select(Router.id)
         .join(Port, sa.and_(Port.device_id == Router.id, Port.device_owner == INTERFACE))
@@ -176,9 +217,15 @@ def _tell_router(w: Work, floating: FloatingIp) -> None:
 def _changed(w: Work, floating: FloatingIp) -> FloatingIp:
     floating.updated_at, floating.revision = w.now, floating.revision + 1
     w.session.flush()
-    w.session.refresh(floating, ["port"])
     w.announce(FLOATING_TOPIC, floating.id, floating.project_id)
-    return floating
+    return _loaded(w, floating.id)
+
+
+def _loaded(w: Work, floating_id: str) -> FloatingIp:
+    """It as it is now, with its parts, whoever asks."""
+    parts = selectinload(FloatingIp.port), selectinload(FloatingIp.forwards)
+    query = sa.select(FloatingIp).where(FloatingIp.id == floating_id).options(*parts)
+    return w.session.scalars(query, execution_options={"populate_existing": True}).one()
 
 
 def describe(w: Work, floating: FloatingIp, description: str) -> FloatingIp:
@@ -198,6 +245,7 @@ def release(w: Work, floating_id: str) -> None:
     """Give a floating address back. Raises ``NotFound``."""
     floating = get(w, floating_id)
     _tell_router(w, floating)
+    w.changed(sa.delete(FloatingForward).where(FloatingForward.floating_id == floating_id))
     port = sa.select(Port.id).where(Port.device_id == floating_id, Port.device_owner == FLOATING).scalar_subquery()
     w.changed(sa.delete(FixedIp).where(FixedIp.port_id == port))
     w.changed(sa.delete(Port).where(Port.device_id == floating_id, Port.device_owner == FLOATING))
@@ -214,8 +262,8 @@ def associate(w: Work, address: str, server_id: str, fixed_address: str | None =
     query = (
         sa.select(Port.id, FixedIp.ip_address)
         .join(FixedIp, FixedIp.port_id == Port.id)
-        .where(Port.device_id == server_id)
-        .order_by(Port.position, Port.created_at, FixedIp.address)
+        .where(Port.device_id == server_id, ~FixedIp.ip_address.contains(":"))
+        .order_by(Port.position, Port.created_at, FixedIp.position, FixedIp.address)
     )
     found = w.session.execute(query).all()
     if not found:
@@ -252,4 +300,11 @@ def disassociate(w: Work, address: str, server_id: str) -> FloatingIp:
 def forget_ports(w: Work, port_ids: Sequence[str]) -> None:
     """Ports are going: what led to them leads nowhere."""
     for floating in w.session.scalars(sa.select(FloatingIp).where(FloatingIp.port_id.in_(port_ids))):
+        unlead(w, floating)
+
+
+def forget_addresses(w: Work, port_id: str, addresses: Sequence[str]) -> None:
+    """A port loses these addresses: what led to them leads nowhere."""
+    led = sa.select(FloatingIp).where(FloatingIp.port_id == port_id, FloatingIp.fixed_ip_address.in_(addresses))
+    for floating in w.session.scalars(led).all():
         unlead(w, floating)

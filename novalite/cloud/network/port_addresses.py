@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from novalite.cloud.network import addresses, allocation, floating_ips, networks, new_ports, security_groups
+from novalite.cloud.network import addresses, allocation, led_ports, networks, new_ports, security_groups
 from novalite.cloud.network.allocation import Asked, Place, Wish
 from novalite.cloud.network.ranges import address, is_automatic
-from novalite.cloud.network.records import FixedIp, FloatingIp, Port
+from novalite.cloud.network.records import FixedIp, Port
 from novalite.cloud.network.routing import GATEWAY, INTERFACE, ROUTER_TOPIC
 from novalite.db.work import Work
 from novalite.errors import Conflict
@@ -102,11 +102,8 @@ def _give_back(w: Work, port: Port, ids: list[str]) -> None:
     if not ids:
         return
     gone = FixedIp.id.in_(ids)
-    led = sa.select(FloatingIp).where(
-        FloatingIp.port_id == port.id, FloatingIp.fixed_ip_address.in_(sa.select(FixedIp.ip_address).where(gone))
-    )
-    for floating in w.session.scalars(led).all():
-        floating_ips.unlead(w, floating)
+    texts = list(w.session.scalars(sa.select(FixedIp.ip_address).where(gone)))
+    led_ports.forget_addresses(w, port.id, texts)
     w.changed(sa.delete(FixedIp).where(gone, FixedIp.port_id == port.id))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from novalite.cloud.network import floating_ips, security_groups
+from novalite.cloud.network import led_ports, security_groups
 from novalite.cloud.network.new_ports import NewPort, create, create_many, loaded, with_parts
 from novalite.cloud.network.port_views import (
     DHCP,
@@ -178,7 +178,7 @@ def delete(w: Work, port_id: str) -> Port:
 def _delete(w: Work, ids: Sequence[str]) -> None:
     if not ids:
         return
-    floating_ips.forget_ports(w, ids)
+    led_ports.forget(w, ids)
     w.changed(sa.delete(FixedIp).where(FixedIp.port_id.in_(ids)))
     w.changed(sa.delete(PortSecurityGroup).where(PortSecurityGroup.port_id.in_(ids)))
     w.changed(sa.delete(Port).where(Port.id.in_(ids)))

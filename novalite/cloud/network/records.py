@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from novalite.cloud.network import address_group_records, qos_records, subnet_pool_records  # noqa: F401 - keys lead there
+from novalite.cloud.network.forward_records import FloatingForward
 from novalite.cloud.network.rbac_records import RbacPolicy
 from novalite.db.records import Base, Id, new_id
 
@@ -287,3 +288,6 @@ class FloatingIp(Base):
     revision: Mapped[int] = mapped_column(default=0)
 
     port: Mapped[Port | None] = relationship(lazy="raise", viewonly=True)
+    forwards: Mapped[list[FloatingForward]] = relationship(
+        lazy="raise", order_by="(FloatingForward.created_at, FloatingForward.id)", viewonly=True
+    )

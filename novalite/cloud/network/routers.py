@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import selectinload
 
-from novalite.cloud.network import quota, router_ports
+from novalite.cloud.network import quota, router_gateways, router_routes
 from novalite.cloud.network.records import Port, Router
+from novalite.cloud.network.router_gateways import Gateway
 from novalite.cloud.network.routing import INTERFACE, ROUTER_TOPIC
 from novalite.db.records import new_id
 from novalite.db.work import Work
 from novalite.errors import Conflict, NotFound
-
-
-@dataclass(frozen=True)
-class Gateway:
-    """A way outside: by an external network, from ``ip_address`` of it when given."""
-
-    network_id: str
-    enable_snat: bool | None = None
-    ip_address: str | None = None
 
 
 def query_visible(w: Work) -> sa.Select[Router]:
@@ -69,31 +60,49 @@ def create(
     )
     w.session.add(router)
     w.session.flush()
-    _lead(w, router, gateway)
+    router_gateways.lead(w, router, gateway)
     w.session.flush()
     return get(w, router.id)
 
 
 def update(w: Work, router_id: str, changes: Mapping[str, Any], **more: Gateway | None) -> Router:
-    """Set columns (name, description, admin_state_up); ``gateway``, when given, replaces the way outside."""
-    router = get(w, router_id)
-    for name, value in changes.items():
+    """Set columns (name, description, admin_state_up) and ``routes``; ``gateway``, when given, replaces the way
+    outside. Raises what a gateway and routes may raise."""
+    router, rest = get(w, router_id), dict(changes)
+    routes = rest.pop("routes", None)
+    for name, value in rest.items():
         setattr(router, name, value)
     if "gateway" in more:
-        _lead(w, router, more["gateway"])
+        router_gateways.lead(w, router, more["gateway"])
+    if routes is not None:
+        router_routes.replace(w, router, routes)
+    return _changed(w, router)
+
+
+def add_routes(w: Work, router_id: str, routes: Sequence[Mapping[str, str]]) -> Router:
+    """One unit sees all routes: two callers that add at once lose none."""
+    router = hold(w, router_id)
+    router_routes.add(w, router, routes)
+    return _changed(w, router)
+
+
+def remove_routes(w: Work, router_id: str, routes: Sequence[Mapping[str, str]]) -> Router:
+    router = hold(w, router_id)
+    router_routes.remove(w, router, routes)
+    return _changed(w, router)
+
+
+def hold(w: Work, router_id: str) -> Router:
+    """The router, which no other unit changes before this one ends, as the caller may."""
+    w.changed(sa.update(Router).where(Router.id == router_id).values(updated_at=w.now))
+    return get(w, router_id)
+
+
+def _changed(w: Work, router: Router) -> Router:
     router.updated_at, router.revision = w.now, router.revision + 1
     w.session.flush()
     w.announce(ROUTER_TOPIC, router.id, router.project_id)
     return get(w, router.id)
-
-
-def _lead(w: Work, router: Router, gateway: Gateway | None) -> None:
-    if gateway is None:
-        router_ports.clear_gateway(w, router)
-        return
-    router_ports.set_gateway(w, router, gateway.network_id, ip_address=gateway.ip_address)
-    if gateway.enable_snat is not None:
-        router.enable_snat = gateway.enable_snat
 
 
 def delete(w: Work, router_id: str) -> None:
@@ -101,7 +110,7 @@ def delete(w: Work, router_id: str) -> None:
     router = get(w, router_id)
     if any(port.device_owner == INTERFACE for port in router.ports):
         raise Conflict(f"Router {router_id} still has ports", code="router.in_use")
-    router_ports.clear_gateway(w, router)
+    router_gateways.clear(w, router)
     w.session.flush()
     w.session.expunge(router)
     w.changed(sa.delete(Router).where(Router.id == router_id))

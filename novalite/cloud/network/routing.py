@@ -8,10 +8,11 @@ from ipaddress import ip_network
 
 import sqlalchemy as sa
 
+from novalite.cloud.network.forward_records import FloatingForward, HostForward
 from novalite.cloud.network.port_views import FLOATING, GATEWAY, INTERFACE
 from novalite.cloud.network.records import FixedIp, FloatingIp, Port, Router, Subnet
 from novalite.db.work import Work
-from novalite.drivers.network.base import FloatingSpec, RouterPortSpec, RouterSpec
+from novalite.drivers.network.base import FloatingSpec, PortForwardSpec, RouterPortSpec, RouterSpec
 
 ROUTER_TOPIC = "router"
 FLOATING_TOPIC = "floating_ip"
@@ -40,8 +41,11 @@ def specs(w: Work, ids: Iterable[str] | None = None) -> tuple[RouterSpec, ...]:
         query = query.where(Router.id.in_(list(ids)))
     routers = w.session.scalars(query, execution_options={"populate_existing": True}).all()
     wanted = [router.id for router in routers]
-    cards, floating = _cards(w, wanted), _floating(w, wanted)
-    return tuple(_spec(router, cards.get(router.id, []), floating.get(router.id, [])) for router in routers)
+    cards, floating, forwards = _cards(w, wanted), _floating(w, wanted), _forwards(w, wanted)
+    return tuple(
+        _spec(router, cards.get(router.id, []), floating.get(router.id, []), forwards.get(router.id, []))
+        for router in routers
+    )
 
 
 def on_networks(w: Work, network_ids: Iterable[str]) -> list[str]:
@@ -51,7 +55,9 @@ def on_networks(w: Work, network_ids: Iterable[str]) -> list[str]:
     return list(w.session.scalars(query))
 
 
-def _spec(router: Router, cards: list[_Card], floating: list[FloatingSpec]) -> RouterSpec:
+def _spec(
+    router: Router, cards: list[_Card], floating: list[FloatingSpec], forwards: list[PortForwardSpec]
+) -> RouterSpec:
     gateway = next((card for card in cards if card.owner == GATEWAY), None)
     return RouterSpec(
         id=router.id,
@@ -61,6 +67,7 @@ def _spec(router: Router, cards: list[_Card], floating: list[FloatingSpec]) -> R
         snat=router.enable_snat,
         routes=tuple((route["destination"], route["nexthop"]) for route in router.routes),
         floating=tuple(floating),
+        forwards=tuple(forwards),
     )
 
 
@@ -98,4 +105,26 @@ def _floating(w: Work, ids: list[str]) -> dict[str, list[FloatingSpec]]:
     found: dict[str, list[FloatingSpec]] = {}
     for router_id, address, fixed in w.session.execute(query):
         found.setdefault(str(router_id), []).append(FloatingSpec(address, fixed or ""))
+    return found
+
+
+def _forwards(w: Work, ids: list[str]) -> dict[str, list[PortForwardSpec]]:
+    """Ports of floating addresses, and those of the gateway that ports of the machine lead to."""
+    found: dict[str, list[PortForwardSpec]] = {}
+    query = (
+        sa.select(FloatingForward, FloatingIp.ip_address)
+        .join(FloatingIp, FloatingIp.id == FloatingForward.floating_id)
+        .where(FloatingForward.router_id.in_(ids))
+        .order_by(FloatingForward.created_at, FloatingForward.id)
+    )
+    for row, address in w.session.execute(query):
+        spec = PortForwardSpec(row.protocol, address, row.external_first, row.external_last, row.fixed_ip_address,
+                               row.internal_first)  # fmt: skip
+        found.setdefault(row.router_id, []).append(spec)
+    chosen = sa.select(HostForward).where(HostForward.router_id.in_(ids)).order_by(HostForward.router_port)
+    for host in w.session.scalars(chosen):
+        if host.router_id and host.router_port:
+            own = PortForwardSpec(host.protocol, "", host.router_port, host.router_port, host.fixed_ip_address,
+                                  host.guest_port)  # fmt: skip
+            found.setdefault(host.router_id, []).append(own)
     return found
