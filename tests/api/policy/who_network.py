@@ -26,8 +26,42 @@ MAY = {
         GET /v2.0/floatingips
         GET /v2.0/floatingips/{floating_id}
         GET /v2.0/subnetpools
-        GET /v2.0/subnetpools/{id}
         GET /v2.0/availability_zones
+        GET /v2.0/default-security-group-rules
+        GET /v2.0/default-security-group-rules/{rule_id}
+        GET /v2.0/address-groups
+        GET /v2.0/address-groups/{group_id}
+        GET /v2.0/floatingips/{floating_id}/port_forwardings
+        GET /v2.0/floatingips/{floating_id}/port_forwardings/{forward_id}
+        GET /v2.0/rbac-policies
+        GET /v2.0/rbac-policies/{policy_id}
+        GET /v2.0/subnetpools/{pool_id}
+        GET /v2.0/address-scopes
+        GET /v2.0/address-scopes/{scope_id}
+        GET /v2.0/qos/policies
+        GET /v2.0/qos/policies/{policy_id}
+        GET /v2.0/qos/policies/{policy_id}/bandwidth_limit_rules
+        GET /v2.0/qos/policies/{policy_id}/bandwidth_limit_rules/{rule_id}
+        GET /v2.0/qos/alias-bandwidth-limit-rules/{rule_id}
+        GET /v2.0/qos/rule-types
+        GET /v2.0/networks/{id}/tags
+        GET /v2.0/networks/{id}/tags/{tag}
+        GET /v2.0/subnets/{id}/tags
+        GET /v2.0/subnets/{id}/tags/{tag}
+        GET /v2.0/ports/{id}/tags
+        GET /v2.0/ports/{id}/tags/{tag}
+        GET /v2.0/routers/{id}/tags
+        GET /v2.0/routers/{id}/tags/{tag}
+        GET /v2.0/floatingips/{id}/tags
+        GET /v2.0/floatingips/{id}/tags/{tag}
+        GET /v2.0/security-groups/{id}/tags
+        GET /v2.0/security-groups/{id}/tags/{tag}
+        GET /v2.0/security-group-rules/{id}/tags
+        GET /v2.0/security-group-rules/{id}/tags/{tag}
+        GET /v2.0/subnetpools/{id}/tags
+        GET /v2.0/subnetpools/{id}/tags/{tag}
+        GET /v2.0/qos/policies/{id}/tags
+        GET /v2.0/qos/policies/{id}/tags/{tag}
     """,
     "reader_here": """
         GET /v2.0/quotas/{project_id}
@@ -58,11 +92,85 @@ MAY = {
         POST /v2.0/floatingips
         PUT /v2.0/floatingips/{floating_id}
         DELETE /v2.0/floatingips/{floating_id}
+        POST /v2.0/address-groups
+        PUT /v2.0/address-groups/{group_id}
+        PUT /v2.0/address-groups/{group_id}/add_addresses
+        PUT /v2.0/address-groups/{group_id}/remove_addresses
+        DELETE /v2.0/address-groups/{group_id}
+        PUT /v2.0/routers/{router_id}/add_extraroutes
+        PUT /v2.0/routers/{router_id}/remove_extraroutes
+        POST /v2.0/floatingips/{floating_id}/port_forwardings
+        PUT /v2.0/floatingips/{floating_id}/port_forwardings/{forward_id}
+        DELETE /v2.0/floatingips/{floating_id}/port_forwardings/{forward_id}
+        POST /v2.0/rbac-policies
+        PUT /v2.0/rbac-policies/{policy_id}
+        DELETE /v2.0/rbac-policies/{policy_id}
+        POST /v2.0/subnetpools
+        PUT /v2.0/subnetpools/{pool_id}
+        DELETE /v2.0/subnetpools/{pool_id}
+        POST /v2.0/address-scopes
+        PUT /v2.0/address-scopes/{scope_id}
+        DELETE /v2.0/address-scopes/{scope_id}
+        PUT /v2.0/networks/{id}/tags
+        POST /v2.0/networks/{id}/tags
+        DELETE /v2.0/networks/{id}/tags
+        PUT /v2.0/networks/{id}/tags/{tag}
+        DELETE /v2.0/networks/{id}/tags/{tag}
+        PUT /v2.0/subnets/{id}/tags
+        POST /v2.0/subnets/{id}/tags
+        DELETE /v2.0/subnets/{id}/tags
+        PUT /v2.0/subnets/{id}/tags/{tag}
+        DELETE /v2.0/subnets/{id}/tags/{tag}
+        PUT /v2.0/ports/{id}/tags
+        POST /v2.0/ports/{id}/tags
+        DELETE /v2.0/ports/{id}/tags
+        PUT /v2.0/ports/{id}/tags/{tag}
+        DELETE /v2.0/ports/{id}/tags/{tag}
+        PUT /v2.0/routers/{id}/tags
+        POST /v2.0/routers/{id}/tags
+        DELETE /v2.0/routers/{id}/tags
+        PUT /v2.0/routers/{id}/tags/{tag}
+        DELETE /v2.0/routers/{id}/tags/{tag}
+        PUT /v2.0/floatingips/{id}/tags
+        POST /v2.0/floatingips/{id}/tags
+        DELETE /v2.0/floatingips/{id}/tags
+        PUT /v2.0/floatingips/{id}/tags/{tag}
+        DELETE /v2.0/floatingips/{id}/tags/{tag}
+        PUT /v2.0/security-groups/{id}/tags
+        POST /v2.0/security-groups/{id}/tags
+        DELETE /v2.0/security-groups/{id}/tags
+        PUT /v2.0/security-groups/{id}/tags/{tag}
+        DELETE /v2.0/security-groups/{id}/tags/{tag}
+        PUT /v2.0/security-group-rules/{id}/tags
+        POST /v2.0/security-group-rules/{id}/tags
+        DELETE /v2.0/security-group-rules/{id}/tags
+        PUT /v2.0/security-group-rules/{id}/tags/{tag}
+        DELETE /v2.0/security-group-rules/{id}/tags/{tag}
+        PUT /v2.0/subnetpools/{id}/tags
+        POST /v2.0/subnetpools/{id}/tags
+        DELETE /v2.0/subnetpools/{id}/tags
+        PUT /v2.0/subnetpools/{id}/tags/{tag}
+        DELETE /v2.0/subnetpools/{id}/tags/{tag}
+        PUT /v2.0/qos/policies/{id}/tags
+        POST /v2.0/qos/policies/{id}/tags
+        DELETE /v2.0/qos/policies/{id}/tags
+        PUT /v2.0/qos/policies/{id}/tags/{tag}
+        DELETE /v2.0/qos/policies/{id}/tags/{tag}
     """,
     "admin": """
         GET /v2.0/quotas
         PUT /v2.0/quotas/{project_id}
         DELETE /v2.0/quotas/{project_id}
         GET /v2.0/agents/{id}
+        POST /v2.0/default-security-group-rules
+        DELETE /v2.0/default-security-group-rules/{rule_id}
+        POST /v2.0/qos/policies
+        PUT /v2.0/qos/policies/{policy_id}
+        DELETE /v2.0/qos/policies/{policy_id}
+        POST /v2.0/qos/policies/{policy_id}/bandwidth_limit_rules
+        PUT /v2.0/qos/policies/{policy_id}/bandwidth_limit_rules/{rule_id}
+        DELETE /v2.0/qos/policies/{policy_id}/bandwidth_limit_rules/{rule_id}
+        PUT /v2.0/qos/alias-bandwidth-limit-rules/{rule_id}
+        DELETE /v2.0/qos/alias-bandwidth-limit-rules/{rule_id}
     """,
 }
