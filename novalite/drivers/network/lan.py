@@ -3,6 +3,7 @@ machine off: what cuts it off is undone, by this process or, when it dies, by an
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -28,8 +29,9 @@ _log = logs.get("network")
 
 
 class Lan:
-    """``directory`` keeps a journal while something is being moved. What an earlier process left half done is undone
-    at once. Raises ``DriverError``; methods may be called from several threads at once."""
+    """``directory``, which all appliances may share, keeps a journal while something is being moved. What an earlier
+    process left half done is undone at once. Raises ``DriverError``; methods may be called from several threads at
+    once."""
 
     def __init__(self, appliance_id: str, directory: Path) -> None:
         self._appliance_id, self._directory = appliance_id, directory
@@ -38,6 +40,11 @@ class Lan:
             self._recover(journal)
 
     def _recover(self, journal: Path) -> None:
+        with _held(journal, wait=False) as is_ours:
+            if is_ours:  # else a process is at work on it
+                self._undo(journal)
+
+    def _undo(self, journal: Path) -> None:
         try:
             told = json.loads(journal.read_text())
         except (OSError, ValueError):
@@ -49,7 +56,7 @@ class Lan:
 
     def attach(self, interface: str, *, wait_seconds: float) -> LanSpec:
         """The interface a port of a bridge of ours that has its addresses and routes."""
-        with files("attach_lan"), self._lock:
+        with files("attach_lan"), self._lock, _held(self._journal(interface), wait=True):
             bridge, links = lan_bridge(interface), namespaces.links("")
             link = _existing("attach_lan", interface, links)
             if link.get("master") == bridge:
@@ -70,7 +77,7 @@ class Lan:
 
     def detach(self, interface: str, *, wait_seconds: float = 10.0) -> None:
         """The addresses on the interface itself again, and the bridge gone."""
-        with files("detach_lan"), self._lock:
+        with files("detach_lan"), self._lock, _held(self._journal(interface), wait=True):
             bridge, links = lan_bridge(interface), namespaces.links("")
             link = links.get(interface)
             if link is None or link.get("master") != bridge:
@@ -91,6 +98,11 @@ class Lan:
                 check(interface)
             _log.info("the machine's addresses are on the interface again", interface=interface)
 
+    def _journal(self, interface: str) -> Path:
+        if not interface or "/" in interface or len(interface) > 15:
+            raise DriverError("attach_lan", f"{interface[:40]!r} is no interface", code="network.no_interface")
+        return self._directory / f"lan-{interface}.json"
+
     @contextmanager
     def _guarded(
         self, op: str, interface: str, back: Sequence[str], gateway: str, wait_seconds: float, *, link: str = ""
@@ -99,8 +111,7 @@ class Lan:
         block does not end well."""
         link = link or interface
         answered = bool(gateway) and arp.answers(link, gateway, min(_BEFORE_SECONDS, wait_seconds))
-        self._directory.mkdir(parents=True, exist_ok=True)
-        journal = self._directory / f"lan-{interface}.json"
+        journal = self._journal(interface)
         _write(journal, {"boot": _boot(), "interface": interface, "undo": list(back)})
         watchdog = _watchdog(op, journal, wait_seconds + _HANGING_SECONDS)
         try:
@@ -128,6 +139,19 @@ class _Check:
                 code="network.lan_lost",
                 hint="The port of the switch may refuse what comes from a bridge (port security, wireless).",
             )
+
+
+@contextmanager
+def _held(journal: Path, *, wait: bool) -> Iterator[bool]:
+    """Whether no other process is at work on the interface; with ``wait`` none is when this returns."""
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    with journal.with_suffix(".lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+            return
+        yield True
 
 
 def _boot() -> str:

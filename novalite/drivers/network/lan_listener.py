@@ -28,9 +28,9 @@ Key = tuple[str, str]
 
 class LanListener:
     """One thread for all networks. ``file`` keeps what was learned for the next process; ``on_learned`` is called
-    after something new. Methods may be called from several threads at once."""
+    with the network after something new. Methods may be called from several threads at once."""
 
-    def __init__(self, file: Path, on_learned: Callable[[], None]) -> None:
+    def __init__(self, file: Path, on_learned: Callable[[str], None]) -> None:
         self._file, self._on_learned = file, on_learned
         self._lock = threading.Lock()
         self._found: OrderedDict[Key, list[str]] = OrderedDict(self._kept())
@@ -102,9 +102,11 @@ class LanListener:
             ready = self._selector.select()
             if self._closed:
                 return
-            if sum(self._take(key) for key, _ in ready):
+            news = {key.data for key, _ in ready if self._take(key)}
+            if news:
                 self._keep()
-                self._on_learned()
+            for network_id in news:
+                self._on_learned(network_id)
 
     def _take(self, key: selectors.SelectorKey) -> bool:
         if key.data is None:

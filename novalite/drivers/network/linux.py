@@ -14,6 +14,7 @@ from novalite.drivers.network.base import (
     METADATA_PORT,
     GroupSpec,
     HostForwardSpec,
+    LanSpec,
     NetworkReport,
     NetworkSpec,
     PortSpec,
@@ -55,7 +56,7 @@ class LinuxNetworkDriver:
         self._filters = Filters(tracking, self._memory.groups().values())
         self._networks = Networks(appliance_id, self._directory, self._memory, self._filters, tracking)
         self._routers = Routers(appliance_id, self._directory / "routers")
-        self._machine = Machine(appliance_id, self._directory / "machine")
+        self._machine = Machine(appliance_id, self._directory / "machine", run_dir / "lan", self._learned)
         self._forwards = self._machine.known_forwards()
         self._joined: set[str] = set()  # networks whose uplink and routers this process has seen to
         self._told: object = None  # what the machine's side was told last
@@ -155,6 +156,15 @@ class LinuxNetworkDriver:
         self._tell_machine()
         self._tidy()
 
+    def attach_lan(self, interface: str, *, wait_seconds: float) -> LanSpec:
+        return self._machine.attach_lan(interface, wait_seconds=wait_seconds)
+
+    def detach_lan(self, interface: str) -> None:
+        self._machine.detach_lan(interface)
+
+    def _learned(self, network_id: str) -> None:
+        self._watch.tell(network_id)
+
     def metadata_sockets(self, network_id: str) -> tuple[socket.socket, ...]:
         known = self._networks.get("metadata_sockets", network_id)
         if not known.spec.metadata:
@@ -178,6 +188,9 @@ class LinuxNetworkDriver:
             dhcp_running=tuple(known.spec.id for known in networks if known.server.pid() is not None),
             ports=tuple((known.spec.id, port_id) for known in networks for port_id in list(known.ports)),
             routers=tuple(self._routers.known()),
+            learned=self._machine.learned(
+                port for known in networks if known.spec.lan_addresses for port in list(known.ports.values())
+            ),
             problems=self._watch.problems(),
         )
 
@@ -185,4 +198,5 @@ class LinuxNetworkDriver:
         return self._watch.wait(timeout_seconds)
 
     def close(self) -> None:
+        self._machine.close()
         self._watch.close()

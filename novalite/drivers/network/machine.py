@@ -53,12 +53,19 @@ class _Wanted:
 
 
 class Machine:
-    """One for an appliance. ``directory`` is for what must be set back; ``on_learned`` is called, from another thread,
-    when ``learned`` has news. Raises ``DriverError``; methods may be called from several threads at once."""
+    """One for an appliance. ``directory`` is for what must be set back, ``lan_directory`` for what is being moved to a
+    LAN's bridge; ``on_learned`` is called with the network, from another thread, when ``learned`` has news. Raises
+    ``DriverError``; methods may be called from several threads at once."""
 
-    def __init__(self, appliance_id: str, directory: Path, on_learned: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        appliance_id: str,
+        directory: Path,
+        lan_directory: Path,
+        on_learned: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._appliance_id, self._directory = appliance_id, directory
-        self._lan = Lan(appliance_id, directory)
+        self._lan = Lan(appliance_id, lan_directory)
         self._listener = LanListener(directory / "learned.json", on_learned)
         self._table = machine_rules.table(appliance_id)
         self._forwarding = Forwarding(directory / "forwarding")

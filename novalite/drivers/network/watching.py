@@ -23,11 +23,17 @@ class Watch:
         self._look_seconds, self._look = look_seconds, Deadline(look_seconds)
         self._settled = Deadline(0)
         self._alarm, self._events = Alarm(), Events()
+        self._news: set[str] = set()  # networks on which an address was learned
         self._lock = threading.Lock()
         self._closed = False
 
     def ring(self) -> None:
         """Something was changed: there may be other servers to wait for."""
+        self._alarm.ring()
+
+    def tell(self, network_id: str) -> None:
+        """An address was learned on the network: ``wait`` returns it."""
+        self._news.add(network_id)
         self._alarm.ring()
 
     def problems(self) -> tuple[str, ...]:
@@ -46,8 +52,9 @@ class Watch:
                 due = due or self._look.passed
                 broken = self._torn() if due and self._settled.passed else self._dead()
                 due = due and not self._settled.passed
-                if broken or deadline.passed:
-                    return broken
+                news = {self._news.pop() for _ in range(len(self._news))}
+                if broken or news or deadline.passed:
+                    return tuple(sorted({*broken, *news}))
                 times = [deadline.remaining, self._look.remaining, *([self._settled.remaining] if due else [])]
                 due = self._await_change(min(times)) or due
                 due = self._events.heard() or due

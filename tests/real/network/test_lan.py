@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,7 +35,7 @@ ip addr add $ip/$mask dev $interface
 
 @pytest.fixture
 def machine(lab: Lab) -> Iterator[Machine]:
-    machine = Machine(str(uuid4()), lab.directory / "machine")
+    machine = Machine(str(uuid4()), lab.directory / "machine", lab.directory / "lan")
     yield machine
     machine.close()
 
@@ -86,7 +85,7 @@ def test_addresses_and_routes_move_and_come_back_and_connections_go_on(lab: Lab,
         assert BRIDGE not in sh("ip", "link")
         assert open_.says("hello") == f"{lab.address} hello"
         machine.detach_lan("uplink0")
-    assert not list((lab.directory / "machine").glob("lan-*"))
+    assert not list((lab.directory / "lan").glob("lan-*.json"))
 
 
 @contextmanager
@@ -122,7 +121,7 @@ def test_a_lost_gateway_brings_everything_back(lab: Lab, machine: Machine) -> No
     assert sorted(_addresses("uplink0")) == sorted(addresses)
     assert _routes() == routes
     assert BRIDGE not in sh("ip", "link")
-    assert not list((lab.directory / "machine").glob("lan-*"))
+    assert not list((lab.directory / "lan").glob("lan-*.json"))
 
 
 def test_a_gateway_that_never_answered_is_no_reason(lab: Lab, machine: Machine) -> None:
@@ -168,7 +167,7 @@ def _watchdogs(parent: int) -> list[int]:
 
 def test_a_journal_of_before_a_reboot_is_history(lab: Lab) -> None:
     folder = lab.directory / "lan"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     journal = folder / "lan-uplink0.json"
     journal.write_text(json.dumps({"boot": "another", "undo": ["addr add 192.0.2.99/24 dev uplink0"]}))
     Lan(str(uuid4()), folder)
@@ -223,8 +222,8 @@ def _lan_network(lab: Lab, machine: Machine) -> NetworkSpec:
 
 
 def test_guests_on_the_lan_get_its_addresses_which_are_learned(lab: Lab) -> None:
-    news = threading.Event()
-    machine = Machine(str(uuid4()), lab.directory / "machine", news.set)
+    news: list[str] = []
+    machine = Machine(str(uuid4()), lab.directory / "machine", lab.directory / "lan", news.append)
     machine.attach_lan("uplink0", wait_seconds=5)
     network = _lan_network(lab, machine)
     guest = lab.guest(network)
@@ -233,7 +232,7 @@ def test_guests_on_the_lan_get_its_addresses_which_are_learned(lab: Lab) -> None
         assert machine.learned([port]) == ()
         address = _lease(guest, lab.directory)
     assert address.startswith("203.0.113.1")
-    assert news.wait(5)
+    assert eventually(lambda: news[:1] == [network.id])
     assert machine.learned([port]) == ((port.id, address),)
     with server(guest.name, 80), server("", 80):
         assert seen_as(lab.outside, address, 80) == lab.gateway, "the LAN reaches it"
@@ -246,7 +245,7 @@ def test_guests_on_the_lan_get_its_addresses_which_are_learned(lab: Lab) -> None
     within(guest.name, "ip", "addr", "add", "2001:db8:5::8/64", "dev", "eth0")
     assert eventually(lambda: (port.id, "2001:db8:5::8") in machine.learned([port]))
     machine.close()
-    again = Machine(str(uuid4()), lab.directory / "machine")
+    again = Machine(str(uuid4()), lab.directory / "machine", lab.directory / "lan")
     assert (port.id, address) in again.learned([port]), "a new process knows it"
     again.close()
 

@@ -63,7 +63,10 @@ class Site:
 @pytest.fixture
 def site(lab: Lab) -> Iterator[Site]:
     appliance = str(uuid4())
-    machine, routers = Machine(appliance, lab.directory / "machine"), Routers(appliance, lab.directory / "routers")
+    machine, routers = (
+        Machine(appliance, lab.directory / "machine", lab.directory / "lan"),
+        Routers(appliance, lab.directory / "routers"),
+    )
     public = lab.network(PUBLIC, uplink=HOST)
     machine.ensure_uplink(public)
     site = Site(lab, machine, routers, public)
@@ -132,7 +135,7 @@ def test_a_range_that_the_machine_uses_is_refused(site: Site) -> None:
 def test_networks_of_one_appliance_meet_and_those_of_another_do_not(site: Site) -> None:
     second = site.uplinked("198.18.0.0/24")
     one, two = site.lab.guest(site.public, "198.51.100.5/24"), site.lab.guest(second, "198.18.0.5/24")
-    other = Machine(str(uuid4()), site.lab.directory / "other")
+    other = Machine(str(uuid4()), site.lab.directory / "other", site.lab.directory / "lan")
     third = site.lab.network("198.19.0.0/24", uplink=HOST)
     own = {third.id: third}
     site.lab.networks.pop(third.id)
@@ -257,7 +260,7 @@ def test_what_others_take_away_is_missed_and_repaired(site: Site, harm: str) -> 
 def test_everything_is_set_back_at_the_end(site: Site) -> None:
     forwarding = "/proc/sys/net/ipv4/conf/uplink0/forwarding"
     assert sh("cat", forwarding).strip() == "1"
-    again = Machine("0" * 8, site.lab.directory / "unknown")
+    again = Machine("0" * 8, site.lab.directory / "unknown", site.lab.directory / "lan")
     again.ensure({}, (), ())
     site.machine.remove_uplink(site.public.id)
     site.machine.remove_uplink(site.public.id)
@@ -273,7 +276,7 @@ def test_connections_outlive_changes_and_a_new_process(site: Site) -> None:
         assert open_ is not None
         site.uplinked("198.18.0.0/24")
         (appliance,) = {line.split()[1] for line in _aliases()}
-        again = Machine(appliance, site.lab.directory / "machine")
+        again = Machine(appliance, site.lab.directory / "machine", site.lab.directory / "lan")
         again.ensure_uplink(site.public)
         again.ensure(site.lab.networks, (), ())
         assert open_.says("hello") == f"{site.lab.address} hello"
