@@ -3,6 +3,7 @@ only when its alias says so."""
 
 from __future__ import annotations
 
+import secrets
 import socket
 from collections.abc import Iterable
 from typing import Any
@@ -12,6 +13,7 @@ from novalite.drivers.network.commands import run_json
 from novalite.errors import DriverError
 
 _FEW = 8
+_GROUPS = 1 << 30
 
 
 def alias(appliance_id: str, *words: str) -> str:
@@ -57,10 +59,15 @@ def foreign(name: str) -> DriverError:
 
 
 def delete(wanted: Iterable[str], namespace: str = "") -> None:
-    """These links gone; one that goes by itself meanwhile, like the end of a pair whose other end went, is no error."""
+    """These links gone, many at once by a group of their own: one by one, the kernel takes as long for each as for all.
+    One that goes by itself meanwhile, like the end of a pair whose other end went, is no error."""
     present = sorted(set(wanted) & names(namespace))
+    lines = [f"link del dev {name}" for name in present]
+    if len(present) > _FEW:
+        group = _GROUPS + secrets.randbelow(_GROUPS)
+        lines = [*(f"link set dev {name} group {group}" for name in present), f"link del group {group}"]
     try:
-        namespaces.batch("remove_port", namespace, [f"link del dev {name}" for name in present])
+        namespaces.batch("remove_port", namespace, lines)
     except DriverError:
         left = set(present) & names(namespace)
         if left and len(left) == len(present):

@@ -29,6 +29,15 @@ set -- $staticroutes
 while [ $# -ge 2 ]; do ip route replace $1 via $2 dev $interface; shift 2; done
 env > LEASE
 """
+_DHCP6_SCRIPT = """#!/bin/sh
+case $reason in
+BOUND6) ip -6 addr add $new_ip6_address/64 dev $interface;;
+REBIND6|RENEW6) ;;
+*) exit 0;;
+esac
+echo $new_ip6_address $new_dhcp6_name_servers $new_dhcp6_domain_search > TOLD
+kill $PPID
+"""
 
 
 def sh(*argv: str, check: bool = True) -> str:
@@ -95,6 +104,23 @@ class Guest:
         if not lease.exists():
             return {}
         return dict(line.split("=", 1) for line in lease.read_text().splitlines() if "=" in line)
+
+    def lease_6(self, seconds: int = 8) -> str:
+        """The IPv6 address and name server that DHCPv6 gave, or all it told; empty when nothing."""
+        told, script = self.directory / f"{self.port.id}.told6", self.directory / f"{self.port.id}.sh6"
+        told.unlink(missing_ok=True)
+        script.write_text(_DHCP6_SCRIPT.replace("TOLD", str(told)))
+        script.chmod(0o755)
+        files = ["-lf", str(self.directory / f"{self.port.id}.lease6"), "-pf", str(self.directory / "dhclient.pid")]
+        self.run("timeout", str(seconds), "dhclient", "-6", "-1", "-d", "-sf", str(script), *files, self.card)
+        return told.read_text().strip() if told.exists() else ""
+
+    def resolves(self, name: str, server: str = "10.97.0.2") -> set[str]:
+        """What the name server answers: addresses of a name, names of an address."""
+        done = self.run("timeout", "5", "busybox", "nslookup", name, server)
+        answer = done.stdout.partition("\n\n")[2]
+        found = {line.partition(": ")[2].strip() for line in answer.splitlines() if line.startswith("Address")}
+        return found | {line.rpartition("name = ")[2].strip() for line in answer.splitlines() if "name = " in line}
 
     def fetch(self, url: str, *options: str) -> str | None:
         """The body at ``url``; None when there is none."""
