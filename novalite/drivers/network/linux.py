@@ -157,10 +157,10 @@ class LinuxNetworkDriver:
         self._tidy()
 
     def attach_lan(self, interface: str, *, wait_seconds: float) -> LanSpec:
-        return self._machine.attach_lan(interface, wait_seconds=wait_seconds)
+        return self._machine.attach_lan(checks.link(interface), wait_seconds=wait_seconds)
 
     def detach_lan(self, interface: str) -> None:
-        self._machine.detach_lan(interface)
+        self._machine.detach_lan(checks.link(interface))
 
     def _learned(self, network_id: str) -> None:
         self._watch.tell(network_id)
