@@ -14,7 +14,7 @@ from novalite.cloud.compute import consoles
 from novalite.cloud.compute.servers import TOPIC as SERVER_TOPIC
 from novalite.cloud.tasks import tasks
 from novalite.context import internal
-from novalite.engine import conductor, heartbeat, reconcile, volume_files
+from novalite.engine import conductor, heartbeat, network_state, reconcile, volume_files
 from novalite.engine.console.proxy import ConsoleProxy
 from novalite.engine.console.streams import EventHub
 from novalite.engine.events import HostEvents
@@ -75,7 +75,7 @@ class Engine:
     def _startup(self, stop: threading.Event) -> None:
         """Make host state from the records, then start what acts on it; once, and again if it fails."""
         built = self.built
-        reconcile.restore_networks(built.database, built.network)
+        network_state.restore(built.database, built.network)
         restarted = heartbeat.beat_all(built.database, built.links)
         found = reconcile.every_host(built.database, built.links)
         reconcile.start_with_machine(
@@ -119,9 +119,12 @@ class Engine:
     def _watch_network(self, stop: threading.Event) -> None:
         while not stop.is_set():
             dead = self.built.network.watch(_WATCH_SECONDS)
-            if dead and not stop.is_set():
-                _log.warning("networks need repair", networks=list(dead))
-                reconcile.repair_networks(self.built.database, self.built.network)
+            if stop.is_set():
+                return
+            network_state.learn(self.built.database, self.built.network)
+            if dead:
+                _log.warning("networks need repair", ids=list(dead))
+                network_state.repair(self.built.database, self.built.network, dead)
                 if self.metadata is not None:
                     self.metadata.networks_mended()
 

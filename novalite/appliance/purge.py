@@ -6,12 +6,30 @@ import os
 import shutil
 from collections.abc import Iterator
 
-from novalite.appliance.build import build
+from novalite.appliance.build import Built, build
 from novalite.appliance.process import own_state
-from novalite.cloud.network import networks
+from novalite.cloud.network import lans, networks, routing
 from novalite.context import internal
 from novalite.errors import NotFound
 from novalite.settings import Settings
+
+
+def _networks(built: Built) -> Iterator[str]:
+    report = built.network.check()
+    with built.database.read(internal()) as w:
+        network_ids = {spec.id for spec in networks.specs(w)} | set(report.networks)
+        router_ids = {router.id for router in routing.specs(w)} | set(report.routers)
+        interfaces = lans.interfaces(w)
+    built.network.ensure_forwards(())
+    for router_id in sorted(router_ids):
+        built.network.remove_router(router_id)
+        yield f"router {router_id}"
+    for network_id in sorted(network_ids):
+        built.network.remove_network(network_id)
+        yield f"network {network_id}"
+    for interface in interfaces:
+        built.network.detach_lan(interface)
+        yield f"bridge of {interface}"
 
 
 def purge(settings: Settings) -> Iterator[str]:
@@ -29,11 +47,7 @@ def purge(settings: Settings) -> Iterator[str]:
         for artifact in driver.artifacts():
             driver.delete_guest(artifact.id)
             yield f"guest {artifact.id} on {host}"
-    with built.database.read(internal()) as w:
-        network_ids = [spec.id for spec in networks.specs(w)]
-    for network_id in network_ids:
-        built.network.remove_network(network_id)
-        yield f"network {network_id}"
+    yield from _networks(built)
     built.links.close()
     built.network.close()
     built.database.close()

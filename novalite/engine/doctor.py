@@ -9,14 +9,14 @@ from novalite.cloud.compute import migrations, progress, states
 from novalite.cloud.compute.servers import Server
 from novalite.cloud.hosts import hosts
 from novalite.cloud.image import images
-from novalite.cloud.network import networks, ports
+from novalite.cloud.network import ports
 from novalite.cloud.tasks import tasks
 from novalite.context import internal
 from novalite.db.work import Work
 from novalite.drivers.compute.base import GuestArtifacts, Power
 from novalite.drivers.network.base import tap_name
 from novalite.drivers.storage.base import ImageStore
-from novalite.engine import volume_files
+from novalite.engine import network_findings, volume_files
 from novalite.engine.flow import Parts
 from novalite.errors import NovaLiteError
 
@@ -50,10 +50,9 @@ def examine(parts: Parts, store: ImageStore) -> Examination:
         busy = tasks.live_resources(w)
         behind = {host.name: migrations.left_behind(w, host.name) for host in all_hosts}
         held = {allocation.server_id: allocation for allocation in hosts.allocations(w)}
-        wanted_ports = {(port.network_id, port.id) for spec in networks.specs(w) for port in ports.specs(w, spec.id)}
+        wanted_networks = network_findings.wanted(w)
         port_owners = _tap_owners(w, servers)
         image_ids = images.active_ids(w)
-        network_names = {spec.id: spec.name for spec in networks.specs(w)}
     findings += _allocations(all_hosts, servers, held, busy)
     guests = 0
     for host in all_hosts:
@@ -73,7 +72,7 @@ def examine(parts: Parts, store: ImageStore) -> Examination:
             continue
         guests += len(found)
         findings += _guests(host.name, servers[host.name], found, busy | behind[host.name], port_owners)
-    findings += _networks(parts, network_names, wanted_ports)
+    findings += [Finding(**vars(one)) for one in network_findings.disagreements(parts, wanted_networks)]
     findings += _images(store, image_ids)
     wrong, volumes_checked = volume_files.disagreements(parts)
     findings += [Finding(**vars(one)) for one in wrong]
@@ -82,7 +81,7 @@ def examine(parts: Parts, store: ImageStore) -> Examination:
         "servers": sum(map(len, servers.values())),
         "guests": guests,
         "allocations": len(held),
-        "ports": len(wanted_ports),
+        "ports": len(wanted_networks.ports),
         "images": len(image_ids),
         **volumes_checked,
     }
@@ -179,31 +178,6 @@ def _guests(
                     ", ".join(sorted(foreign)),
                     "Hard reboot the server.",
                 )
-
-
-def _networks(parts: Parts, names: dict[str, str], wanted: set[tuple[str, str]]) -> Iterator[Finding]:
-    report = parts.network.check()
-    for problem in report.problems:
-        yield Finding("warning", "network", "", problem, "Found on the machine's network.", "See docs/networking.md.")
-    for network_id in names.keys() - set(report.dhcp_running):
-        yield Finding(
-            "error",
-            "network",
-            network_id,
-            f"Network {names[network_id]} has no DHCP server.",
-            "Guests there get no address.",
-            "It is started again within seconds; look at the log.",
-        )
-    have = set(report.ports)
-    for network_id, port_id in sorted(have - wanted):
-        yield Finding(
-            "error",
-            "port",
-            port_id,
-            f"DHCP knows port {port_id}, which is no port of network {network_id}.",
-            "A lease is left over.",
-            "Restart NovaLite.",
-        )
 
 
 def _images(store: ImageStore, recorded: set[str]) -> Iterator[Finding]:

@@ -9,15 +9,14 @@ from novalite import logs
 from novalite.cloud.compute import actions, migrations, progress, soft_delete, states
 from novalite.cloud.compute import tasks as kinds
 from novalite.cloud.compute.servers import Server
-from novalite.cloud.network import networks, ports, routing, security_groups
 from novalite.cloud.tasks import tasks
 from novalite.context import internal
 from novalite.db.work import Database
 from novalite.drivers.compute.base import GuestState, Power
-from novalite.drivers.network.base import NetworkDriver, NetworkSpec, PortSpec
+from novalite.engine import network_state
 from novalite.engine.flow import Parts
 from novalite.engine.links import Links
-from novalite.errors import DriverError, NovaLiteError, Refused
+from novalite.errors import NovaLiteError, Refused
 
 _log = logs.get("reconcile")
 
@@ -72,34 +71,6 @@ def _compare(database: Database, server: Server, guest: GuestState | None, resul
             _log.info("state corrected", server_id=server.id, power=power.value)
 
 
-def restore_networks(database: Database, network: NetworkDriver) -> list[str]:
-    """Every network and port of the records, made or mended on this machine. A network that cannot be made
-    does not keep the others from it; returns the ids of those."""
-    with database.read(internal()) as w:
-        wanted = [(spec, ports.specs(w, spec.id)) for spec in networks.specs(w)]
-        groups, routers = security_groups.specs(w), routing.specs(w)
-    network.ensure_groups(groups, only=True)  # before the ports that are in them
-    lost = [spec.id for spec, port_specs in wanted if not _made(network, spec, port_specs)]
-    network.ensure_routers(routers, only=True)
-    return lost
-
-
-def repair_networks(database: Database, network: NetworkDriver) -> list[str]:
-    """The same while ports come and go: bridges, rules and DHCP servers are mended, the ports they know stay."""
-    with database.read(internal()) as w:
-        wanted = networks.specs(w)
-    return [spec.id for spec in wanted if not _made(network, spec, None)]
-
-
-def _made(network: NetworkDriver, spec: NetworkSpec, port_specs: tuple[PortSpec, ...] | None) -> bool:
-    try:
-        network.ensure_network(spec, port_specs)
-    except DriverError as error:
-        _log.error("a network could not be made", network_id=spec.id, name=spec.name, error=str(error))
-        return False
-    return True
-
-
 def start_with_machine(
     database: Database, names: list[str], *, restarted: set[str], found_down: set[str], default_delay_seconds: int
 ) -> list[str]:
@@ -126,7 +97,7 @@ def start_with_machine(
 
 def machines_restarted(parts: Parts, names: list[str]) -> None:
     """Hosts whose machine came up again while this process ran: their networks, states and servers."""
-    restore_networks(parts.database, parts.network)
+    network_state.restore(parts.database, parts.network)
     for name in names:
         try:
             host(parts.database, parts.links, name)

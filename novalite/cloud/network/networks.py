@@ -342,6 +342,13 @@ def _specs(w: Work, ids: list[str] | None) -> list[NetworkSpec]:
     return [_as_spec(network, settings) for network in found if network.subnets or network.network_type != LOCAL]
 
 
+def cut_off(w: Work) -> list[Network]:
+    """Provider networks whose physical network no setting names."""
+    known = list(options.interfaces(w))
+    query = sa.select(Network).where(Network.network_type != LOCAL, Network.physical_network.not_in(known))
+    return list(w.session.scalars(query.order_by(Network.id)))
+
+
 def choose(w: Work, requested: str | Sequence[NetworkRequest] | None) -> list[NetworkRequest]:
     """The network cards of a new server. ``None`` and ``auto`` take the one network the project sees, ``none``
     gives no card; a list is checked and completed with each port's network.

@@ -17,6 +17,7 @@ ROUTED = INTERFACE, GATEWAY, FLOATING = "network:router_interface", "network:rou
 """What a port's ``device_owner`` is when no guest has it but a router or a floating address."""
 DHCP = "network:dhcp"
 """The ``device_owner`` of the network's own port."""
+_BATCH = 5000
 GUESTS = "compute:"
 """How the ``device_owner`` of a server's port begins."""
 
@@ -128,6 +129,14 @@ def specs(w: Work, network_id: str) -> tuple[PortSpec, ...]:
     return _specs(w, Port.network_id == network_id)
 
 
+def all_specs(w: Work) -> dict[str, tuple[PortSpec, ...]]:
+    """What the host is told of the ports of each network."""
+    found: dict[str, list[PortSpec]] = {}
+    for port in _specs(w, sa.true()):
+        found.setdefault(port.network_id, []).append(port)
+    return {network_id: tuple(ports) for network_id, ports in found.items()}
+
+
 def of_server(w: Work, server_id: str) -> tuple[PortSpec, ...]:
     """What the host is told of a server's ports, in the order of its network cards."""
     return _specs(w, Port.device_id == server_id)
@@ -151,7 +160,7 @@ def _specs(w: Work, which: sa.ColumnElement[bool]) -> tuple[PortSpec, ...]:
     )  # fmt: skip
     rows = w.session.execute(query).all()
     groups, addresses = _groups(w, which), _addresses(w, which)
-    limits = rates.of_ports(w, [row.id for row in rows])
+    limits = _limits(w, [row.id for row in rows])
     return tuple(
         PortSpec(
             id=row.id,
@@ -172,6 +181,13 @@ def _specs(w: Work, which: sa.ColumnElement[bool]) -> tuple[PortSpec, ...]:
         )
         for row in rows
     )
+
+
+def _limits(w: Work, ids: list[str]) -> dict[str, RateSpec]:
+    found: dict[str, RateSpec] = {}
+    for start in range(0, len(ids), _BATCH):
+        found |= rates.of_ports(w, ids[start : start + _BATCH])
+    return found
 
 
 def _addresses(w: Work, which: sa.ColumnElement[bool]) -> dict[str, list[str]]:

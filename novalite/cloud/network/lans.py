@@ -1,0 +1,121 @@
+"""Networks that are one with a LAN behind an interface of the machine: guests take addresses from the LAN's own DHCP
+server, and what is seen of them there is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import ip_interface, ip_network
+
+import sqlalchemy as sa
+
+from novalite.cloud.network import addresses, networks, options, ranges, security_groups, subnets
+from novalite.cloud.network.records import FixedIp, Network, Port, Subnet
+from novalite.db.work import Work
+from novalite.drivers.network.base import LanSpec
+from novalite.errors import Conflict, NotFound
+
+
+def attach(w: Work, lan: LanSpec, *, name: str, mtu: int = 1500, project_id: str = "") -> Network:
+    """The shared network of what ``attach_lan`` has made, with the machine's ranges there as subnets without DHCP of
+    ours. Repeatable. Raises ``Conflict`` for a name that settings give to another physical network."""
+    known = options.interfaces(w)
+    if name in known and known[name] != lan.interface:
+        raise Conflict(f"Physical network {name} is {known[name]}, not {lan.interface}.", code="lan.name_in_use")
+    options.add_lan(w, name, lan.interface)
+    found = of(w, name)
+    network = found or networks.create(
+        w,
+        networks.NewNetwork(
+            name, mtu=mtu, project_id=project_id, shared=True, provider=networks.Provider("flat", name), lan=True
+        ),
+    )
+    present = set(w.session.scalars(sa.select(Subnet.cidr).where(Subnet.network_id == network.id)))
+    for text in lan.addresses:
+        cidr = str(ip_interface(text).network)
+        if cidr not in present and not ip_network(cidr).is_link_local:
+            gateway = (
+                lan.gateway if lan.gateway and ranges.holds(ip_network(cidr), ranges.address(lan.gateway, "")) else None
+            )
+            new = subnets.NewSubnet(cidr, gateway, pools=(), name=name, enable_dhcp=False)
+            subnets.create(w, network, new)
+            present.add(cidr)
+    return networks.get(w, network.id)
+
+
+def _gateway(lan: LanSpec, cidr: str) -> str | None:
+    if lan.gateway and ranges.holds(ip_network(cidr), ranges.address(lan.gateway, "gateway_ip")):
+        return lan.gateway
+    return None
+
+
+def exist(w: Work) -> bool:
+    """Whether there is any LAN network."""
+    return bool(w.session.scalar(sa.select(sa.exists().where(Network.lan))))
+
+
+def of(w: Work, name: str) -> Network | None:
+    """The LAN network on a physical network."""
+    query = networks.query_visible(w).where(Network.lan, Network.physical_network == name)
+    return w.session.scalar(query)
+
+
+def interfaces(w: Work) -> list[str]:
+    """Interfaces of the machine that are to be attached."""
+    return sorted(options.lans(w).values())
+
+
+def detach(w: Work, name: str) -> str:
+    """Delete the network, so that the interface can be given back; its name. Raises ``NotFound``, and ``Conflict``
+    while servers are on it."""
+    interface = options.lans(w).get(name)
+    if interface is None:
+        raise NotFound("lan", name, message=f"No LAN is attached as {name}.")
+    network = of(w, name)
+    if network is not None:
+        networks.delete(w, network.id)
+    options.remove_lan(w, name)
+    return interface
+
+
+def learned(w: Work, seen: Iterable[tuple[str, str]]) -> list[str]:
+    """Record the addresses (port id, address) that guests were seen to get; ids of the ports for which that is new. An
+    address outside the subnets of the port's network is passed over."""
+    wanted = dict(seen)
+    rows = w.session.execute(
+        sa.select(Port.id, Port.network_id, Port.project_id)
+        .join(Network, Network.id == Port.network_id)
+        .where(Port.id.in_(list(wanted)), Network.lan, Port.ip_allocation == "deferred")
+    ).all()
+    by_network: dict[str, list[Subnet]] = {}
+    for subnet in w.session.scalars(
+        sa.select(Subnet).where(Subnet.network_id.in_({row.network_id for row in rows})).order_by(Subnet.created_at)
+    ):
+        by_network.setdefault(subnet.network_id, []).append(subnet)
+    present = _present(w, [row.id for row in rows])
+    changed = []
+    for row in rows:
+        text = str(ranges.address(wanted[row.id], "address"))
+        held = _holding(by_network.get(row.network_id, []), text)
+        if held is None or (held.id, text) in present.get(row.id, ()):
+            continue
+        beside = sa.or_(FixedIp.port_id == row.id, FixedIp.ip_address == text)
+        w.changed(sa.delete(FixedIp).where(FixedIp.subnet_id == held.id, beside))
+        w.session.add(addresses.fixed(held, text, row.id))
+        w.announce("port", row.id, row.project_id)
+        w.announce(security_groups.PORT_TOPIC, row.id, row.project_id)
+        changed.append(str(row.id))
+    w.session.flush()
+    return changed
+
+
+def _present(w: Work, ids: list[str]) -> dict[str, set[tuple[str, str]]]:
+    found: dict[str, set[tuple[str, str]]] = {}
+    query = sa.select(FixedIp.port_id, FixedIp.subnet_id, FixedIp.ip_address).where(FixedIp.port_id.in_(ids))
+    for port_id, subnet_id, text in w.session.execute(query):
+        found.setdefault(str(port_id), set()).add((subnet_id, text))
+    return found
+
+
+def _holding(found: Iterable[Subnet], text: str) -> Subnet | None:
+    wanted = ranges.address(text, "address")
+    return next((subnet for subnet in found if ranges.holds(ip_network(subnet.cidr), wanted)), None)
