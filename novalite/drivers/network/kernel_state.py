@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 import socket
 import struct
+import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 from pathlib import Path
 
 from novalite.drivers.network import namespaces
 
+_ROUTE, _GET_LINK, _LINK_NAME, _LINK_MASTER, _ERROR = 0, 18, 3, 10, 2
 _NETFILTER, _SUBSYSTEM, _GET_GENERATION, _GENERATION_ID = 12, 10, 16, 1
 _OWN_ADDRESS = re.compile(r"\|-- (\S+)\n\s+/32 host LOCAL")
 _PROC = Path("/proc/thread-self/net")
@@ -23,13 +26,47 @@ def nft_generation() -> int:
         asked.bind((0, 0))
         asked.send(struct.pack("=IHHIIBBH", 20, (_SUBSYSTEM << 8) | _GET_GENERATION, 1, 1, 0, 0, 0, 0))
         data = asked.recv(4096)
-    at = 20
-    while at + 8 <= len(data):
+    found = _attributes(data, 20).get(_GENERATION_ID)
+    if found is None:
+        raise OSError("the kernel does not tell the packet filter's generation")
+    return int.from_bytes(found[:4], "big")
+
+
+def _attributes(data: bytes, at: int) -> dict[int, bytes]:
+    found = {}
+    while at + 4 <= len(data):
         length, kind = struct.unpack_from("=HH", data, at)
-        if kind == _GENERATION_ID:
-            return int(struct.unpack_from(">I", data, at + 4)[0])
+        found[kind] = data[at + 4 : at + length]
         at += max(4, (length + 3) & ~3)
-    raise OSError("the kernel does not tell the packet filter's generation")
+    return found
+
+
+def _master(link: str) -> int:
+    """Index of the bridge that the link is a port of; 0 without one, or without such a link."""
+    name = link.encode() + b"\0"
+    attribute = struct.pack("=HH", 4 + len(name), _LINK_NAME) + name + bytes(-len(name) % 4)
+    body = struct.pack("=BBHiII", 0, 0, 0, 0, 0, 0) + attribute
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _ROUTE) as asked:
+        asked.settimeout(5)
+        asked.bind((0, 0))
+        asked.send(struct.pack("=IHHII", 16 + len(body), _GET_LINK, 1, 1, 0) + body)
+        data = asked.recv(65536)
+    if struct.unpack_from("=IH", data)[1] == _ERROR:
+        return 0
+    return int.from_bytes(_attributes(data, 32).get(_LINK_MASTER, b"\0"), sys.byteorder)
+
+
+def are_ports(namespace: str, links: Iterable[str], bridge: str) -> bool:
+    """Whether all of these links of the namespace are ports of the bridge."""
+
+    def act() -> bool:
+        index = socket.if_nametoindex(bridge)
+        return all(_master(link) == index for link in links)
+
+    try:
+        return namespaces.exists(namespace) and namespaces.within(namespace, act)
+    except OSError:  # no such bridge, or the namespace went meanwhile
+        return False
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,14 @@ import msgspec
 
 from novalite import logs
 from novalite.drivers.network import arp, cards, conntrack, kernel_state, namespaces, radvd, router_rules
-from novalite.drivers.network.base import NetworkSpec, RouterSpec, router_namespace
+from novalite.drivers.network.base import (
+    NetworkSpec,
+    RouterSpec,
+    bridge_name,
+    network_namespace,
+    router_namespace,
+)
+from novalite.drivers.network.cards import Card
 from novalite.drivers.network.commands import files
 from novalite.drivers.network.nft_sets import Sets, difference, replacement
 from novalite.drivers.network.routing_checks import router as checked
@@ -26,7 +33,8 @@ _log = logs.get("network")
 @dataclass
 class _Known:
     """One router: ``done`` is what it was when the last change had come through, ``held`` what its packet filter
-    holds, ``state`` what its namespace looked like then; None: not known."""
+    holds, ``state`` what its namespace looked like then; None: not known. ``plugged`` are its cards that stood
+    then, with their networks."""
 
     spec: RouterSpec
     directory: Path
@@ -34,6 +42,7 @@ class _Known:
     held: Sets | None = None
     generation: int = 0
     state: kernel_state.State | None = None
+    plugged: tuple[tuple[Card, NetworkSpec], ...] = ()
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     @property
@@ -102,6 +111,8 @@ class Routers:
             with known.lock:
                 with self._lock:
                     self._known[spec.id] = known  # it may have been removed while this waited
+                if known.done == spec and known.plugged == _pairs(spec, networks) and not self._is_torn(known):
+                    return
                 known.directory.mkdir(parents=True, exist_ok=True)
                 known.spec = spec
                 known.state = None
@@ -124,6 +135,7 @@ class Routers:
         cards.set_routes(namespace, cards.wanted_routes(spec, plugged))
         cards.lead_metadata_back(namespace, plugged)
         conntrack.forget(_OP, namespace, router_rules.ended(known.done, spec))
+        known.plugged = tuple((card, networks[card.network_id]) for card in plugged)
         known.advertiser.ensure(_OP, namespace, radvd.configuration(spec, networks))
         for card in plugged:
             arp.announce(namespace, card.name, card.mac, new.get(card.name, ()))
@@ -175,6 +187,10 @@ class Routers:
                 return False
             if known.state is None or kernel_state.look(known.namespace) != known.state:
                 return True
+            for network_id in {card.network_id for card, _ in known.plugged}:
+                names = [card.name for card, _ in known.plugged if card.network_id == network_id]
+                if not kernel_state.are_ports(network_namespace(network_id), names, bridge_name(network_id)):
+                    return True
             advertiser = known.advertiser
             return advertiser.is_wanted and not advertiser.runs_in(known.namespace)
 
@@ -189,6 +205,10 @@ class Routers:
         with self._lock:
             found = [known.advertiser for known in self._known.values()]
         return [advertiser.pidfd() for advertiser in found if advertiser.is_wanted]
+
+
+def _pairs(spec: RouterSpec, networks: Mapping[str, NetworkSpec]) -> tuple[tuple[Card, NetworkSpec], ...]:
+    return tuple((card, networks[card.network_id]) for card in cards.wanted(spec, networks))
 
 
 def _networks(spec: RouterSpec) -> set[str]:

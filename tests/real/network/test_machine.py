@@ -297,6 +297,21 @@ def test_ipv6_leads_outside_as_the_machine(site: Site) -> None:
     assert not connects(site.lab.outside, "fd00:98::5", 80)
 
 
+def test_ipv6_behind_a_router_leads_outside_and_the_machine_reaches_it(site: Site) -> None:
+    sh("ip", "addr", "add", "2001:db8::2/64", "dev", "uplink0", "nodad")
+    sh("ip", "-n", site.lab.outside, "addr", "add", "2001:db8::1/64", "dev", "eth0", "nodad")
+    sh("ip", "route", "add", "default", "via", "2001:db8::1")
+    six = site.uplinked("fd00:98::/64")
+    red = site.lab.network("fd00:91::/64")
+    guest = site.lab.guest(red, "fd00:91::5/64")
+    spec = RouterSpec(str(uuid4()), (card(red, "fd00:91::1/64"),), card(six, "fd00:98::10/64"), ("fd00:98::1",))
+    site.routers.ensure([spec], site.lab.networks)
+    site.told.append(spec)
+    site.tell()
+    assert eventually(lambda: guest.pings("2001:db8::1"))
+    assert sh("ping", "-c1", "-W2", guest.address)
+
+
 def test_a_flat_network_is_one_with_what_is_behind_the_interface(site: Site) -> None:
     lan = site.lab.namespace()
     sh("ip", "link", "add", "lan0", "type", "veth", "peer", "name", "eth0", "netns", lan)

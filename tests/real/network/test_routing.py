@@ -289,8 +289,7 @@ def test_what_others_take_away_is_missed_and_repaired(site: Site, harm: str) -> 
         assert others is not None
         sh(*harms[harm])
         assert not connects(site.outside.name, FLOATING, 80) or harm == "routes"
-        if harm != "bridge":  # what is on the network's side is the network's to see
-            assert eventually(lambda: site.routers.missing() == (spec.id,))
+        assert eventually(lambda: site.routers.missing() == (spec.id,))
         site.ensure(spec)
         assert connects(site.outside.name, FLOATING, 80)
         assert others.says("hello") == f"{red.address} hello"
@@ -310,6 +309,15 @@ def test_a_new_process_knows_the_routers_and_leaves_connections_alone(site: Site
         again.ensure([spec], site.lab.networks)
         assert open_.says("hello").endswith("hello")
         assert again.missing() == ()
+
+
+def test_what_stands_is_left_as_it_is(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = site.router()
+    site.ensure(spec)
+    programs: list[object] = []
+    monkeypatch.setattr("novalite.drivers.network.namespaces.run", lambda *told, **_: programs.append(told))
+    site.ensure(spec)
+    assert programs == [], "no program is run to see that nothing is missing"
 
 
 def test_ipv6_is_routed_as_it_is(site: Site) -> None:
