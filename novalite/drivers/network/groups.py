@@ -3,53 +3,57 @@ a few times however many rules there are.
 
 Remotes are of three sorts, each with sets of its own: everybody; ranges of addresses; and members of groups. Members
 stand for the number ("label") of the combination of groups they are in, which other maps tell of an address: so a
-member more is one element, whatever the rules are, and a rule is one element, however many the members.
+member more is one element, whatever the rules are, and a rule is one element, however many the members. Ranges that
+lie in others are in sets of their own by how deep they lie: so no rule is cut to pieces by others.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from ipaddress import ip_address, ip_network
-from itertools import pairwise
 
 from novalite.drivers.network.base import RuleSpec
 
 _ICMP = {4: 1, 6: 58}
 _WITH_PORTS = frozenset({6, 17, 33, 132, 136})
 _LAST = {4: 2**32 - 1, 6: 2**128 - 1}
-_ALL_PROTOCOLS = (0, 255)
+_ALL_PROTOCOLS, _NO_REMOTE = (0, 255), (0, 0)
 Interval = tuple[int, int]
-Box = tuple[Interval, Interval]
 Elements = Mapping[str, frozenset[str]]
 
 EVERYTHING = "everything"
 """Stands among the elements for a rule that lets all through; it is no set."""
 
-WHOM = ("all", "label", "address")
-KINDS = ("proto", "ports", "icmp")
-
 
 def elements(rules: Iterable[RuleSpec], version: int, labels: Callable[[str], Iterable[int]]) -> Elements:
-    """The elements of the sets ``all_proto`` to ``address_icmp`` for rules of one direction and IP version; sets
-    without any are left out. ``labels`` gives those of the combinations that a group is in."""
-    boxes: dict[tuple[str, str, int], list[Box]] = {}
+    """The elements of sets, by names like ``all_proto``, ``label_ports``, ``address_icmp``, ``address1_icmp`` (see
+    ``parted``), for rules of one direction and IP version; sets without any are left out. ``labels`` gives those of
+    the combinations that a group is in."""
+    spans: dict[tuple[str, str], dict[tuple[Interval, int], list[Interval]]] = {}
     for rule in rules:
         if rule.version != version:
             continue
         kind, number, span = _packets(rule)
         for whom, remote in _remotes(rule, labels):
-            boxes.setdefault((whom, kind, number), []).append((remote, span))
-    if any(span == _ALL_PROTOCOLS for _, span in boxes.get(("all", "proto", 0), ())):
+            spans.setdefault((whom, kind), {}).setdefault((remote, number), []).append(span)
+    if _ALL_PROTOCOLS in spans.get(("all", "proto"), {}).get((_NO_REMOTE, 0), ()):
         return {EVERYTHING: frozenset()}
     found: dict[str, set[str]] = {}
-    for (whom, kind, number), some in boxes.items():
-        middle = [] if kind == "proto" else [str(number)]
-        cut = _disjoint_boxes(some)
-        found.setdefault(f"{whom}_{kind}", set()).update(
-            " . ".join([*_whom(whom, remote, version), *middle, numbers(span)]) for remote, span in cut
-        )
+    for (whom, kind), by_remote in spans.items():
+        depths = _depths(remote for remote, _ in by_remote) if whom == "address" else {}
+        for (remote, number), some in by_remote.items():
+            depth = depths.get(remote, 0)
+            before = [*_whom(whom, remote, version), *([] if kind == "proto" else [str(number)])]
+            found.setdefault(f"{whom}{depth or ''}_{kind}", set()).update(
+                " . ".join([*before, numbers(span)]) for span in disjoint(some)
+            )
     return {name: frozenset(items) for name, items in found.items()}
+
+
+def parted(name: str) -> tuple[str, str]:
+    """Of whom a set tells ("all", "label" or "address") and what of their packets ("proto", "ports" or "icmp")."""
+    whom, _, kind = name.partition("_")
+    return whom.rstrip("0123456789"), kind
 
 
 def _packets(rule: RuleSpec) -> tuple[str, int, Interval]:
@@ -70,14 +74,14 @@ def _remotes(rule: RuleSpec, labels: Callable[[str], Iterable[int]]) -> list[tup
     if rule.remote_group:
         return [("label", (label, label)) for label in labels(rule.remote_group)]
     if rule.nobody or not rule.remotes:
-        return [] if rule.nobody else [("all", (0, 0))]
+        return [] if rule.nobody else [("all", _NO_REMOTE)]
     found: list[tuple[str, Interval]] = []
     for remote in rule.remotes:
         network = ip_network(remote, strict=False)
         if network.version != rule.version:
             continue
         span = (int(network[0]), int(network[-1]))
-        found.append(("address", span) if network.prefixlen else ("all", (0, 0)))
+        found.append(("address", span) if network.prefixlen else ("all", _NO_REMOTE))
     return found
 
 
@@ -98,24 +102,16 @@ def disjoint(intervals: Iterable[Interval]) -> list[Interval]:
     return found
 
 
-def _disjoint_boxes(boxes: Iterable[Box]) -> list[Box]:
-    """The same pairs (remote, number) in boxes that do not meet: cut where any range of numbers begins or ends."""
-    events: dict[int, Counter[Interval]] = {}
-    for remote, (low, high) in set(boxes):
-        events.setdefault(low, Counter())[remote] += 1
-        events.setdefault(high + 1, Counter())[remote] -= 1
-    active: Counter[Interval] = Counter()
-    slices: list[tuple[list[Interval], Interval]] = []
-    cuts = sorted(events)
-    for low, after in pairwise(cuts):
-        active.update(events[low])
-        active = +active
-        parts = disjoint(active)
-        if slices and slices[-1][0] == parts and slices[-1][1][1] == low - 1:
-            slices[-1] = (parts, (slices[-1][1][0], after - 1))
-        else:
-            slices.append((parts, (low, after - 1)))
-    return [(part, span) for parts, span in slices for part in parts]
+def _depths(ranges: Iterable[Interval]) -> dict[Interval, int]:
+    """In how many of the others each lies; two either lie one in the other or do not meet."""
+    found: dict[Interval, int] = {}
+    around: list[int] = []
+    for low, high in sorted(set(ranges), key=lambda span: (span[0], -span[1])):
+        while around and around[-1] < low:
+            around.pop()
+        found[low, high] = len(around)
+        around.append(high)
+    return found
 
 
 def addresses(interval: Interval, version: int) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from novalite.drivers.network.base import NetworkSpec, PortSpec, tap_name, uplink_name
-from novalite.drivers.network.groups import EVERYTHING, KINDS, WHOM, addresses, disjoint
+from novalite.drivers.network.groups import EVERYTHING, addresses, disjoint, parted
 from novalite.drivers.network.members import spans
 from novalite.drivers.network.nftables import ANSWER, FORBIDDEN, TABLE, Part, Tracking
 
@@ -127,7 +127,7 @@ def _chains(key: str, verb: str) -> str:
 
 
 def _type(version: int, name: str) -> str:
-    whom, _, kind = name.partition("_")
+    whom, kind = parted(name)
     last = {
         "proto": "inet_proto",
         "ports": "inet_proto . inet_service",
@@ -169,13 +169,14 @@ def _lookups(key: str, side: str, profile: Profile) -> list[str]:
     remote = f"{ip} {'saddr' if direction == 'in' else 'daddr'}"
     whom = {"all": "", "label": "meta mark . ", "address": f"{remote} . "}
     packet = {"proto": "meta l4proto", "ports": "meta l4proto . th dport", "icmp": f"{icmp} type . {icmp} code"}
-    lines = []
-    for who in WHOM:
-        names = [kind for kind in KINDS if (side, f"{who}_{kind}") in profile.sets]
-        if who == "label" and names:
+    lines, is_labelled = [], False
+    for name in sorted(own for where, own in profile.sets if where == side):
+        who, kind = parted(name)
+        if who == "label" and not is_labelled:
+            is_labelled = True
             maps = (f"label_ranges{version}", f"labels{version}")
-            lines += ["meta mark set 0", *(f"meta mark set {remote} map @{name}" for name in maps)]
-        lines += [f"{whom[who]}{packet[kind]} @{side}_{key}_{who}_{kind} accept" for kind in names]
+            lines += ["meta mark set 0", *(f"meta mark set {remote} map @{of}" for of in maps)]
+        lines.append(f"{whom[who]}{packet[kind]} @{side}_{key}_{name} accept")
     return lines
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from novalite.drivers.network.base import RuleSpec
-from novalite.drivers.network.groups import EVERYTHING, Elements, elements, remote_groups
+from novalite.drivers.network.groups import EVERYTHING, Elements, elements, parted, remote_groups
 
 LABELS = {"friends": [1, 3], "others": [2, 3], "nobody": []}
 LABEL_OF = {"10.0.0.5": 1, "10.0.0.6": 2, "10.0.1.9": 3, "fd00::5": 1, "fd00::6": 2, "fd00:1::9": 3}
@@ -111,9 +111,11 @@ def _looked_up(found: Elements, source: str, protocol: int, low: int, high: int)
     whom = {"all": [], "label": [LABEL_OF.get(source, 0)], "address": [int(ip_address(source))]}
     return any(
         all(first <= value <= last for value, (first, last) in zip([*before, *values], box, strict=True))
-        for who, before in whom.items()
-        for kind, values in packet.items()
-        for box in _boxes(found, f"{who}_{kind}")
+        for name in found
+        for who, kind in [parted(name)]
+        if kind in packet
+        for before, values in [(whom[who], packet[kind])]
+        for box in _boxes(found, name)
     )
 
 
@@ -162,6 +164,22 @@ def test_protocols_with_ports(protocol: int) -> None:
 def test_ten_thousand_rules_are_as_many_elements() -> None:
     rules = [RuleSpec(True, 4, 6, 2 * number, 2 * number) for number in range(10_000)]
     assert len(_found(rules, 4)["all_ports"]) == 10_000
+
+
+def test_rules_that_cross_are_not_cut_to_pieces() -> None:
+    wide = [RuleSpec(True, 4, 6, 2 * number, 2 * number, remotes=("10.0.0.0/8",)) for number in range(2000)]
+    tall = [
+        RuleSpec(True, 4, 6, 1, 65535, remotes=(f"10.1.{number // 250}.{number % 250}/32",)) for number in range(2000)
+    ]
+    found = _found([*wide, *tall, RuleSpec(True, 4, 6, 9, 9, remotes=("11.0.0.0/8",))], 4)
+    assert {name: len(items) for name, items in found.items()} == {"address_ports": 2001, "address1_ports": 2000}
+
+
+def test_a_rule_more_is_an_element_more() -> None:
+    rules = [RuleSpec(True, 4, 6, port, port) for port in (22, 23, 25)]
+    assert _found(rules, 4)["all_ports"] == {"6 . 22", "6 . 23", "6 . 25"}
+    few, more = _found(rules[:2], 4)["all_ports"], _found(rules, 4)["all_ports"]
+    assert more - few == {"6 . 25"}
 
 
 def test_groups_that_rules_name() -> None:
