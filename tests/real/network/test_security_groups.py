@@ -11,6 +11,9 @@ import pytest
 
 from novalite.drivers.network import namespaces
 from novalite.drivers.network.base import GroupSpec, PortSpec, RuleSpec
+from novalite.drivers.network.nftables import Tracking
+from novalite.drivers.network.packet_rules import PacketRules
+from novalite.errors import DriverError
 from tests.real.network.filtered import (
     ICMP,
     ICMP6,
@@ -25,6 +28,7 @@ from tests.real.network.filtered import (
     new_network,
     new_port,
     sh,
+    why_bridges_do_not_track,
 )
 from tests.real.network.talk import connection, connects, datagram_returns, server
 
@@ -59,18 +63,37 @@ class Closed:
 
 
 @contextmanager
-def _closed(**more: object) -> Iterator[Closed]:
-    with made(**more) as site:
+def _closed(tracking: Tracking) -> Iterator[Closed]:
+    with made(tracking) as site:
         closed = group()
         site.rules.change_groups([closed])
         inner = site.plug(new_port(site.network, 5, groups=(closed.id,)))
         yield Closed(site, closed, inner, site.plug(new_port(site.network, 6)))
 
 
-@pytest.fixture
-def lab() -> Iterator[Closed]:
-    with _closed() as found:
+@pytest.fixture(scope="module")
+def no_bridge_tracking() -> str:
+    return why_bridges_do_not_track()
+
+
+@pytest.fixture(params=["netfilter", "bridge"])
+def lab(request: pytest.FixtureRequest, no_bridge_tracking: str) -> Iterator[Closed]:
+    if request.param == "bridge" and no_bridge_tracking:
+        pytest.skip(f"this kernel does not track connections in bridges: {no_bridge_tracking}")
+    with _closed(request.param) as found:
         yield found
+
+
+def test_a_kernel_that_does_not_track_in_bridges_refuses_for_that_reason_alone(no_bridge_tracking: str) -> None:
+    with _closed("netfilter") as found:
+        rules = PacketRules("bridge")
+        rules.change_groups([found.closed])
+        if not no_bridge_tracking:
+            rules.load_network(found.site.network, [found.inner.port])
+            return
+        with pytest.raises(DriverError, match="Protocol error"):
+            rules.load_network(found.site.network, [found.inner.port])
+        assert found.inner.pings(found.outer.ip), "what was there stays"
 
 
 @pytest.mark.parametrize("version", BOTH)

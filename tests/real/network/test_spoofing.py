@@ -5,11 +5,12 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from uuid import uuid4
 
 import pytest
 
-from novalite.drivers.network.base import METADATA_ADDRESS, METADATA_ADDRESS_6
+from novalite.drivers.network.base import METADATA_ADDRESS, METADATA_ADDRESS_6, GroupSpec, RuleSpec
 from tests.real.network import frames
 from tests.real.network.filtered import Guest, Site, made, new_port, sh
 from tests.real.network.filtered import group as new_group
@@ -329,6 +330,67 @@ def test_a_tap_of_no_known_port_sends_nothing(own: Lab) -> None:
     sent = [make(own) for make in HONEST.values()]
     own.site.rules.change_port(own.one.port, None)
     assert not any(own.arrives(*sent))
+
+
+def _icmp6_to_two(lab: Lab, type_: int) -> bytes:
+    body = bytes(4) + bytes(16) if type_ in (130, 131, 132) else bytes(12)
+    if type_ in (135, 136):
+        body = neighbour(lab.two.ip6 if type_ == 135 else lab.third.ip6, lab.third.mac, solicit=type_ == 135)
+    return packet6(lab.third.mac, link_local(lab.third.mac), ALL_NODES, type_, body)
+
+
+def test_what_a_guest_needs_reaches_it_whatever_its_groups_say(own: Lab) -> None:
+    wall, third = GroupSpec(str(uuid4())), own.third
+    own.site.rules.change_groups([wall])
+    own.site.change(own.two, groups=(wall.id,))
+    needed = [
+        _udp4(own, (67, 68), source=third.ip, mac=third.mac),
+        _udp6(own, (547, 546), source=link_local(third.mac), mac=third.mac),
+        arp(third.mac, (third.mac, third.ip), own.two.ip),
+        *(_icmp6_to_two(own, type_) for type_ in (130, 131, 132, 134, 135, 136)),
+    ]
+    assert own.arrives(*needed, sender=third) == [True] * len(needed)
+    refused = [
+        _udp4(own, (67, 69), source=third.ip, mac=third.mac),
+        _udp4(own, (66, 68), source=third.ip, mac=third.mac),
+        _udp6(own, (547, 545), source=link_local(third.mac), mac=third.mac),
+        *(_icmp6_to_two(own, type_) for type_ in (128, 133, 137)),
+        ether(third.mac, own.two.mac, 0x88CC, bytes(28)),
+    ]
+    assert not any(own.arrives(*refused, sender=third))
+
+
+def test_what_a_guest_must_ask_for_leaves_it_whatever_its_groups_say(own: Lab) -> None:
+    wall = GroupSpec(str(uuid4()))
+    own.site.rules.change_groups([wall])
+    own.site.change(own.one, groups=(wall.id,))
+    needed = {
+        "ARP request", "ARP answer", "ARP probe", "DHCP question", "DHCP renewal", "DHCPv6 question",
+        "neighbour solicitation", "neighbour advertisement", "advertisement of its link-local address",
+        "looking for a duplicate of its address", "router solicitation", "router solicitation of nobody",
+    }  # fmt: skip
+    for name, make in HONEST.items():
+        assert own.arrives(make(own)) == [name in needed], name
+    own.site.rules.change_groups([replace(wall, stateful=False)])
+    for name, make in HONEST.items():
+        assert own.arrives(make(own)) == [name in needed], name
+
+
+@pytest.mark.parametrize("protocol", [33, 132, 136])
+@pytest.mark.parametrize("version", [4, 6])
+def test_dccp_sctp_and_udp_lite_have_ports(own: Lab, protocol: int, version: int) -> None:
+    opened = GroupSpec(str(uuid4()), (RuleSpec(True, version, protocol, 5000, 5001),))
+    own.site.rules.change_groups([opened])
+    own.site.change(own.two, groups=(opened.id,))
+
+    def packet(port: int, number: int = protocol) -> bytes:
+        source, target = (own.one.ip, own.two.ip) if version == 4 else (own.one.ip6, own.two.ip6)
+        data = (4999).to_bytes(2) + port.to_bytes(2) + bytes(range(1, 29))
+        return ip_frame(own.one.mac, own.two.mac, ip(source, target, number, data))
+
+    assert own.arrives(packet(5000), packet(5001), packet(5002), packet(4999), packet(5000, 17)) == [
+        True, True, False, False, False,
+    ]  # fmt: skip
 
 
 def test_vlan_tags_do_not_pass_by_the_rules_of_who_gets_them(own: Lab) -> None:
