@@ -209,13 +209,3 @@ def _groups(w: Work, which: sa.ColumnElement[bool]) -> dict[str, list[str]]:
     for row in w.session.execute(query):
         found.setdefault(row.port_id, []).append(row.group_id)
     return found
-
-
-def at_address(w: Work, network_id: str, ip_address: str) -> str:
-    """The id of the device whose port has this address on the network; empty when there is none."""
-    query = (
-        sa.select(Port.device_id)
-        .join(FixedIp, FixedIp.port_id == Port.id)
-        .where(Port.network_id == network_id, FixedIp.ip_address == ip_address)
-    )
-    return w.session.scalar(query) or ""

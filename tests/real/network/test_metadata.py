@@ -15,8 +15,8 @@ import pytest
 from novalite.api.metadata.app import Guests, metadata_app
 from novalite.api.metadata.listener import MetadataService
 from novalite.cloud import records
-from novalite.cloud.compute.guest_data import GuestFacts, KeyFact, nic_fact
-from novalite.cloud.network import networks, ports, subnets
+from novalite.cloud.compute.guest_data import AddressFact, GuestFacts, KeyFact, NicFact
+from novalite.cloud.network import networks, new_ports, ports, security_groups, subnets
 from novalite.context import Context
 from novalite.db.records import Base
 from novalite.db.work import Database, Work
@@ -60,7 +60,10 @@ class Cloud:
         self._thread = threading.Thread(target=self.service.run, args=(self._stop,))
 
     def _facts(self, w: Work, server_id: str) -> GuestFacts | None:
-        nics = tuple(nic_fact(view) for view in ports.of_device(w, server_id))
+        nics = tuple(
+            NicFact(view.port_id, view.network_id, view.mac_address, (AddressFact(view.ip_address, "10.0.0.0/8"),))
+            for view in ports.of_device(w, server_id)
+        )
         return GuestFacts(server_id, f"name-{server_id}", f"host-{server_id}", CTX.project_id, b"#!/bin/sh\n",
                           nics=nics, keys=(KeyFact("my key", "ssh-ed25519 AAAA"),))  # fmt: skip
 
@@ -74,25 +77,33 @@ class Cloud:
         self.service.sync(self.networks)
         until(self.service.alive, "every network is served")
 
-    def network(self, cidr: str = "10.97.0.0/24") -> NetworkSpec:
+    def network(self, *cidrs: str) -> NetworkSpec:
+        """A network with these ranges (10.97.0.0/24)."""
         with self.database.write(CTX) as w:
-            network = networks.create(w, name=cidr)
-            subnets.create(w, network, subnets.NewSubnet(cidr=cidr))
-        subnet = new_subnet(cidr, server_ip=str(ip_network(cidr)[250]))
-        spec = NetworkSpec(network.id, cidr, CTX.project_id, (subnet,))
+            network = networks.create(w, networks.NewNetwork(name="test"))
+            for cidr in cidrs or ("10.97.0.0/24",):
+                subnets.create(w, network, subnets.NewSubnet(cidr=cidr))
+        with self.database.read(CTX) as w:
+            spec = networks.spec(w, network.id)
         self.driver.ensure_network(spec)
         self.networks.append(spec)
         self.sync()
         return spec
 
-    def guest(self, network: NetworkSpec, server_id: str, **more: object) -> Guest:
+    def guest(self, network: NetworkSpec, server_id: str, *pairs: str) -> Guest:
+        """A guest whose port has an address of each range; ``pairs`` are other addresses it may speak from."""
         with self.database.write(CTX) as w:
-            ports.create(w, ports.NewPort(network.id, device_id=server_id))
-            (view,) = ports.of_device(w, server_id)
-        port = PortSpec(view.port_id, network.id, view.mac_address, view.fixed_ips, **more)  # type: ignore[arg-type]
+            new = new_ports.NewPort(
+                network.id, device_id=server_id, fixed_ips=None,
+                address_pairs=tuple({"ip_address": pair} for pair in pairs),
+            )  # fmt: skip
+            new_ports.create(w, new)
+            (port,) = ports.of_server(w, server_id)
+            groups = security_groups.specs(w)
+        self.driver.ensure_groups(groups, only=True)
         self.driver.ensure_port(port)
         guest = self.machine.plug(port)
-        assert guest.lease()["ip"] == port.addresses[0]
+        assert guest.lease()["ip"] in port.addresses
         return guest
 
     def close(self) -> None:
@@ -127,15 +138,15 @@ def _name(guest: Guest, *options: str) -> str | None:
 
 _FETCH = """
 import http.client, json, sys
-connection = http.client.HTTPConnection(sys.argv[1], 80, timeout=3)
+connection = http.client.HTTPConnection(sys.argv[1], 80, timeout=3, source_address=(sys.argv[3], 0))
 connection.request("GET", "/openstack/latest/meta_data.json", headers=dict([sys.argv[2].split(": ")]))
 answer = connection.getresponse()
 print(json.loads(answer.read())["name"] if answer.status == 200 else answer.status)
 """
 
 
-def _name_6(guest: Guest, header: str = "Accept: */*") -> str | None:
-    done = guest.run(sys.executable, "-c", _FETCH, f"{METADATA_ADDRESS_6}%eth0", header)
+def _name_6(guest: Guest, header: str = "Accept: */*", *, source: str = "::") -> str | None:
+    done = guest.run(sys.executable, "-c", _FETCH, f"{METADATA_ADDRESS_6}%eth0", header, source)
     return done.stdout.strip() if done.returncode == 0 else None
 
 
@@ -169,9 +180,22 @@ def test_a_forged_address_hears_nothing(cloud: Cloud) -> None:
     assert _name_6(second) == "name-s2"
 
 
+def test_an_ipv6_address_of_the_port_tells_who_it_is(cloud: Cloud) -> None:
+    network = cloud.network("10.97.0.0/24", "fd00:97::/64")
+    first, second = cloud.guest(network, "s1"), cloud.guest(network, "s2")
+    for guest, name in ((first, "name-s1"), (second, "name-s2")):
+        (address,) = (each for each in guest.port.addresses if ":" in each)
+        guest.run("ip", "addr", "add", f"{address}/64", "dev", "eth0", "nodad")
+        assert _name_6(guest, source=address) == name
+    stolen = next(each for each in second.port.addresses if ":" in each)
+    second.run("ip", "addr", "del", f"{stolen}/64", "dev", "eth0")
+    first.run("ip", "addr", "add", f"{stolen}/64", "dev", "eth0", "nodad")
+    assert _name_6(first, source=stolen) is None
+
+
 def test_an_address_that_ports_may_share_tells_nobody(cloud: Cloud) -> None:
     network = cloud.network()
-    guest = cloud.guest(network, "s1", pairs=(("", "10.97.0.77"),))
+    guest = cloud.guest(network, "s1", "10.97.0.77")
     guest.run("ip", "addr", "add", "10.97.0.77/24", "dev", "eth0")
     guest.run("ip", "route", "replace", METADATA_ADDRESS, "via", network.subnets[0].server_ip, "src", "10.97.0.77")
     assert _name(guest) is None
