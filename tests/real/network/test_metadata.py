@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -26,12 +25,11 @@ from novalite.drivers.network.base import (
     METADATA_ADDRESS_6,
     METADATA_PORT,
     NetworkSpec,
-    PortSpec,
     bridge_name,
     network_namespace,
 )
 from tests.contracts.waiting import until
-from tests.real.network.conftest import Guest, Machine, new_subnet, on, sh
+from tests.real.network.conftest import Guest, Machine, on, sh
 
 assert records  # every table is known, whichever tests run beside these
 pytestmark = pytest.mark.real
@@ -94,7 +92,7 @@ class Cloud:
         """A guest whose port has an address of each range; ``pairs`` are other addresses it may speak from."""
         with self.database.write(CTX) as w:
             new = new_ports.NewPort(
-                network.id, device_id=server_id, fixed_ips=None,
+                network.id, device_id=server_id, device_owner="compute:nova",
                 address_pairs=tuple({"ip_address": pair} for pair in pairs),
             )  # fmt: skip
             new_ports.create(w, new)
