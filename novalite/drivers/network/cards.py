@@ -16,6 +16,7 @@ from novalite.drivers.network.base import (
     network_namespace,
 )
 from novalite.drivers.network.commands import run_json
+from novalite.drivers.network.links import delete
 from novalite.drivers.network.router_rules import card_name, lone_addresses
 
 _OP = "ensure_routers"
@@ -91,7 +92,7 @@ def plug(namespace: str, cards: Iterable[Card]) -> list[Card]:
         place = far[card.network_id].get(card.name)
         if card.name in present and place is None:
             gone.append(card.name)
-    namespaces.batch(_OP, namespace, [f"link del dev {name}" for name in gone])
+    delete(gone, namespace)
     for name in gone:
         present.pop(name, None)
     for card in cards:
@@ -107,7 +108,7 @@ def _plug(namespace: str, card: Card, link: dict[str, Any] | None, far: Mapping[
     place, bridge = network_namespace(card.network_id), bridge_name(card.network_id)
     if link is None:
         if card.name in far:
-            namespaces.batch(_OP, place, [f"link del dev {card.name}"])
+            delete([card.name], place)
         namespaces.batch(
             _OP,
             namespace,

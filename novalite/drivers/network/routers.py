@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from novalite import logs
-from novalite.drivers.network import arp, cards, conntrack, kernel_state, namespaces, radvd, router_rules
+from novalite.drivers.network import arp, cards, conntrack, kernel_state, links, namespaces, radvd, router_rules
 from novalite.drivers.network.base import (
     NetworkSpec,
     RouterSpec,
@@ -169,7 +169,7 @@ class Routers:
             known.advertiser.stop("remove_router")
             if namespaces.exists(known.namespace):
                 names = [name for name in namespaces.links(known.namespace) if name.startswith("nlc")]
-                namespaces.batch("remove_router", known.namespace, [f"link del dev {name}" for name in names])
+                links.delete(names, known.namespace)
                 namespaces.remove(known.namespace)
             shutil.rmtree(known.directory, ignore_errors=True)
             with self._lock:

@@ -9,6 +9,7 @@ from typing import Any
 
 from novalite.drivers.network import host_routes, namespaces
 from novalite.drivers.network.base import NetworkSpec, UplinkSpec, bridge_name, network_namespace, uplink_name
+from novalite.drivers.network.links import delete
 from novalite.drivers.network.machine_rules import NETWORK_BODY, NETWORK_TABLE
 from novalite.drivers.network.nft_sets import replacement
 from novalite.errors import DriverError
@@ -102,11 +103,11 @@ def _pair(appliance_id: str, spec: NetworkSpec, links: Links) -> None:
     name, place = uplink_name(spec.id), network_namespace(spec.id)
     far = namespaces.links(place).get(name)
     if name in links and far is None:
-        namespaces.batch(_OP, "", [f"link del dev {name}"])
+        delete([name])
         links.pop(name)
     if name not in links:
         if far is not None:
-            namespaces.batch(_OP, place, [f"link del dev {name}"])
+            delete([name], place)
         namespaces.batch(
             _OP,
             "",
@@ -250,9 +251,9 @@ def remove(appliance_id: str, network_id: str) -> None:
     if name not in own(appliance_id, links):
         return
     bridge = str(links[name].get("master", ""))
-    namespaces.batch("remove_network", "", [f"link del dev {name}"])
+    delete([name])
     links.pop(name)
-    namespaces.batch("remove_network", "", [f"link del dev {gone}" for gone in _unused(appliance_id, bridge, links)])
+    delete(_unused(appliance_id, bridge, links))
 
 
 def _unused(appliance_id: str, bridge: str, links: Links) -> list[str]:
