@@ -171,3 +171,69 @@ def test_administrators_say_where_a_port_is(neutron: Neutron) -> None:
     assert neutron.call("PUT", f"/v2.0/ports/{port['id']}", change).status_code == 403
     changed = neutron.call("PUT", f"/v2.0/ports/{port['id']}", change, who="admin").json["port"]
     assert changed["status"] == "DOWN"
+
+
+def _plugged(neutron: Neutron, **more: Any) -> dict[str, Any]:
+    """A server's port that is plugged in."""
+    body = {"network_id": neutron.first, "device_id": "server-1", "device_owner": "compute:nova", **more}
+    answer = neutron.call("POST", "/v2.0/ports", {"port": {**body, "binding:host_id": "h"}}, who="admin")
+    assert answer.status_code == 201, answer.text
+    return dict(answer.json["port"])
+
+
+def test_what_is_said_of_a_plugged_port_reaches_the_machine(neutron: Neutron) -> None:
+    port = _plugged(neutron, dns_name="box")
+    path, key = f"/v2.0/ports/{port['id']}", (neutron.first, port["id"])
+    change = {
+        "allowed_address_pairs": [{"ip_address": "10.1.0.100"}, {"ip_address": "10.9.0.7/16", "mac_address":
+                                                                  "FA:16:3E:00:00:09"}],
+        "extra_dhcp_opts": [{"opt_name": "bootfile-name", "opt_value": "x.efi"},
+                            {"opt_name": "dns-server", "opt_value": "fd00::1", "ip_version": 6}],
+    }  # fmt: skip
+    changed = neutron.call("PUT", path, {"port": change}, who="admin").json["port"]
+    assert changed["allowed_address_pairs"] == [
+        {"ip_address": "10.1.0.100", "mac_address": port["mac_address"]},
+        {"ip_address": "10.9.0.0/16", "mac_address": "fa:16:3e:00:00:09"},
+    ]
+    told = neutron.driver.ports[key]
+    assert told.pairs == (("", "10.1.0.100"), ("fa:16:3e:00:00:09", "10.9.0.0/16"))
+    assert told.dhcp_options == (("bootfile-name", "x.efi", 4), ("dns-server", "fd00::1", 6))
+    assert (told.hostname, told.up, told.secured) == ("box", True, True)
+    fewer = {"admin_state_up": False, "extra_dhcp_opts": [{"opt_name": "bootfile-name", "opt_value": None}]}
+    changed = neutron.call("PUT", path, {"port": fewer}, who="admin").json["port"]
+    assert [one["opt_name"] for one in changed["extra_dhcp_opts"]] == ["dns-server"]
+    assert (changed["status"], neutron.driver.ports[key].up) == ("DOWN", False)
+    refused = neutron.call("PUT", path, {"port": {"port_security_enabled": False, "security_groups": []}}, who="admin")
+    assert (refused.status_code, "allowed address pairs" in refused.text) == (409, True)
+
+
+def test_only_who_owns_a_network_allows_more_addresses(neutron: Neutron) -> None:
+    body = {"port": {"network_id": neutron.first, "allowed_address_pairs": [{"ip_address": "10.1.0.9"}]}}
+    assert neutron.call("POST", "/v2.0/ports", body, who="other").status_code == 403
+    assert neutron.call("POST", "/v2.0/ports", body).status_code == 201
+
+
+def test_administrators_change_a_mac_address_that_is_not_plugged_in(neutron: Neutron) -> None:
+    port, other = neutron.new("port", network_id=neutron.first), neutron.new("port", network_id=neutron.first)
+    path = f"/v2.0/ports/{port['id']}"
+    change = {"port": {"mac_address": "fa:16:3e:00:00:42"}}
+    assert neutron.call("PUT", path, change).status_code == 403
+    assert neutron.call("PUT", path, change, who="admin").json["port"]["mac_address"] == "fa:16:3e:00:00:42"
+    taken = {"port": {"mac_address": other["mac_address"]}}
+    assert neutron.call("PUT", path, taken, who="admin").status_code == 409
+    bound = neutron.call("PUT", f"/v2.0/ports/{_plugged(neutron)['id']}", taken, who="admin")
+    assert (bound.status_code, "port is already bound" in bound.text) == (409, True)
+
+
+def test_a_port_without_addresses_says_so(neutron: Neutron) -> None:
+    assert neutron.new("port", network_id=neutron.first)["ip_allocation"] == "immediate"
+    bare = neutron.new("port", network_id=neutron.first, fixed_ips=[])  # type: ignore[arg-type]
+    assert (bare["fixed_ips"], bare["ip_allocation"]) == ([], "none")
+
+
+def test_owners_of_networks_see_the_ports_on_them(neutron: Neutron) -> None:
+    guest = neutron.new("port", network_id=neutron.first, name="theirs", who="other")
+    assert guest["id"] in [port["id"] for port in neutron.ports()]
+    own = [port for port in neutron.get("/v2.0/ports")["ports"] if port["device_owner"] == "network:dhcp"]
+    assert (own[0]["status"], own[0]["fixed_ips"][0]["ip_address"]) == ("ACTIVE", "10.1.0.254")
+    assert neutron.call("DELETE", f"/v2.0/ports/{own[0]['id']}").status_code == 409
