@@ -44,6 +44,45 @@ def show(session: Session, reference: str) -> None:
     session.show_one(found, sorted(found.items()))
 
 
+@network.command("attach-lan")
+@click.argument("interface", metavar="IFACE")
+@click.option("--name", default="lan", show_default=True, help="Name of the network that servers can choose.")
+@click.option("--wait", "seconds", default=10, show_default=True, type=click.IntRange(1, 60), metavar="SECONDS",
+              help="How long the gateway may take to answer again before all is undone.")  # fmt: skip
+@pass_session
+def attach_lan(session: Session, interface: str, name: str, seconds: int) -> None:
+    """Let servers be on the LAN behind an interface of this machine, with addresses from the LAN's own DHCP server.
+
+    The machine's addresses move to a bridge. When its gateway does not answer any more, they move back.
+    """
+    wanted = {"interface": interface, "name": name, "wait_seconds": seconds}
+    made = session.appliance.post("appliance", "/admin/lans", {"lan": wanted})["lan"]
+    session.show_one(made, made.items())
+
+
+@network.command("detach-lan")
+@click.argument("name", default="lan")
+@pass_session
+def detach_lan(session: Session, name: str) -> None:
+    """Give the interface of a LAN back; no server may be on its network."""
+    session.appliance.delete("appliance", f"/admin/lans/{name}")
+
+
+@network.command("lans")
+@pass_session
+def list_lans(session: Session) -> None:
+    """List LANs that servers can be on."""
+    found = session.appliance.get("appliance", "/admin/lans")["lans"]
+    session.show_list(
+        found,
+        [
+            ("Name", lambda each: each["name"]),
+            ("Interface", lambda each: each["interface"]),
+            ("Network", lambda each: each["network_id"] or ""),
+        ],
+    )
+
+
 @click.group(cls=Branch)
 def subnet() -> None:
     """Address ranges of networks."""

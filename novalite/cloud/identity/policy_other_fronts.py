@@ -171,7 +171,7 @@ _PLACEMENT = {
         "traits:list usages:show"
     )
 }
-_APPLIANCE = {"rule:context_is_admin": "status doctor"}
+_APPLIANCE = {"rule:context_is_admin": "status doctor lans"}
 
 
 def _named(prefix: str, table: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -18,10 +18,7 @@ from novalite.errors import Conflict, NotFound
 def attach(w: Work, lan: LanSpec, *, name: str, mtu: int = 1500, project_id: str = "") -> Network:
     """The shared network of what ``attach_lan`` has made, with the machine's ranges there as subnets without DHCP of
     ours. Repeatable. Raises ``Conflict`` for a name that settings give to another physical network."""
-    known = options.interfaces(w)
-    if name in known and known[name] != lan.interface:
-        raise Conflict(f"Physical network {name} is {known[name]}, not {lan.interface}.", code="lan.name_in_use")
-    options.add_lan(w, name, lan.interface)
+    begin(w, name, lan.interface)
     found = of(w, name)
     network = found or networks.create(
         w,
@@ -64,17 +61,44 @@ def interfaces(w: Work) -> list[str]:
     return sorted(options.lans(w).values())
 
 
-def detach(w: Work, name: str) -> str:
-    """Delete the network, so that the interface can be given back; its name. Raises ``NotFound``, and ``Conflict``
-    while servers are on it."""
+def begin(w: Work, name: str, interface: str) -> bool:
+    """Record that an interface is to be attached; whether it was not before. Raises ``Conflict`` for a name that stands
+    for another interface, and for an interface that has another name."""
+    known = options.interfaces(w)
+    if known.get(name, interface) != interface:
+        raise Conflict(f"Physical network {name} is {known[name]}, not {interface}.", code="lan.name_in_use")
+    other = next((one for one, its in options.lans(w).items() if its == interface and one != name), None)
+    if other is not None:
+        raise Conflict(f"Interface {interface} is attached as {other}.", code="lan.attached")
+    is_new = name not in options.lans(w)
+    options.add_lan(w, name, interface)
+    return is_new
+
+
+def empty(w: Work, name: str) -> tuple[str, str | None]:
+    """Delete the network of a LAN, so that the interface can be given back; the interface, and the network's id if it
+    was there. Raises ``NotFound``, and ``Conflict`` while servers are on it."""
     interface = options.lans(w).get(name)
     if interface is None:
         raise NotFound("lan", name, message=f"No LAN is attached as {name}.")
     network = of(w, name)
     if network is not None:
         networks.delete(w, network.id)
+    return interface, network.id if network else None
+
+
+def forget(w: Work, name: str) -> None:
+    """The interface is given back; an absent one is a success."""
     options.remove_lan(w, name)
-    return interface
+
+
+def shown(w: Work) -> list[dict[str, str | None]]:
+    """Attached LANs with their networks."""
+    ids = {network.physical_network: network.id for network in w.session.scalars(sa.select(Network).where(Network.lan))}
+    return [
+        {"name": name, "interface": interface, "network_id": ids.get(name)}
+        for name, interface in sorted(options.lans(w).items())
+    ]
 
 
 def learned(w: Work, seen: Iterable[tuple[str, str]]) -> list[str]:

@@ -4,5 +4,8 @@ MAY = {
     "cloud_admin": """
         GET /status
         GET /doctor
+        GET /lans
+        POST /lans
+        DELETE /lans/{name}
     """,
 }

@@ -42,6 +42,8 @@ def test_a_lan_is_a_shared_flat_network_whose_addresses_are_not_ours(database: D
         )  # fmt: skip
         with pytest.raises(Conflict):
             lans.attach(w, LanSpec("eth8", "br-eth8", ()), name="home")
+        with pytest.raises(Conflict):
+            lans.begin(w, "second", "eth9")
 
 
 def test_servers_may_be_on_it(database: Database, network_id: str) -> None:
@@ -72,12 +74,14 @@ def test_an_address_that_was_seen_is_the_ports(database: Database, network_id: s
 def test_a_lan_in_use_is_not_given_back(database: Database, network_id: str) -> None:
     port_id = _port(database, network_id)
     with pytest.raises(Conflict), database.write(internal()) as w:
-        lans.detach(w, "home")
+        lans.empty(w, "home")
     with database.write(internal()) as w:
         ports.unbind(w, port_id)
         ports.delete(w, port_id)
         assert lans.interfaces(w) == ["eth9"]
-        assert lans.detach(w, "home") == "eth9"
+        assert lans.empty(w, "home") == ("eth9", network_id)
+        assert lans.empty(w, "home") == ("eth9", None), "cut off in between"
+        lans.forget(w, "home")
         assert (lans.interfaces(w), options.interfaces(w)) == ([], {})
         with pytest.raises(NotFound):
-            lans.detach(w, "home")
+            lans.empty(w, "home")
