@@ -47,7 +47,8 @@ class Daemon:
         if pid is None:
             return False
         try:
-            return os.stat(f"/proc/{pid}/ns/net").st_ino == (namespaces.NETNS / namespace).stat().st_ino
+            own = namespaces.NETNS / namespace if namespace else Path("/proc/thread-self/ns/net")
+            return os.stat(f"/proc/{pid}/ns/net").st_ino == own.stat().st_ino
         except OSError:
             return False
 

@@ -20,6 +20,7 @@ from novalite.drivers.network import (
     kernel_state,
     machine_rules,
     namespaces,
+    radvd,
     uplinks,
 )
 from novalite.drivers.network.base import HostForwardSpec, LanSpec, NetworkSpec, PortSpec, RouterSpec, uplink_name
@@ -27,6 +28,7 @@ from novalite.drivers.network.commands import files, run
 from novalite.drivers.network.forwarding import Forwarding
 from novalite.drivers.network.lan import Lan
 from novalite.drivers.network.lan_listener import LanListener
+from novalite.drivers.network.links import names as link_names
 from novalite.drivers.network.nft_sets import Sets, difference, removal, replacement
 from novalite.drivers.network.routing_checks import host_forward
 from novalite.errors import DriverError
@@ -66,6 +68,7 @@ class Machine:
     ) -> None:
         self._appliance_id, self._directory = appliance_id, directory
         self._lan = Lan(appliance_id, lan_directory)
+        self._advertiser = radvd.Advertiser(directory)
         self._listener = LanListener(directory / "learned.json", on_learned)
         self._table = machine_rules.table(appliance_id)
         self._forwarding = Forwarding(directory / "forwarding")
@@ -91,6 +94,8 @@ class Machine:
     def remove_uplink(self, network_id: str) -> None:
         """The uplink gone; an absent one is a success."""
         with self._lock:
+            if network_id not in self._uplinks and uplink_name(network_id) not in link_names():
+                return
             docker.forget(uplink_name(network_id))
             uplinks.remove(self._appliance_id, network_id)
             self._uplinks.pop(network_id, None)
@@ -142,6 +147,7 @@ class Machine:
             self._keep_forwards(told)
             self._open(own, told)
             self._route(networks, routers)
+            self._advertiser.ensure("ensure_network", "", radvd.machine_configuration(own))
             self._wanted.networks, self._wanted.forwards = {spec.id: spec for spec in own}, told
 
     def _load(self, sets: Sets) -> None:
@@ -228,6 +234,7 @@ class Machine:
         for bridge in self._bridges():
             docker.let_through(bridge, bridged=True)
         self._forwarding.restore()
+        self._advertiser.ensure("remove_network", "", "")
         self._filter, self._wanted = _Filter(), _Wanted()
 
     def missing(self) -> tuple[str, ...]:
@@ -241,10 +248,16 @@ class Machine:
             hosts = set(self._wanted.networks)
             if hosts and (self._filter.held is None or not self._stands() or not self._routed()):
                 torn |= hosts
+            if hosts and self._advertiser.is_wanted and not self._advertiser.runs_in(""):
+                torn |= hosts
             present = {name: False for name in links if links[name] in hosts}
             if not docker.lets_through(present | dict.fromkeys(self._bridges(), True)):
                 torn |= set(self._uplinks)
             return tuple(sorted(torn))
+
+    def descriptors(self) -> list[int | None]:
+        """Of the machine's own radvd, if it is to run, as those of routers are."""
+        return [self._advertiser.pidfd()] if self._advertiser.is_wanted else []
 
     def _routed(self) -> bool:
         """Whether our addresses and our IPv4 routes are there."""

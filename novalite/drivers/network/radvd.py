@@ -1,4 +1,4 @@
-"""Tells a router's IPv6 networks of itself: one radvd for each router that has something to tell."""
+"""Tells IPv6 networks of their router: one radvd for each router with something to tell, and one for the machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from ipaddress import IPv6Network, ip_address, ip_interface
 from pathlib import Path
 
-from novalite.drivers.network.base import NetworkSpec, RouterSpec, SubnetSpec
+from novalite.drivers.network.base import NetworkSpec, RouterSpec, SubnetSpec, uplink_name
 from novalite.drivers.network.commands import run
 from novalite.drivers.network.daemons import Daemon
 from novalite.drivers.network.namespaces import inside
@@ -41,26 +41,41 @@ def _names(subnets: Iterable[SubnetSpec], dns_domain: str) -> list[str]:
 
 
 def configuration(spec: RouterSpec, networks: Mapping[str, NetworkSpec]) -> str:
-    """radvd's configuration; empty when the router has nothing to tell."""
-    lines: list[str] = []
-    for port in spec.interfaces:
-        network = networks.get(port.network_id)
-        subnets = _subnets(network, port.addresses) if network else []
-        if not network or not subnets:
-            continue
-        modes = {subnet.ra_mode for subnet in subnets}
-        lines += [
-            f"interface {card_name(port.id)} {{",
-            "  AdvSendAdvert on;",
-            f"  MinRtrAdvInterval {_SECONDS[0]};",
-            f"  MaxRtrAdvInterval {_SECONDS[1]};",
-            f"  AdvLinkMTU {network.mtu};",
-            *(["  AdvManagedFlag on;"] if "dhcpv6-stateful" in modes else []),
-            *(["  AdvOtherConfigFlag on;"] if modes & {"dhcpv6-stateful", "dhcpv6-stateless"} else []),
-        ]
-        for subnet in subnets:
-            lines += _prefix(subnet)
-        lines += [*_names(subnets, network.dns_domain), "};"]
+    """radvd's configuration for a router's cards; empty when it has nothing to tell."""
+    return "".join(
+        _interface(card_name(port.id), networks[port.network_id], port.addresses)
+        for port in spec.interfaces
+        if port.network_id in networks
+    )
+
+
+def machine_configuration(networks: Iterable[NetworkSpec]) -> str:
+    """The same for networks that the machine itself is the router of."""
+    return "".join(
+        _interface(
+            uplink_name(network.id), network, [subnet.gateway_ip for subnet in network.subnets if subnet.gateway_ip]
+        )
+        for network in networks
+    )
+
+
+def _interface(link: str, network: NetworkSpec, addresses: Iterable[str]) -> str:
+    subnets = _subnets(network, addresses)
+    if not subnets:
+        return ""
+    modes = {subnet.ra_mode for subnet in subnets}
+    lines = [
+        f"interface {link} {{",
+        "  AdvSendAdvert on;",
+        f"  MinRtrAdvInterval {_SECONDS[0]};",
+        f"  MaxRtrAdvInterval {_SECONDS[1]};",
+        f"  AdvLinkMTU {network.mtu};",
+        *(["  AdvManagedFlag on;"] if "dhcpv6-stateful" in modes else []),
+        *(["  AdvOtherConfigFlag on;"] if modes & {"dhcpv6-stateful", "dhcpv6-stateless"} else []),
+    ]
+    for subnet in subnets:
+        lines += _prefix(subnet)
+    lines += [*_names(subnets, network.dns_domain), "};"]
     return "".join(line + "\n" for line in lines)
 
 
@@ -73,7 +88,7 @@ def _account() -> list[str]:
 
 
 class Advertiser(Daemon):
-    """The radvd of one router. ``directory`` holds its configuration and pid file."""
+    """The radvd of one router, or of the machine. ``directory`` holds its configuration and pid file."""
 
     def __init__(self, directory: Path) -> None:
         super().__init__("radvd", directory / "radvd.pid")

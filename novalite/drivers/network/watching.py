@@ -63,7 +63,7 @@ class Watch:
     def _await_change(self, seconds: float) -> bool:
         """Whether a server had ended before."""
         served = [known.server.pidfd() for known in self._networks.all() if known.is_served]
-        found = [*served, *self._routers.descriptors()]
+        found = [*served, *self._routers.descriptors(), *self._machine.descriptors()]
         alive = [descriptor for descriptor in found if descriptor is not None]
         has_ended = len(alive) < len(found)
         most = min(seconds, self._settled.remaining) if has_ended else seconds

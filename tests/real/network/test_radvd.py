@@ -12,8 +12,16 @@ from uuid import uuid4
 
 import pytest
 
-from novalite.drivers.network.base import NetworkSpec, RouterPortSpec, RouterSpec, network_namespace, router_namespace
+from novalite.drivers.network.base import (
+    NetworkSpec,
+    RouterPortSpec,
+    RouterSpec,
+    UplinkSpec,
+    network_namespace,
+    router_namespace,
+)
 from novalite.drivers.network.daemons import arguments
+from novalite.drivers.network.machine import Machine
 from novalite.drivers.network.routers import Routers
 from tests.real.network.lab_routing import Guest, Lab, card, eventually, lab, sh, subnet, within
 
@@ -178,3 +186,26 @@ def test_a_router_made_anew_has_a_radvd_in_its_own_namespace(site: Site) -> None
     site.routers.remove(spec.id)
     assert ask(guest) == {}
     assert "nlc" not in within(network_namespace(network.id), "ip", "link")
+
+
+def test_the_machine_tells_networks_that_it_is_the_router_of(site: Site) -> None:
+    directory = site.lab.directory
+    machine = Machine(str(uuid4()), directory / "machine", directory / "lan")
+    uplinked = site.lab.network(subnet("fd00:98::/64", ra_mode="slaac"), uplink=UplinkSpec("host"))
+    guest = site.lab.guest(uplinked)
+    machine.ensure_uplink(uplinked)
+    machine.ensure(site.lab.networks, (), ())
+    assert ask(guest)["prefixes"] == {"fd00:98::/64": True}
+    assert eventually(lambda: guest.pings("fd00:98::1"), 10)
+    (descriptor,) = machine.descriptors()
+    assert descriptor is not None
+    os.close(descriptor)
+    assert machine.missing() == ()
+    os.kill(int((directory / "machine" / "radvd.pid").read_text()), signal.SIGKILL)
+    assert eventually(lambda: machine.missing() == (uplinked.id,))
+    machine.ensure(site.lab.networks, (), ())
+    assert ask(guest)
+    machine.remove_uplink(uplinked.id)
+    machine.ensure({}, (), ())
+    assert machine.descriptors() == []
+    assert not (directory / "machine" / "radvd.pid").exists()
