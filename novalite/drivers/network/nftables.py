@@ -21,7 +21,9 @@ Part = Mapping[str, Iterable[str]]
 
 TABLE = "novalite"
 FORBIDDEN, ANSWER = "0x10000000", "0x20000000"
-"""Bits of a packet's mark: no rule lets its sender send this; it answers something that was let through."""
+"""Bits of a packet's mark: no rule lets its sender send this; it answers something that was let through. What is still
+forbidden when it leaves the bridge was not seen by connection tracking."""
+_PERMITTED = f"{0xFFFFFFFF & ~int(FORBIDDEN, 16):#x}"
 
 _TARGET = "@th,64,128"  # of a neighbour solicitation or advertisement
 _METADATA_TARGET = f"{int(IPv6Address(METADATA_ADDRESS_6)):#034x}"
@@ -157,6 +159,7 @@ _GROUPS = f"""
     {_FRAGMENTS[1]}
   }}
   chain groups_in {{ type filter hook postrouting priority 0; policy accept;
+    UNSEEN
     oifname vmap @arriving
     oifname "nlt*" drop
     oifname @uplinks goto no_metadata
@@ -187,8 +190,8 @@ _MARKS = f"""
     meta mark & {FORBIDDEN} == {FORBIDDEN} goto forbidden
   }}
   chain forbidden {{
-    ct direction reply accept
-    ct state related accept
+    ct direction reply meta mark set meta mark & {_PERMITTED} accept
+    ct state related meta mark set meta mark & {_PERMITTED} accept
     drop
   }}
   chain groups_forward {{ type filter hook forward priority -150; policy accept;
@@ -207,8 +210,10 @@ _MARKS = f"""
 def skeleton(tracking: Tracking) -> str:
     """Both tables with their chains and empty sets, in place of what was there."""
     sets = "".join(f"  {kind_and_name} {{ {of}; }}\n" for kind_and_name, of in _SETS.items())
-    groups = _GROUPS.replace("PRIORITY", "-250" if tracking == "netfilter" else "-150")
-    tracked = _INPUT + (_MARKS if tracking == "netfilter" else "")
+    by_mark = tracking == "netfilter"
+    unseen = f"meta mark & {FORBIDDEN} == {FORBIDDEN} drop" if by_mark else ""
+    groups = _GROUPS.replace("PRIORITY", "-250" if by_mark else "-150").replace("UNSEEN", unseen)
+    tracked = _INPUT + (_MARKS if by_mark else "")
     return _table("bridge", sets + _SENDING + groups) + _table("inet", tracked)
 
 

@@ -148,3 +148,17 @@ def until(catcher: socket.socket, marker: bytes) -> list[bytes]:
             return found
         found.append(data)
     raise AssertionError("the marker did not arrive")
+
+
+def holds(catcher: socket.socket, text: bytes, *, seconds: float) -> bool:
+    """Whether a frame with the text comes in within the time."""
+    deadline = Deadline(seconds)
+    while not deadline.passed:
+        catcher.settimeout(max(deadline.remaining, 0.01))
+        try:
+            data, (_, _, kind, *_) = catcher.recvfrom(65535)
+        except TimeoutError:
+            return False
+        if text in data and kind != socket.PACKET_OUTGOING:
+            return True
+    return False

@@ -10,10 +10,11 @@ from uuid import uuid4
 import pytest
 
 from novalite.drivers.network import namespaces
-from novalite.drivers.network.base import GroupSpec, PortSpec, RuleSpec
+from novalite.drivers.network.base import GroupSpec, PortSpec, RuleSpec, bridge_name
 from novalite.drivers.network.nftables import Tracking
 from novalite.drivers.network.packet_rules import PacketRules
 from novalite.errors import DriverError
+from tests.real.network import frames
 from tests.real.network.filtered import (
     ICMP,
     ICMP6,
@@ -361,6 +362,19 @@ def test_a_port_that_is_down_is_cut_off_both_ways(lab: Closed) -> None:
         lab.site.change(lab.inner, up=True)
         assert lab.outer.pings(lab.inner.ip)
         assert lab.inner.pings(lab.outer.ip)
+
+
+def test_what_connection_tracking_does_not_see_is_refused_and_not_let_through(lab: Closed) -> None:
+    lab.rules(let_in(), out=())
+    assert not lab.inner.pings(lab.outer.ip)
+    assert lab.outer.pings(lab.inner.ip)
+    sh("ip", "-n", lab.site.inside, "link", "set", bridge_name(lab.site.network.id), "type", "bridge",
+       "nf_call_iptables", "0")  # fmt: skip
+    assert not lab.inner.pings(lab.outer.ip)
+    script = "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'secret', (%r, 9))"
+    with frames.wire(lab.outer.name) as listener:
+        assert lab.inner.ok("python3", "-c", script % lab.outer.ip)
+        assert not frames.holds(listener, b"secret", seconds=1)
 
 
 def test_a_tap_that_no_port_is_known_for_is_mute(lab: Closed) -> None:
