@@ -10,6 +10,7 @@ lie in others are in sets of their own by how deep they lie: so no rule is cut t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 
 from novalite.drivers.network.base import RuleSpec
@@ -17,6 +18,7 @@ from novalite.drivers.network.base import RuleSpec
 _ICMP = {4: 1, 6: 58}
 _WITH_PORTS = frozenset({6, 17, 33, 132, 136})
 _LAST = {4: 2**32 - 1, 6: 2**128 - 1}
+_REMEMBERED = 1 << 16  # texts of addresses, so that a rule more among thousands costs little
 _ALL_PROTOCOLS, _NO_REMOTE = (0, 255), (0, 0)
 Interval = tuple[int, int]
 Elements = Mapping[str, frozenset[str]]
@@ -77,12 +79,16 @@ def _remotes(rule: RuleSpec, labels: Callable[[str], Iterable[int]]) -> list[tup
         return [] if rule.nobody else [("all", _NO_REMOTE)]
     found: list[tuple[str, Interval]] = []
     for remote in rule.remotes:
-        network = ip_network(remote, strict=False)
-        if network.version != rule.version:
-            continue
-        span = (int(network[0]), int(network[-1]))
-        found.append(("address", span) if network.prefixlen else ("all", _NO_REMOTE))
+        version, span = _range(remote)
+        if version == rule.version:
+            found.append(("all", _NO_REMOTE) if span == (0, _LAST[version]) else ("address", span))
     return found
+
+
+@lru_cache(_REMEMBERED)
+def _range(remote: str) -> tuple[int, Interval]:
+    network = ip_network(remote, strict=False)
+    return network.version, (int(network.network_address), int(network.broadcast_address))
 
 
 def _whom(whom: str, interval: Interval, version: int) -> list[str]:
@@ -114,6 +120,7 @@ def _depths(ranges: Iterable[Interval]) -> dict[Interval, int]:
     return found
 
 
+@lru_cache(_REMEMBERED)
 def addresses(interval: Interval, version: int) -> str:
     """As nftables writes it: one address, or first and last."""
     low, high = interval
