@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 import sqlalchemy as sa
 
-from novalite.cloud.network import networks, port_addresses, ports, service_ports, subnets
+from novalite.cloud.network import networks, port_addresses, ports, ranges, service_ports, subnets
 from novalite.cloud.network.allocation import Asked
 from novalite.cloud.network.ports import NewPort
 from novalite.cloud.network.records import FixedIp, Port
@@ -143,7 +143,8 @@ def test_the_networks_own_port_has_the_last_address_of_each_subnet(database: Dat
         own = {spec.cidr: spec.server_ip for spec in networks.spec(w, network_id).subnets}
         assert own["10.0.0.0/29"] == "10.0.0.6"
         assert own["fd01::/64"] == "fd01::ffff:ffff:ffff:ffff"
-        assert own["fd00::/64"].startswith("fd00::f816:3eff:fe")
+        assert own["fd00::/64"] == ranges.of_mac("fd00::/64", port.mac_address)
+        assert port.mac_address.startswith("fa:16:3f:")
         assert {fixed.ip_address for fixed in port.fixed_ips} == set(own.values())
         subnets.update(w, four, {"enable_dhcp": False})
         assert networks.spec(w, network_id).subnets[0].server_ip == ""
