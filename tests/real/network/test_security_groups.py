@@ -10,11 +10,14 @@ from uuid import uuid4
 import pytest
 
 from novalite.drivers.network import namespaces
-from novalite.drivers.network.base import GroupSpec, PortSpec, RuleSpec, bridge_name
+from novalite.drivers.network.base import METADATA_ADDRESS, GroupSpec, PortSpec, RuleSpec, bridge_name
 from novalite.drivers.network.nftables import Tracking
 from novalite.drivers.network.packet_rules import PacketRules
 from novalite.errors import DriverError
 from tests.real.network import frames
+from tests.real.network.conftest import Machine
+from tests.real.network.conftest import new_network as driver_network
+from tests.real.network.conftest import new_port as driver_port
 from tests.real.network.filtered import (
     ICMP,
     ICMP6,
@@ -428,3 +431,27 @@ def test_thousands_of_rules_are_no_more_lookups(lab: Closed) -> None:
         lab.rules(*rules, let_in(TCP, 81, 81, remotes=("10.97.0.0/24",)))
         assert connects(lab.outer.name, lab.inner.ip, 81)
         assert not connects(lab.outer.name, lab.inner.ip, 80)
+
+
+def test_a_guest_without_any_rule_is_given_addresses_and_nothing_else(machine: Machine) -> None:
+    """With the whole driver and its DHCP servers."""
+    driver = machine.driver()
+    network = driver_network("10.97.0.0/24", "fd00:97::/64", subnet={"address_mode": "dhcpv6-stateful"})
+    wall = GroupSpec(str(uuid4()))
+    port, neighbour = driver_port(network, 5, groups=(wall.id,)), driver_port(network, 6)
+    driver.ensure_groups((wall,))
+    driver.ensure_network(network, (port, neighbour))
+    guest, other = machine.plug(port), machine.plug(neighbour)
+    assert guest.lease()["ip"] == "10.97.0.5"
+    assert guest.lease_6().startswith("fd00:97::5")
+    assert other.lease()["ip"] == "10.97.0.6"
+    assert other.lease_6().startswith("fd00:97::6")
+    for address in ("10.97.0.2", "fd00:97::2", "10.97.0.6", "fd00:97::6", METADATA_ADDRESS):
+        assert not guest.pings(address), address
+    for address in ("10.97.0.5", "fd00:97::5"):
+        assert not other.pings(address), address
+    driver.ensure_groups((replace(wall, rules=OUT),))
+    for address in ("10.97.0.2", "fd00:97::2", "10.97.0.6", "fd00:97::6", METADATA_ADDRESS):
+        assert guest.pings(address), address
+    for address in ("10.97.0.5", "fd00:97::5"):
+        assert not other.pings(address), address
