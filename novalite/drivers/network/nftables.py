@@ -65,6 +65,7 @@ _SENDING = f"""
     drop
   }}
   chain guest_arp {{
+    jump arp_form
     iifname . arp saddr ether . arp saddr ip @sources4 accept
     iifname . arp saddr ether . arp saddr ip @source_ranges4 accept
     arp operation request arp saddr ip 0.0.0.0 iifname . arp saddr ether @macs accept
@@ -125,7 +126,14 @@ _SENDING = f"""
     ether type vmap {{ arp : goto lan_arp, ip : goto lan_ip, ip6 : goto lan_ip6 }}
     drop
   }}
+  chain arp_form {{
+    arp htype != 1 drop
+    arp ptype != ip drop
+    arp hlen != 6 drop
+    arp plen != 4 drop
+  }}
   chain lan_arp {{
+    jump arp_form
     arp saddr ip {METADATA_ADDRESS} drop
     iifname . arp saddr ether @macs accept
     drop

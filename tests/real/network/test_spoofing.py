@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
 from uuid import uuid4
 
 import pytest
@@ -141,6 +142,21 @@ FORGED: dict[str, Frame] = {
         lab.one.mac, (lab.one.mac, "0.0.0.0"), lab.two.ip, operation=2, to=lab.two.mac
     ),
     "ARP for the metadata address": lambda lab: arp(lab.one.mac, (lab.one.mac, METADATA_ADDRESS), METADATA_ADDRESS),
+    "ARP with its fields elsewhere": lambda lab: ether(
+        lab.one.mac,
+        lab.two.mac,
+        0x0806,
+        bytes.fromhex("0001080008040002" + lab.one.mac.replace(":", ""))
+        + ip_address(lab.one.ip).packed
+        + ip_address(lab.third.ip).packed
+        + bytes(8),
+    ),
+    "ARP of another kind of link": lambda lab: ether(
+        lab.one.mac,
+        lab.two.mac,
+        0x0806,
+        bytes.fromhex("0006080006040002" + lab.one.mac.replace(":", "")) + ip_address(lab.one.ip).packed + bytes(10),
+    ),
     "neighbour advertisement for another": lambda lab: _nd(lab, 136, lab.third.ip6),
     "advertisement for another's link-local": lambda lab: _nd(lab, 136, link_local(lab.third.mac)),
     "advertisement for the metadata address": lambda lab: _nd(lab, 136, METADATA_ADDRESS_6),
