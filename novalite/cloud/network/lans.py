@@ -102,9 +102,11 @@ def shown(w: Work) -> list[dict[str, str | None]]:
 
 
 def learned(w: Work, seen: Iterable[tuple[str, str]]) -> list[str]:
-    """Record the addresses (port id, address) that guests were seen to get; ids of the ports for which that is new. An
-    address outside the subnets of the port's network is passed over."""
-    wanted = dict(seen)
+    """Record the addresses (port id, address) that guests were seen to get, the last of each subnet; ids of the ports
+    for which that is new. An address outside the subnets of the port's network is passed over."""
+    wanted: dict[str, list[str]] = {}
+    for port_id, address in seen:
+        wanted.setdefault(port_id, []).append(address)
     rows = w.session.execute(
         sa.select(Port.id, Port.network_id, Port.project_id)
         .join(Network, Network.id == Port.network_id)
@@ -118,13 +120,16 @@ def learned(w: Work, seen: Iterable[tuple[str, str]]) -> list[str]:
     present = _present(w, [row.id for row in rows])
     changed = []
     for row in rows:
-        text = str(ranges.address(wanted[row.id], "address"))
-        held = _holding(by_network.get(row.network_id, []), text)
-        if held is None or (held.id, text) in present.get(row.id, ()):
+        texts = [str(ranges.address(text, "address")) for text in wanted[row.id]]
+        ranges_ = by_network.get(row.network_id, [])
+        found = {held.id: (held, text) for text in texts if (held := _holding(ranges_, text)) is not None}
+        news = [(held, text) for held, text in found.values() if (held.id, text) not in present.get(row.id, ())]
+        if not news:
             continue
-        beside = sa.or_(FixedIp.port_id == row.id, FixedIp.ip_address == text)
-        w.changed(sa.delete(FixedIp).where(FixedIp.subnet_id == held.id, beside))
-        w.session.add(addresses.fixed(held, text, row.id))
+        for held, text in news:
+            beside = sa.or_(FixedIp.port_id == row.id, FixedIp.ip_address == text)
+            w.changed(sa.delete(FixedIp).where(FixedIp.subnet_id == held.id, beside))
+            w.session.add(addresses.fixed(held, text, row.id))
         w.announce("port", row.id, row.project_id)
         w.announce(security_groups.PORT_TOPIC, row.id, row.project_id)
         changed.append(str(row.id))

@@ -4,8 +4,15 @@ networks and ours, as whom, and which ports of the machine lead to guests."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from ipaddress import IPv6Address
 
-from novalite.drivers.network.base import HostForwardSpec, NetworkSpec, uplink_name
+from novalite.drivers.network.base import (
+    METADATA_ADDRESS,
+    METADATA_ADDRESS_6,
+    HostForwardSpec,
+    NetworkSpec,
+    uplink_name,
+)
 from novalite.drivers.network.nft_sets import Sets
 
 BODY = """
@@ -86,10 +93,26 @@ def ended(before: Iterable[HostForwardSpec], after: Iterable[HostForwardSpec]) -
 
 
 NETWORK_TABLE = "bridge novalite_uplink"
-NETWORK_BODY = """
-  chain forged { type filter hook postrouting priority 0; policy accept;
+_TARGET = hex(int(IPv6Address(METADATA_ADDRESS_6)))  # what a neighbour is asked about
+_METADATA = f"""
+    arp saddr ip {METADATA_ADDRESS} drop
+    arp daddr ip {METADATA_ADDRESS} drop
+    ether type ip ip saddr {METADATA_ADDRESS} drop
+    ether type ip ip daddr {METADATA_ADDRESS} drop
+    ether type ip6 ip6 saddr {METADATA_ADDRESS_6} drop
+    ether type ip6 ip6 daddr {METADATA_ADDRESS_6} drop
+    ether type ip6 icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert }} @th,64,128 {_TARGET} drop"""
+NETWORK_BODY = f"""
+  chain arriving {{ type filter hook prerouting priority -400; policy accept;
+    iifname "nlu*" jump metadata
+  }}
+  chain leaving {{ type filter hook postrouting priority 0; policy accept;
     oifname "nlu*" ether type ip ip daddr 127.0.0.0/8 drop
-  }
+    oifname "nlu*" jump metadata
+  }}
+  chain metadata {{{_METADATA}
+  }}
 """
-"""In the network's own namespace: the machine takes connections to its own loopback addresses from these links, and
-no flushed packet filter of the machine may open that to guests."""
+"""In the network's own namespace. The machine takes connections to its own loopback addresses from these links, and no
+flushed packet filter of the machine may open that to guests. Each network's metadata addresses are its own: they are
+not told, and not asked for, beyond it."""

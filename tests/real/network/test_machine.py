@@ -14,6 +14,7 @@ from novalite.drivers.network.base import (
     NetworkSpec,
     RouterSpec,
     UplinkSpec,
+    bridge_name,
     network_namespace,
     uplink_name,
 )
@@ -328,6 +329,43 @@ def test_a_flat_network_is_one_with_what_is_behind_the_interface(site: Site) -> 
     site.machine.remove_uplink(flat.id)
     assert lan_bridge("lan0") not in sh("ip", "link")
     assert "lan0" in sh("ip", "link")
+
+
+def test_metadata_addresses_are_each_networks_own(site: Site) -> None:
+    lan = site.lab.namespace()
+    sh("ip", "link", "add", "lan0", "type", "veth", "peer", "name", "eth0", "netns", lan)
+    for address in ("192.0.2.1/24", "169.254.169.254/32"):
+        sh("ip", "-n", lan, "addr", "add", address, "dev", "eth0")
+    within(lan, "sysctl", "-qw", "net.ipv6.conf.eth0.accept_dad=0")
+    sh("ip", "-n", lan, "link", "set", "eth0", "up")
+    flat = site.uplinked("192.0.2.0/24", uplink=UplinkSpec("flat", "lan0"))
+    guest = site.lab.guest(flat, "192.0.2.5/24")
+    sh("ip", "-n", guest.name, "route", "add", "169.254.169.254", "dev", "eth0")
+    with server(network_namespace(flat.id), 80):
+        assert connects(guest.name, "169.254.169.254", 80), "the network's answers, not the LAN's"
+    sh("ip", "-n", network_namespace(flat.id), "addr", "del", "169.254.169.254/32", "dev", bridge_name(flat.id))
+    with server(lan, 80):
+        assert connects(guest.name, "192.0.2.1", 80)
+        guest.run("ip", "neigh", "flush", "all")
+        assert not connects(guest.name, "169.254.169.254", 80)
+        within(network_namespace(flat.id), "nft", "flush", "ruleset")
+        guest.run("ip", "neigh", "flush", "all")
+        assert connects(guest.name, "169.254.169.254", 80), "without the filter it would: this test can fail"
+    sh(
+        "ip",
+        "-n",
+        network_namespace(flat.id),
+        "addr",
+        "add",
+        "fe80::a9fe:a9fe/64",
+        "dev",
+        bridge_name(flat.id),
+        "nodad",
+    )
+    assert within(lan, "ping", "-c1", "-W2", "fe80::a9fe:a9fe%eth0")
+    site.machine.ensure_uplink(flat)
+    within(lan, "ip", "neigh", "flush", "all")
+    assert "1 received" not in within(lan, "ping", "-c1", "-W1", "fe80::a9fe:a9fe%eth0", check=False)
 
 
 def test_a_flat_network_on_a_bridge_of_the_machine_is_a_port_of_that(site: Site) -> None:

@@ -71,6 +71,19 @@ def test_an_address_that_was_seen_is_the_ports(database: Database, network_id: s
         assert ports.of_device(w, "s")[0].fixed_ips == ("192.168.7.56",)
 
 
+def test_a_port_has_an_address_of_each_subnet(database: Database) -> None:
+    both = LanSpec("eth9", "br-eth9", ("192.168.7.20/24", "2001:db8:7::20/64"), "192.168.7.1")
+    with database.write(internal()) as w:
+        network_id = lans.attach(w, both, name="home", project_id="p").id
+    port_id = _port(database, network_id)
+    seen = [(port_id, text) for text in ("192.168.7.55", "2001:db8:7::1:5", "2001:db8:7::1:6")]
+    for news in ([port_id], []):
+        with database.write(internal()) as w:
+            assert lans.learned(w, seen) == news
+    with database.read(MEMBER) as w:
+        assert set(ports.of_device(w, "s")[0].fixed_ips) == {"192.168.7.55", "2001:db8:7::1:6"}
+
+
 def test_a_lan_in_use_is_not_given_back(database: Database, network_id: str) -> None:
     port_id = _port(database, network_id)
     with pytest.raises(Conflict), database.write(internal()) as w:
