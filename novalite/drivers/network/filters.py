@@ -29,11 +29,15 @@ class Filters:
         self._seen: dict[str, tuple[int, int]] = {}
 
     def ensure(self, spec: NetworkSpec, ports: Ports, others: Iterable[tuple[NetworkSpec, Ports]]) -> None:
-        """The network's rules whole. ``others`` are what else stands: rules for members of groups are right only when
-        the ports of all networks are known."""
+        """The network's rules whole. ``others`` are all other networks: rules for members of groups are right only when
+        the ports of all that stand are known."""
         with self._lock:
             self._changes += 1
-            unsure = [(other, list(theirs)) for other, theirs in others if not self._rules.sure(other.id)]
+            unsure = [
+                (other, theirs)
+                for other, theirs in others
+                if not self._rules.sure(other.id) and namespaces.exists(network_namespace(other.id))
+            ]
             try:
                 self._rules.load_networks([(spec, list(ports)), *unsure])
             except DriverError as error:

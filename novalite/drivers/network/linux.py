@@ -100,7 +100,10 @@ class LinuxNetworkDriver:
         checks.uuid_text(network_id, "network id")
         self._joined.discard(network_id)
         self._machine.remove_uplink(network_id)
+        spec = self._networks.specs().get(network_id)
         self._networks.remove(network_id)
+        if spec:
+            self._routers.network_changed(spec, self._networks.specs())
         self._tell_machine()
         self._tidy()
         self._watch.ring()

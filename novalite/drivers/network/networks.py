@@ -128,12 +128,8 @@ class Networks:
         return self._filters.is_sure(network_id) and not self._filters.is_torn(network_id)
 
     def _others(self, network_id: str) -> list[tuple[NetworkSpec, list[PortSpec]]]:
-        """The networks that stand but for one, with their ports."""
-        return [
-            (known.spec, list(known.ports.values()))
-            for known in self.all()
-            if known.spec.id != network_id and bridges.look(known.spec.id)
-        ]
+        """The networks but for one, with their ports."""
+        return [(known.spec, list(known.ports.values())) for known in self.all() if known.spec.id != network_id]
 
     @contextmanager
     def _hold(self, spec: NetworkSpec) -> Iterator[Network]:

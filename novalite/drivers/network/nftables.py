@@ -50,6 +50,10 @@ _SENDING = f"""
     iifname "nlt*" drop
     iifname @uplinks goto no_metadata
   }}
+  chain servers {{ type filter hook input priority 0; policy accept;
+    iifname @uplinks udp dport {{ 53, 67, 547 }} drop
+    iifname @uplinks tcp dport {{ 53, {METADATA_PORT} }} drop
+  }}
   chain no_metadata {{
     ether type arp arp saddr ip {METADATA_ADDRESS} drop
     ether type arp arp daddr ip {METADATA_ADDRESS} drop

@@ -10,8 +10,8 @@ import pytest
 
 from novalite.api.metadata.app import metadata_app
 from novalite.api.metadata.guests import SERVERS as GUESTS
-from novalite.drivers.network import dnsmasq
-from novalite.drivers.network.base import PortSpec
+from novalite.drivers.network import dhcp_files
+from novalite.drivers.network.base import NetworkSpec, PortSpec
 from tests.api.attack.conftest import server_body
 from tests.api.conftest import Appliance, wait_for
 
@@ -38,8 +38,9 @@ def test_a_dns_name_does_not_write_into_the_reservations(appliance: Appliance, m
     assert answer.status_code in (201, 400)
     if answer.status_code == 201:
         port = answer.json["port"]
-        spec = PortSpec(port["id"], net, port["mac_address"], port["fixed_ips"][0]["ip_address"], name)
-        text = dnsmasq.hosts_text([spec])
+        address = port["fixed_ips"][0]["ip_address"]
+        spec = PortSpec(port["id"], net, port["mac_address"], (address,), hostname=name)
+        text = dhcp_files.hosts(NetworkSpec(net, "private"), [spec])
         assert len(text.splitlines()) == 2
         assert text.splitlines()[1].count(",") <= 2
         appliance.call("DELETE", f"{N}/ports/{port['id']}", token=mallory)

@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 
 from novalite.drivers.network import namespaces
-from novalite.drivers.network.base import NetworkSpec, RateSpec
+from novalite.drivers.network.base import NetworkSpec, RateSpec, UplinkSpec
 from tests.real.network import talk
 from tests.real.network.conftest import Guest, Machine, new_network, new_port, new_subnet, on
 
@@ -223,10 +223,15 @@ def test_a_thousand_ports_from_nothing_take_seconds(machine: Machine) -> None:
     assert "nlt" in on(network, "ip", "-o", "link")
 
 
-def test_the_machine_may_not_ask(machine: Machine) -> None:
-    """The servers are in the network's namespace: from the machine, nobody is there."""
-    driver, network = machine.driver(), new_network()
-    driver.ensure_network(network, ())
+@pytest.mark.parametrize("uplink", [None, UplinkSpec("host")])
+def test_the_machine_may_not_ask(machine: Machine, uplink: UplinkSpec | None) -> None:
+    """The servers are for guests of their network, also where that is one with others' by an uplink."""
+    driver, network = machine.driver(), new_network(uplink=uplink)
+    port = new_port(network, 5, "web")
+    driver.ensure_network(network, (port,))
+    guest = machine.plug(port)
+    assert guest.lease()
+    assert guest.resolves("web") == {"10.97.0.5"}
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         asking.settimeout(1)
         asking.connect(("10.97.0.2", 53))
