@@ -6,7 +6,6 @@ import os
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
 
 import msgspec
@@ -118,7 +117,7 @@ def _network_driver(settings: Settings, appliance_id: str) -> NetworkDriver:
 def _privileged_driver(socket_path: str, appliance_id: str) -> NetworkDriver:
     from novalite.drivers.privileged.client import PrivilegedNetworkDriver
 
-    if not Path(socket_path).exists():
+    if not os.path.exists(socket_path):  # also when it may not be looked for
         raise Invalid(
             f"NovaLite runs without root, and no privileged process listens at {socket_path}.",
             field="network.privileged_socket",

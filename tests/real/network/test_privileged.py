@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import configparser
 import os
 import pwd
 import signal
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -36,8 +33,8 @@ from novalite.errors import DriverError, Failed
 from tests.contracts.network_driver import NetworkDriverContract
 from tests.contracts.privileged import OPEN, AsUser, as_user, narrowed, serving
 from tests.contracts.waiting import until
-from tests.real.appliance.process import NOVALITE
 from tests.real.network.conftest import Machine, new_network, new_port
+from tests.real.privileged_command import privileged_command, unit_capabilities
 
 pytestmark = pytest.mark.real
 
@@ -102,55 +99,8 @@ def test_an_interface_that_the_filter_does_not_name_stays_as_it_is(machine: Mach
     assert machine.address in done.stdout
 
 
-FILTER = """
-user = "nobody"
-appliances = ["*"]
-run_dir = "/run/novalite-test"
-ranges = ["10.0.0.0/8", "fd00::/8", "192.0.2.0/24"]
-operations = [
-    "used_ranges", "check", "watch", "metadata_sockets", "ensure_network", "remove_network", "ensure_port",
-    "remove_port", "ensure_groups", "remove_group", "ensure_routers", "ensure_forwards",
-]
-forward_ports = [1024, 65535]
-"""
-
-
-def _capabilities() -> str:
-    """Those that the unit leaves, as setpriv takes them."""
-    parser = configparser.ConfigParser(interpolation=None)
-    parser.read(Path(__file__).parents[3] / "packaging/novalite-privileged.service")
-    names = parser["Service"]["CapabilityBoundingSet"].split()
-    return ",".join(["-all", *("+" + name.removeprefix("CAP_").lower() for name in names)])
-
-
-@contextmanager
-def command(machine: Machine, capabilities: str) -> Iterator[Path]:
-    """The socket of ``novalite privileged``, which runs as systemd would run it."""
-    filter_file, path = machine.directory / "privileged.toml", machine.directory / "socket"
-    filter_file.write_text(FILTER)
-    filter_file.chmod(0o644)
-    process = subprocess.Popen(
-        ["setpriv", "--bounding-set", capabilities, "--no-new-privs", NOVALITE, "privileged", "--rules",
-         str(filter_file), "--socket", str(path)],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    said = ""
-    try:
-        while "privileged_ready" not in said:
-            line = process.stdout.readline()
-            assert line, f"it ended: {said}"
-            said += line
-        yield path
-    finally:
-        process.terminate()
-        process.communicate(timeout=20)
-        subprocess.run(["rm", "-rf", "/run/novalite-test"], check=True)
-    assert process.returncode == 0
-
-
 def test_the_command_serves_the_user_of_its_filter_file_alone(machine: Machine) -> None:
-    with command(machine, _capabilities()) as path:
+    with privileged_command(machine.directory, unit_capabilities()) as (path, _):
         facts = path.stat()
         assert (facts.st_uid, oct(facts.st_mode & 0o777)) == (0, "0o660")
         assert facts.st_gid == pwd.getpwnam("nobody").pw_gid
@@ -183,7 +133,8 @@ def test_the_capabilities_of_the_unit_suffice(machine: Machine) -> None:
         ("10.96.0.1",),
         floating=(FloatingSpec("10.96.0.50", "10.97.0.5"),),
     )
-    with command(machine, os.environ.get("NOVALITE_TEST_CAPABILITIES", _capabilities())) as path:
+    capabilities = os.environ.get("NOVALITE_TEST_CAPABILITIES", unit_capabilities())
+    with privileged_command(machine.directory, capabilities) as (path, run_dir):
         client = PrivilegedNetworkDriver(path, str(uuid4()))
         client.ensure_groups((group,), only=True)
         client.ensure_network(outside, ())
@@ -198,7 +149,7 @@ def test_the_capabilities_of_the_unit_suffice(machine: Machine) -> None:
         until(lambda: guest.pings("fd00:97::1"), "the guest has made an address from what radvd tells")
         for one in client.metadata_sockets(inside.id):
             one.close()
-        (dnsmasq,) = Path("/run/novalite-test").glob(f"*/{inside.id}/dnsmasq.pid")
+        (dnsmasq,) = run_dir.glob(f"*/{inside.id}/dnsmasq.pid")
         os.kill(int(dnsmasq.read_text()), signal.SIGKILL)
         until(lambda: inside.id in client.watch(5.0), "the death is told")
         client.ensure_network(inside, (port,))
