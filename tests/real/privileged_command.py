@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import configparser
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+from novalite.drivers.privileged.client import PrivilegedNetworkDriver
+from tests.contracts.waiting import until
 from tests.real.appliance.process import NOVALITE
 
 FILTER = """
@@ -39,23 +40,30 @@ def privileged_command(directory: Path, capabilities: str, user: str = "nobody")
     filter_file, path, run_dir = directory / "privileged.toml", directory / "socket", f"novalite-test-{uuid4().hex[:8]}"
     filter_file.write_text(FILTER.format(user=user, run_dir=run_dir))
     filter_file.chmod(0o644)
-    process = subprocess.Popen(
-        ["setpriv", "--bounding-set", capabilities, "--no-new-privs", NOVALITE, "privileged", "--rules",
-         str(filter_file), "--socket", str(path)],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    said = ""
+    log = directory / "privileged.log"
+    with log.open("wb") as said:
+        process = subprocess.Popen(
+            ["setpriv", "--bounding-set", capabilities, "--no-new-privs", NOVALITE, "privileged", "--rules",
+             str(filter_file), "--socket", str(path)],
+            stdin=subprocess.DEVNULL, stdout=said, stderr=said,
+        )  # fmt: skip
+
+    def answers() -> bool:
+        assert process.poll() is None, f"it ended: {log.read_text()}"
+        return "privileged_ready" in log.read_text()
+
     try:
-        while "privileged_ready" not in said:
-            line = process.stdout.readline()
-            assert line, f"it ended: {said}"
-            said += line
-        # What nobody reads would stop it some day.
-        threading.Thread(target=process.stdout.read, daemon=True).start()
+        until(answers, "the privileged process answers")
         yield path, Path("/run") / run_dir
     finally:
         process.terminate()
         process.wait(20)
         subprocess.run(["rm", "-rf", f"/run/{run_dir}"], check=True)
     assert process.returncode == 0
+
+
+def take_away(client: PrivilegedNetworkDriver) -> None:
+    """What a test may have left."""
+    client.ensure_routers((), only=True)
+    for network_id in client.check().networks:
+        client.remove_network(network_id)

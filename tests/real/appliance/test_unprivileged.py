@@ -19,13 +19,19 @@ from tests.real.appliance.images import bundled_guest_image
 from tests.real.appliance.process import NOVALITE, RealAppliance, until_or
 from tests.real.compute.private_libvirtd import PrivateLibvirtd
 from tests.real.network.conftest import Machine, machine
-from tests.real.privileged_command import privileged_command, unit_capabilities
+from tests.real.privileged_command import privileged_command, take_away, unit_capabilities
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 assert machine  # a fixture
 
 USER, GROUP, GUESTS = "games", "operator", "libvirt-qemu"
 BOOT_SECONDS = 240
+
+
+@pytest.fixture(scope="module", autouse=True)
+def guest_image() -> Path:
+    """Built while the machine's own network is there: packages come from it."""
+    return bundled_guest_image()
 
 
 @pytest.fixture
@@ -52,9 +58,7 @@ def appliance(machine: Machine, libvirtd: PrivateLibvirtd) -> Iterator[RealAppli
             yield made
         finally:
             made.close()
-            client = PrivilegedNetworkDriver(path, str(uuid4()))
-            for network_id in client.check().networks:
-                client.remove_network(network_id)
+            take_away(PrivilegedNetworkDriver(path, (state_dir / "appliance-id").read_text().strip()))
 
 
 def _uid(pid: int) -> int:
@@ -67,11 +71,11 @@ def _console(appliance: RealAppliance, server_id: str) -> str:
 
 
 def test_a_server_boots_is_told_who_it_is_is_copied_and_goes(
-    appliance: RealAppliance, libvirtd: PrivateLibvirtd
+    appliance: RealAppliance, libvirtd: PrivateLibvirtd, guest_image: Path
 ) -> None:
     ours = pwd.getpwnam(USER).pw_uid
     assert {_uid(pid) for pid in appliance.pids()} == {ours}
-    image = appliance.image(bundled_guest_image(), disk_format="qcow2")
+    image = appliance.image(guest_image, disk_format="qcow2")
     flavor = appliance.flavor("small", ram=256, disk=1)
     server_id = appliance.create("first", image, flavor)
     appliance.wait_status(server_id, "ACTIVE", seconds=120)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from uuid import uuid4
 
@@ -34,7 +35,7 @@ from tests.contracts.network_driver import NetworkDriverContract
 from tests.contracts.privileged import OPEN, AsUser, as_user, narrowed, serving
 from tests.contracts.waiting import until
 from tests.real.network.conftest import Machine, new_network, new_port
-from tests.real.privileged_command import privileged_command, unit_capabilities
+from tests.real.privileged_command import privileged_command, take_away, unit_capabilities
 
 pytestmark = pytest.mark.real
 
@@ -119,6 +120,16 @@ def test_the_command_serves_the_user_of_its_filter_file_alone(machine: Machine) 
     listen(path, OPEN).close()
 
 
+class _Leaving:
+    """Takes away what a test that failed has left."""
+
+    def __init__(self, client: PrivilegedNetworkDriver) -> None:
+        self._client = client
+
+    def close(self) -> None:
+        take_away(self._client)
+
+
 def test_the_capabilities_of_the_unit_suffice(machine: Machine) -> None:
     """Networks of both IP versions, guests that are served, groups, routers, forwards: made, used, mended, removed."""
     outside = new_network("10.96.0.0/24", uplink=UplinkSpec("host"))
@@ -136,29 +147,30 @@ def test_the_capabilities_of_the_unit_suffice(machine: Machine) -> None:
     capabilities = os.environ.get("NOVALITE_TEST_CAPABILITIES", unit_capabilities())
     with privileged_command(machine.directory, capabilities) as (path, run_dir):
         client = PrivilegedNetworkDriver(path, str(uuid4()))
-        client.ensure_groups((group,), only=True)
-        client.ensure_network(outside, ())
-        client.ensure_network(inside, (port,))
-        client.ensure_routers((router,), only=True)
-        client.ensure_forwards((HostForwardSpec("tcp", 8080, "10.97.0.5", 80),))
-        assert client.check().problems == ()
-        guest = machine.plug(port)
-        assert guest.lease()["ip"] == "10.97.0.5"
-        assert guest.pings("10.97.0.1")
-        assert guest.pings("10.96.0.1"), "the router leads to the machine"
-        until(lambda: guest.pings("fd00:97::1"), "the guest has made an address from what radvd tells")
-        for one in client.metadata_sockets(inside.id):
-            one.close()
-        (dnsmasq,) = run_dir.glob(f"*/{inside.id}/dnsmasq.pid")
-        os.kill(int(dnsmasq.read_text()), signal.SIGKILL)
-        until(lambda: inside.id in client.watch(5.0), "the death is told")
-        client.ensure_network(inside, (port,))
-        assert guest.lease()["ip"] == "10.97.0.5"
-        client.ensure_forwards(())
-        client.ensure_routers((), only=True)
-        client.remove_port(inside.id, port.id)
-        client.remove_network(inside.id)
-        client.remove_network(outside.id)
-        client.remove_group(group.id)
-        left = client.check()
+        with closing(_Leaving(client)):
+            client.ensure_groups((group,), only=True)
+            client.ensure_network(outside, ())
+            client.ensure_network(inside, (port,))
+            client.ensure_routers((router,), only=True)
+            client.ensure_forwards((HostForwardSpec("tcp", 8080, "10.97.0.5", 80),))
+            assert client.check().problems == ()
+            guest = machine.plug(port)
+            assert guest.lease()["ip"] == "10.97.0.5"
+            assert guest.pings("10.97.0.1")
+            assert guest.pings("10.96.0.1"), "the router leads to the machine"
+            until(lambda: guest.pings("fd00:97::1"), "the guest has made an address from what radvd tells")
+            for one in client.metadata_sockets(inside.id):
+                one.close()
+            (dnsmasq,) = run_dir.glob(f"*/{inside.id}/dnsmasq.pid")
+            os.kill(int(dnsmasq.read_text()), signal.SIGKILL)
+            until(lambda: inside.id in client.watch(5.0), "the death is told")
+            client.ensure_network(inside, (port,))
+            assert guest.lease()["ip"] == "10.97.0.5"
+            client.ensure_forwards(())
+            client.ensure_routers((), only=True)
+            client.remove_port(inside.id, port.id)
+            client.remove_network(inside.id)
+            client.remove_network(outside.id)
+            client.remove_group(group.id)
+            left = client.check()
     assert (left.networks, left.routers, left.dhcp_running, left.problems) == ((), (), (), ())
