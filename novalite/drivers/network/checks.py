@@ -65,6 +65,11 @@ def link(value: str, what: str = "interface") -> str:
     return value
 
 
+def label(value: str) -> bool:
+    """Whether it can be one part of a DNS name."""
+    return _LABEL.fullmatch(value) is not None
+
+
 def domain(value: str) -> str:
     """The DNS domain without its last dot; it may be empty."""
     name = value.removesuffix(".")
@@ -131,7 +136,7 @@ def port(spec: PortSpec) -> PortSpec:
     if min(spec.rate.in_kbps, spec.rate.in_burst_kb, spec.rate.out_kbps, spec.rate.out_burst_kb) < 0:
         raise refusal("rate", spec.rate)
     name = spec.hostname.partition(".")[0]
-    return replace(spec, hostname=name if _LABEL.fullmatch(name) else "")
+    return replace(spec, hostname=name if label(name) else "")
 
 
 def _mac(value: str) -> None:

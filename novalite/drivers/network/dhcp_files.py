@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
+from novalite import logs
 from novalite.drivers.network import checks
 from novalite.drivers.network.base import METADATA_ADDRESS, NetworkSpec, PortSpec, SubnetSpec, bridge_name
 
 _LEASE_HOURS = 24
+_LONGEST_OPTION = 255
+_ON_LINK = "0.0.0.0"  # noqa: S104 - as a next hop
+_log = logs.get("network")
+_checked = lru_cache(1 << 14)(checks.port)
 _MOST_LEASES = 1 << 24
 _SHORTEST_PREFIX_6 = 64  # dnsmasq serves no wider range of IPv6
 
@@ -102,10 +108,7 @@ def _domain(spec: NetworkSpec) -> list[str]:
 
 def _range_4(spec: NetworkSpec, subnet: SubnetSpec, tag: str) -> list[str]:
     cidr, gateway = ip_network(subnet.cidr), subnet.gateway_ip
-    told = [(f"{METADATA_ADDRESS}/32", subnet.server_ip)] if spec.metadata else []
-    told += [(other.cidr, "0.0.0.0") for other in spec.subnets if other.version == 4 and other.cidr != subnet.cidr]  # noqa: S104 - on the link itself
-    told += [*subnet.host_routes, *([("0.0.0.0/0", gateway)] if gateway else [])]
-    routes = "".join(f",{range_},{hop}" for range_, hop in told)
+    routes = "".join(f",{range_},{hop}" for range_, hop in _routes(spec, subnet))
     servers = ",".join(subnet.dns_servers or (subnet.server_ip,))
     return [
         f"dhcp-range=set:{tag},{cidr.network_address},static,{cidr.netmask},{_LEASE_HOURS}h",
@@ -116,6 +119,23 @@ def _range_4(spec: NetworkSpec, subnet: SubnetSpec, tag: str) -> list[str]:
         f"dhcp-option-force=tag:{tag},option:mtu,{spec.mtu}",
         *_domain(spec),
     ]
+
+
+def _routes(spec: NetworkSpec, subnet: SubnetSpec) -> list[tuple[str, str]]:
+    """What guests are told: (range, next hop), the metadata and default routes before others, as far as one option of
+    DHCP has room."""
+    told = [(f"{METADATA_ADDRESS}/32", subnet.server_ip)] if spec.metadata else []
+    told += [("0.0.0.0/0", subnet.gateway_ip)] if subnet.gateway_ip else []
+    told += [*subnet.host_routes]
+    told += [(other.cidr, _ON_LINK) for other in spec.subnets if other.version == 4 and other.cidr != subnet.cidr]
+    kept, room = [], _LONGEST_OPTION
+    for range_, hop in told:
+        room -= 5 + (ip_network(range_).prefixlen + 7) // 8
+        if room < 0:
+            _log.warning("guests are not told all routes: one option has no room", subnet_id=subnet.id)
+            break
+        kept.append((range_, hop))
+    return kept
 
 
 def _range_6(spec: NetworkSpec, subnet: SubnetSpec, tag: str) -> list[str]:
@@ -144,7 +164,7 @@ def hosts(spec: NetworkSpec, ports: Iterable[PortSpec]) -> str:
     """
     ranges = [(ip_network(subnet.cidr), subnet) for subnet in served(spec)]
     lines = []
-    for port in map(checks.port, ports):
+    for port in map(_checked, ports):
         told, has_4 = [port.mac_address], False
         for address in map(ip_address, port.addresses):
             subnet = next((subnet for range_, subnet in ranges if address in range_), None)
@@ -160,7 +180,7 @@ def hosts(spec: NetworkSpec, ports: Iterable[PortSpec]) -> str:
 def options(ports: Iterable[PortSpec]) -> str:
     """What single ports are told beside or instead of what their subnet says."""
     lines = []
-    for port in map(checks.port, ports):
+    for port in (_checked(port) for port in ports if port.dhcp_options):
         for name, value, version in port.dhcp_options:
             if version == 6:
                 lines.append(f"tag:{_tag(port)},option6:{name},{value}\n")
@@ -172,8 +192,8 @@ def options(ports: Iterable[PortSpec]) -> str:
 def names(spec: NetworkSpec, ports: Iterable[PortSpec]) -> str:
     """Addresses with their names; the full one first, so that it is the answer to who an address is."""
     lines = []
-    for port in map(checks.port, ports):
-        if port.hostname:
+    for port in ports:
+        if port.hostname and checks.label(port.hostname):
             full = f"{port.hostname}.{spec.dns_domain} " if spec.dns_domain else ""
             lines += [f"{address} {full}{port.hostname}\n" for address in port.addresses]
     return "".join(lines)

@@ -119,6 +119,14 @@ def test_each_subnet_has_its_range_and_options() -> None:
     assert "dhcp-ignore=tag:!known" in lines
 
 
+def test_more_routes_than_an_option_has_room_for_are_left_out() -> None:
+    many = tuple((f"10.{n}.0.0/16", "10.0.0.9") for n in range(1, 60))
+    lines = _configuration(replace(NETWORK, subnets=(replace(FOUR, host_routes=many),)))
+    (told,) = (line for line in lines if "classless-static-route" in line)
+    assert ",169.254.169.254/32,10.0.0.2,0.0.0.0/0,10.0.0.1,10.1.0.0/16,10.0.0.9," in told
+    assert told.count(",10.0.0.9") == (255 - 9 - 5) // 7
+
+
 def test_a_subnet_without_gateway_tells_none_and_its_own_name_servers_instead_of_ours() -> None:
     lines = _configuration(replace(NETWORK, subnets=(replace(FOUR, gateway_ip="", dns_servers=("9.9.9.9",)),)))
     assert "dhcp-option=tag:s0,option:router" in lines
