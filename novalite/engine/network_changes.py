@@ -6,7 +6,7 @@ from __future__ import annotations
 import threading
 
 from novalite import logs
-from novalite.cloud.network import networks, port_views, routing, security_groups
+from novalite.cloud.network import host_forwards, networks, port_views, routing, security_groups
 from novalite.context import internal
 from novalite.db.work import Database
 from novalite.drivers.network.base import NetworkDriver, PortSpec
@@ -18,6 +18,7 @@ _TOPICS = {
     security_groups.TOPIC: "groups",
     security_groups.PORT_TOPIC: "ports",
     routing.ROUTER_TOPIC: "routers",
+    host_forwards.TOPIC: "forwards",
 }
 _PAUSE_SECONDS = 2.0
 
@@ -36,6 +37,7 @@ class NetworkChanges:
             ("networks", self._networks),
             ("ports", self._ports),
             ("routers", self._routers),
+            ("forwards", self._forwards),
         )
 
     def note(self, topic: str, id: str) -> None:
@@ -110,3 +112,8 @@ class NetworkChanges:
         self._driver.ensure_routers(found)
         for router_id in ids - {router.id for router in found}:
             self._driver.remove_router(router_id)
+
+    def _forwards(self, ids: set[str]) -> None:
+        with self._database.read(internal()) as w:
+            wanted = host_forwards.specs(w)
+        self._driver.ensure_forwards(wanted)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from novalite import logs
-from novalite.cloud.network import lans, networks, port_views, routing, security_groups
+from novalite.cloud.network import host_forwards, lans, networks, port_views, routing, security_groups
 from novalite.context import internal
 from novalite.db.work import Database
 from novalite.drivers.network.base import NetworkDriver, NetworkSpec, PortSpec
@@ -22,6 +22,7 @@ def restore(database: Database, driver: NetworkDriver) -> list[str]:
     with database.read(internal()) as w:
         wanted, ports = networks.specs(w), port_views.all_specs(w)
         groups, routers, interfaces = security_groups.specs(w), routing.specs(w), lans.interfaces(w)
+        forwards = host_forwards.specs(w)
     for interface in interfaces:
         _attach(driver, interface)
     driver.ensure_groups(groups, only=True)  # before the ports that are in them
@@ -29,6 +30,7 @@ def restore(database: Database, driver: NetworkDriver) -> list[str]:
     for network_id in set(driver.check().networks) - {spec.id for spec in wanted}:
         driver.remove_network(network_id)
     driver.ensure_routers(routers, only=True)
+    driver.ensure_forwards(forwards)
     return lost
 
 

@@ -7,6 +7,8 @@ from novalite.api.kit.routes import Front
 from novalite.api.network import (
     address_groups,
     address_scopes,
+    auto_topology,
+    availability,
     default_rules,
     empty,
     floating_ips,
@@ -33,7 +35,8 @@ from novalite.cloud.network.subnet_pool_records import SubnetPool
 
 _NOUNS = (
     versions, networks, subnets, ports, security_groups, security_group_rules, default_rules, address_groups, routers,
-    floating_ips, port_forwardings, rbac, subnet_pools, address_scopes, qos, quotas, tags, empty,
+    floating_ips, port_forwardings, rbac, subnet_pools, address_scopes, qos, quotas, tags,
+    auto_topology, availability, empty,
 )  # fmt: skip
 _RECORDS = {
     f"{ROOT}/address-groups/{{group_id}}": AddressGroup,

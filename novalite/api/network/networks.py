@@ -11,7 +11,6 @@ from novalite.api.kit.view import ABSENT, Field, View
 from novalite.api.network import bulk, listing
 from novalite.api.network.bulk import OneOrMany
 from novalite.api.network.shapes import (
-    ANY,
     BOOLEAN,
     DNS_DOMAIN,
     NAME,
@@ -26,7 +25,7 @@ from novalite.api.network.shapes import (
     whole_number,
 )
 from novalite.cloud.identity import policy
-from novalite.cloud.network import networks
+from novalite.cloud.network import address_scopes, external_networks, networks, qos
 from novalite.errors import NotFound
 
 
@@ -43,19 +42,20 @@ NETWORK = View(
     Field("router:external", "is_external"),
     Field("mtu"),
     Field("port_security_enabled", "port_security"),
-    Field("is_default", lambda network, call: False if network.is_external else ABSENT),
+    Field("is_default", lambda network, call: network.is_default if network.is_external else ABSENT),
     Field("dns_domain"),
-    Field("qos_policy_id", lambda network, call: None),
+    Field("qos_policy_id"),
     Field("l2_adjacency", lambda network, call: True),
     Field("vlan_transparent"),
     Field("availability_zones", lambda network, call: [call.parts.settings.compute.availability_zone]),
     Field("availability_zone_hints"),
-    Field("ipv4_address_scope", lambda network, call: None),
-    Field("ipv6_address_scope", lambda network, call: None),
+    Field("ipv4_address_scope", lambda network, call: address_scopes.of_network(network, 4)),
+    Field("ipv6_address_scope", lambda network, call: address_scopes.of_network(network, 6)),
     Field("provider:network_type", "network_type", only=_admin),
     Field("provider:physical_network", "physical_network", only=_admin),
     Field("provider:segmentation_id", "segmentation_id", only=_admin),
 )
+_POLICY = {"type": ["string", "null"], "format": "uuid"}
 _MTU = {"type": "integer", "minimum": 576, "maximum": 65535}
 NEW = OneOrMany(
     "network",
@@ -75,7 +75,7 @@ NEW = OneOrMany(
     Item("provider:segmentation_id", {"type": ["integer", "string", "null"], "pattern": "^[0-9]{1,5}$"}),
     Item("availability_zone_hints", {"type": "array", "items": NAME}),
     Item("dns_domain", DNS_DOMAIN),
-    Item("qos_policy_id", ANY),
+    Item("qos_policy_id", _POLICY),
     Item("is_default", BOOLEAN),
     Item("vlan_transparent", BOOLEAN),
 )
@@ -90,6 +90,7 @@ CHANGES = Body(
     Item("is_default", BOOLEAN),
     Item("mtu", _MTU),
     Item("dns_domain", DNS_DOMAIN),
+    Item("qos_policy_id", _POLICY),
 )
 
 
@@ -102,16 +103,17 @@ _CHANGEABLE = {
     "port_security_enabled": "port_security",
     "mtu": "mtu",
     "dns_domain": "dns_domain",
+    "is_default": "is_default",
 }
 
 
 def _refuse_what_is_not_offered(call: Call) -> None:
-    refuse_unless(call, is_default=False, qos_policy_id=None, vlan_transparent=False)
+    refuse_unless(call, vlan_transparent=False)
 
 
 def _require(call: Call, verb: str) -> None:
     """What only administrators may ask for."""
-    for name in ("shared", "router:external"):
+    for name in ("shared", "router:external", "is_default"):
         if call.body.get(name):
             policy.require(f"{verb}_network:{name}", call.ctx)
     if any(name.startswith("provider:") for name in call.body):
@@ -156,6 +158,10 @@ def _create(call: Call) -> Any:
         ),
     )
     made.tags = given_tags(call)
+    given = "qos_policy_id" in body
+    made.qos_policy_id = qos.checked(call.w, body["qos_policy_id"]) if given else qos.default(call.w, made.project_id)
+    if body.get("is_default"):
+        external_networks.make_default(call.w, made)
     return made
 
 
@@ -169,8 +175,12 @@ def _zones(call: Call) -> tuple[str, ...]:
 
 def update(call: Call) -> Any:
     _require(call, "update")
-    refuse_unless(call, is_default=False)
     changes = {column: call.body[name] for name, column in _CHANGEABLE.items() if name in call.body}
+    if changes.get("is_default"):
+        external_networks.make_default(call.w, networks.get_own(call.w, call.path["network_id"]))
+    if "qos_policy_id" in call.body:
+        network = networks.get_own(call.w, call.path["network_id"])
+        qos.put_on_network(call.w, network.id, call.body["qos_policy_id"])
     return networks.update(call.w, call.path["network_id"], changes)
 
 

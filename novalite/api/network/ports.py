@@ -8,10 +8,10 @@ from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
 from novalite.api.network import bulk, listing
 from novalite.api.network.port_shapes import CHANGES, NEW, PORT
-from novalite.api.network.shapes import ROOT, owner, refuse_unless
+from novalite.api.network.shapes import ROOT, given_tags, owner, refuse_unless
 from novalite.cloud.compute.servers import Server
 from novalite.cloud.identity import policy
-from novalite.cloud.network import grants, networks, port_addresses, port_options, ports, subnets
+from novalite.cloud.network import grants, networks, port_addresses, port_options, ports, qos, subnets
 from novalite.cloud.network.allocation import Asked
 from novalite.cloud.network.port_views import DHCP, ROUTED
 from novalite.cloud.network.records import Network, Port
@@ -21,7 +21,7 @@ _OURS = (*ROUTED, DHCP)
 
 
 def _refuse_what_is_not_offered(call: Call) -> None:
-    refuse_unless(call, qos_policy_id=None, binding__vnic_type="normal")
+    refuse_unless(call, binding__vnic_type="normal")
 
 
 def index(call: Call) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def _create(call: Call) -> Port:
         raise Invalid("Port has security group associated. Cannot disable port security or IP address until security "
                       "group is removed.", code="port_security.port_has_security_group",
                       field="port_security_enabled")  # fmt: skip
-    return ports.create(
+    made = ports.create(
         call.w,
         ports.NewPort(
             network_id=network.id,
@@ -95,6 +95,8 @@ def _create(call: Call) -> Port:
             propagate_uplink_status=body.get("propagate_uplink_status", True),
         ),
     )
+    made.tags, made.qos_policy_id = given_tags(call), qos.checked(call.w, body.get("qos_policy_id"))
+    return made
 
 
 def _refuse_others_network(call: Call, network: Network) -> None:
@@ -156,6 +158,8 @@ def update(call: Call) -> Any:
     port = ports.get(call.w, call.path["port_id"])
     changes = {column: body[name] for name, column in _PLAIN.items() if name in body}
     changes |= _device(call, port) | _binding(call, port) | _guarded(call, port)
+    if "qos_policy_id" in body:
+        changes["qos_policy_id"] = qos.checked(call.w, body["qos_policy_id"])
     if "extra_dhcp_opts" in body:
         changes["dhcp_options"] = list(port_options.dhcp(port.dhcp_options, body["extra_dhcp_opts"] or ()))
     if body.get("mac_address", port.mac_address) != port.mac_address:

@@ -37,10 +37,11 @@ POOL = View(
     Field("address_scope_id"),
 )
 _LENGTH = {"type": ["integer", "string"], "pattern": r"^[0-9]{1,3}$", "minimum": 0, "maximum": 128}
+_PREFIXES = {"type": "array", "items": {"type": "string", "maxLength": 64}, "maxItems": 100}
 _SHARED = (
     Item("name", NAME),
     Item("description", NAME),
-    Item("prefixes", {"type": "array", "items": {"type": "string", "maxLength": 64}, "maxItems": 100}),
+    Item("prefixes", _PREFIXES),
     Item("default_prefixlen", _LENGTH),
     Item("min_prefixlen", _LENGTH),
     Item("max_prefixlen", _LENGTH),
@@ -58,6 +59,7 @@ NEW = Body(
     Item("tenant_id", PROJECT),
 )
 CHANGES = Body("subnetpool", *_SHARED)
+PREFIXES = Body("", Item("prefixes", _PREFIXES, required=True))
 _NUMBERS = ("default_prefixlen", "min_prefixlen", "max_prefixlen", "default_quota")
 
 
@@ -97,6 +99,14 @@ def update(call: Call) -> Any:
     return subnet_pools.update(call.w, call.path["pool_id"], _values(call))
 
 
+def add_prefixes(call: Call) -> dict[str, Any]:
+    return {"prefixes": subnet_pools.add_prefixes(call.w, call.path["pool_id"], call.body["prefixes"]).prefixes}
+
+
+def remove_prefixes(call: Call) -> dict[str, Any]:
+    return {"prefixes": subnet_pools.remove_prefixes(call.w, call.path["pool_id"], call.body["prefixes"]).prefixes}
+
+
 def delete(call: Call) -> None:
     subnet_pools.delete(call.w, call.path["pool_id"])
 
@@ -108,5 +118,7 @@ ROUTES = [
     Route("GET", _ONE, show, rule="get_subnetpool", unit="read"),
     Route("POST", _ALL, create, rule="create_subnetpool", body=NEW, view=_SHOWN, success=201, unit="write"),
     Route("PUT", _ONE, update, rule="update_subnetpool", body=CHANGES, view=_SHOWN, unit="write"),
+    Route("PUT", f"{_ONE}/add_prefixes", add_prefixes, rule="add_prefixes", body=PREFIXES, unit="write"),
+    Route("PUT", f"{_ONE}/remove_prefixes", remove_prefixes, rule="remove_prefixes", body=PREFIXES, unit="write"),
     Route("DELETE", _ONE, delete, rule="delete_subnetpool", success=204, unit="write"),
 ]

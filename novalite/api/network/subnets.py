@@ -12,8 +12,20 @@ from novalite.api.kit.routes import Route
 from novalite.api.kit.view import Field, View
 from novalite.api.network import listing
 from novalite.api.network.bulk import OneOrMany
-from novalite.api.network.shapes import ANY, BOOLEAN, NAME, PROJECT, ROOT, UUID, common_fields, refuse_unless
-from novalite.cloud.network import networks, ranges, subnets
+from novalite.api.network.shapes import (
+    ANY,
+    BOOLEAN,
+    NAME,
+    PROJECT,
+    ROOT,
+    TAGS,
+    UUID,
+    common_fields,
+    given_tags,
+    refuse_unless,
+    whole_number,
+)
+from novalite.cloud.network import networks, pool_subnets, ranges, subnets
 from novalite.cloud.network.records import Subnet
 from novalite.db.work import Work
 
@@ -36,7 +48,7 @@ SUBNET = View(
     Field("segment_id", lambda subnet, call: None),
     Field("ipv6_ra_mode"),
     Field("ipv6_address_mode"),
-    Field("subnetpool_id", lambda subnet, call: None),
+    Field("subnetpool_id"),
     Field("service_types"),
 )
 _ADDRESS = {"type": "string", "format": "ip"}
@@ -68,14 +80,15 @@ NEW = OneOrMany(
     "subnet",
     "subnets",
     Item("network_id", UUID, required=True),
-    Item("cidr", {"type": "string", "maxLength": 64}, required=True),
-    Item("ip_version", {"type": ["integer", "string"]}),
+    Item("cidr", {"type": ["string", "null"], "maxLength": 64}),
+    Item("ip_version", {"enum": [4, 6, "4", "6"]}),
     *_CHANGEABLE,
     Item("project_id", PROJECT),
     Item("tenant_id", PROJECT),
-    Item("subnetpool_id", ANY),
+    Item("tags", TAGS),
+    Item("subnetpool_id", {"type": ["string", "null"], "format": "uuid"}),
     Item("use_default_subnetpool", BOOLEAN),
-    Item("prefixlen", ANY),
+    Item("prefixlen", {"type": ["integer", "string", "null"], "pattern": "^[0-9]{1,3}$", "minimum": 0, "maximum": 128}),
     Item("ipv6_ra_mode", _MODE),
     Item("ipv6_address_mode", _MODE),
     Item("segment_id", ANY),
@@ -91,14 +104,13 @@ def show(call: Call) -> dict[str, Any]:
     return listing.one(call, "subnet", SUBNET, subnets.get(call.w, call.path["subnet_id"]))
 
 
-def _asked(call: Call) -> subnets.NewSubnet:
-    refuse_unless(call, subnetpool_id=None, use_default_subnetpool=False, segment_id=None)
+def _asked(call: Call, cidr: str) -> subnets.NewSubnet:
     pools = call.body.get("allocation_pools")
     version = call.body.get("ip_version")
-    if version is not None and str(version) != str(ranges.parse(call.body["cidr"]).version):
-        raise ranges.refused(f"cidr '{call.body['cidr']}' does not match the ip_version '{version}'", "ip_version")
+    if version is not None and str(version) != str(ranges.parse(cidr).version):
+        raise ranges.refused(f"cidr '{cidr}' does not match the ip_version '{version}'", "ip_version")
     return subnets.NewSubnet(
-        cidr=call.body["cidr"],
+        cidr=cidr,
         gateway_ip=call.body.get("gateway_ip", ""),
         pools=None if pools is None else _ends(pools),
         name=call.body.get("name", ""),
@@ -132,8 +144,21 @@ def create(call: Call) -> dict[str, Any]:
 
 
 def _create(call: Call, w: Work, used: Iterable[str]) -> Subnet:
-    network = networks.get_own(w, call.body["network_id"])
-    return subnets.create(w, network, _asked(call), machine_uses=used)
+    refuse_unless(call, segment_id=None)
+    body, network = call.body, networks.get_own(w, call.body["network_id"])
+    cidr, pool_id = pool_subnets.choose(
+        w,
+        network,
+        cidr=body.get("cidr"),
+        pool_id=body.get("subnetpool_id"),
+        use_default=body.get("use_default_subnetpool", False),
+        prefixlen=whole_number(body.get("prefixlen")),
+        ip_version=whole_number(body.get("ip_version")),
+    )
+    made = subnets.create(w, network, _asked(call, cidr), machine_uses=used)
+    made.subnetpool_id, made.tags = pool_id, given_tags(call)
+    w.session.flush()
+    return made
 
 
 def update(call: Call) -> Any:

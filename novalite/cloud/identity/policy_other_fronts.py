@@ -88,12 +88,12 @@ _NETWORK = {
         "update_port:port_security_enabled update_ports_tags update_router update_router:external_gateway_info "
         "update_routers_tags update_security_group update_security_group_rule update_security_groups_tags "
         "update_subnet update_subnetpool update_subnetpools_tags update_subnets_tags "
-        "create_address_group create_address_scope create_floatingip_port_forwarding create_rbac_policy "
+        "add_prefixes create_address_group create_address_scope create_floatingip_port_forwarding create_rbac_policy "
         "delete_address_group delete_address_scope delete_floatingip_port_forwarding delete_floatingips_tags "
         "delete_networks_tags delete_policies_tags delete_ports_tags delete_rbac_policy delete_routers_tags "
         "delete_security_group_rules_tags delete_security_groups_tags delete_subnetpools_tags delete_subnets_tags "
         "update_address_group update_address_scope update_floatingip_port_forwarding update_policies_tags "
-        "update_rbac_policy update_security_group_rules_tags"
+        "remove_prefixes update_rbac_policy update_security_group_rules_tags"
     ),
     NEUTRON_MANAGER: "create_floatingip:floating_ip_address update_port:mac_address",
     NEUTRON_SERVICE: (
@@ -171,7 +171,7 @@ _PLACEMENT = {
         "traits:list usages:show"
     )
 }
-_APPLIANCE = {"rule:context_is_admin": "status doctor lans"}
+_APPLIANCE = {"rule:context_is_admin": "status doctor lans", NEUTRON_MEMBER: "forwards"}
 
 
 def _named(prefix: str, table: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import selectinload
 
 from novalite.cloud.network import grants
+from novalite.cloud.network.records import Network
 from novalite.cloud.network.subnet_pool_records import AddressScope, SubnetPool
 from novalite.db.records import new_id
 from novalite.db.work import Work
@@ -81,3 +82,11 @@ def delete(w: Work, scope_id: str) -> None:
     grants.forget(w, scope_id)
     w.session.delete(scope)
     w.session.flush()
+
+
+def of_network(network: Network, ip_version: int) -> str | None:
+    """The scope that the network's subnets of this IP version are in, by their pools (loaded)."""
+    for subnet in network.subnets:
+        if subnet.ip_version == ip_version and subnet.subnetpool is not None:
+            return subnet.subnetpool.address_scope_id
+    return None

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -61,12 +62,49 @@ def list_visible(w: Work) -> list[HostForward]:
     return list(w.session.scalars(query if w.ctx.is_admin else query.where(HostForward.project_id == w.ctx.project_id)))
 
 
-def servers(w: Work, forwards: Iterable[HostForward]) -> dict[str, str]:
-    """Port id -> the id of the server that has it."""
+@dataclass(frozen=True)
+class Told:
+    """A forward, the server it leads to, and whether the server's security groups let its packets in."""
+
+    forward: HostForward
+    server_id: str
+    let_in: bool
+
+
+def told(w: Work, forwards: Sequence[HostForward]) -> list[Told]:
+    """What people are told of forwards, in two queries for all."""
     ids = [forward.port_id for forward in forwards]
-    return {
-        row.id: row.device_id for row in w.session.execute(sa.select(Port.id, Port.device_id).where(Port.id.in_(ids)))
+    ports = {
+        row.id: row
+        for row in w.session.execute(sa.select(Port.id, Port.device_id, Port.port_security).where(Port.id.in_(ids)))
     }
+    rules: dict[str, list[SecurityGroupRule]] = {}
+    for row in w.session.execute(_letting_in(ids)):
+        rules.setdefault(row.port_id, []).append(row.SecurityGroupRule)
+    return [
+        Told(
+            forward,
+            ports[forward.port_id].device_id,
+            not ports[forward.port_id].port_security
+            or any(_lets_in(rule, forward) for rule in rules.get(forward.port_id, ())),
+        )
+        for forward in forwards
+    ]
+
+
+def _letting_in(port_ids: Sequence[str]) -> Any:
+    """Rules of the ports' groups that let packets in, whoever sent them."""
+    return (
+        sa.select(PortSecurityGroup.port_id, SecurityGroupRule)
+        .join(SecurityGroupRule, SecurityGroupRule.group_id == PortSecurityGroup.group_id)
+        .where(
+            PortSecurityGroup.port_id.in_(port_ids),
+            SecurityGroupRule.direction == "ingress",
+            SecurityGroupRule.ethertype == "IPv4",
+            SecurityGroupRule.remote_group_id.is_(None),
+            SecurityGroupRule.remote_address_group_id.is_(None),
+        )
+    )
 
 
 def create(w: Work, new: NewForward, *, refused_ports: Iterable[int] = ()) -> HostForward:
@@ -213,25 +251,6 @@ def specs(w: Work) -> tuple[HostForwardSpec, ...]:
         elif through is not None and forward.router_port is not None:
             found.append(HostForwardSpec(forward.protocol, forward.host_port, through, forward.router_port))
     return tuple(found)
-
-
-def is_let_in(w: Work, forward: HostForward) -> bool:
-    """Whether a rule of the port's security groups lets the forwarded packets in, whoever sent them."""
-    port = w.session.get_one(Port, forward.port_id)
-    if not port.port_security:
-        return True
-    query = (
-        sa.select(SecurityGroupRule)
-        .join(PortSecurityGroup, PortSecurityGroup.group_id == SecurityGroupRule.group_id)
-        .where(
-            PortSecurityGroup.port_id == port.id,
-            SecurityGroupRule.direction == "ingress",
-            SecurityGroupRule.ethertype == "IPv4",
-            SecurityGroupRule.remote_group_id.is_(None),
-            SecurityGroupRule.remote_address_group_id.is_(None),
-        )
-    )
-    return any(_lets_in(rule, forward) for rule in w.session.scalars(query))
 
 
 def _lets_in(rule: SecurityGroupRule, forward: HostForward) -> bool:

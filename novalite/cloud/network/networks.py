@@ -46,8 +46,9 @@ def _visible(w: Work, *, own_only: bool = False) -> sa.ColumnElement[bool]:
 
 
 def query_visible(w: Work) -> sa.Select[Network]:
-    """Networks the caller may see, with their subnets."""
-    return sa.select(Network).where(_visible(w)).options(selectinload(Network.subnets), selectinload(Network.grants))
+    """Networks the caller may see, with their subnets and whom they are shared with."""
+    parts = selectinload(Network.subnets).selectinload(Subnet.subnetpool), selectinload(Network.grants)
+    return sa.select(Network).where(_visible(w)).options(*parts)
 
 
 def get(w: Work, network_id: str) -> Network:

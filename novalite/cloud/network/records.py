@@ -9,9 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from novalite.cloud.network import address_group_records, qos_records, subnet_pool_records  # noqa: F401 - keys lead there
+from novalite.cloud.network import address_group_records, qos_records  # noqa: F401 - keys lead there
 from novalite.cloud.network.forward_records import FloatingForward
 from novalite.cloud.network.rbac_records import RbacPolicy
+from novalite.cloud.network.subnet_pool_records import SubnetPool
 from novalite.db.records import Base, Id, new_id
 
 
@@ -83,6 +84,7 @@ class Subnet(Base):
     updated_at: Mapped[datetime]
     revision: Mapped[int] = mapped_column(default=0)
 
+    subnetpool: Mapped[SubnetPool | None] = relationship(lazy="raise", viewonly=True)
     pools: Mapped[list[AllocationPool]] = relationship(lazy="raise", order_by="AllocationPool.position", viewonly=True)
 
 

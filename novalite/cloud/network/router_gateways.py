@@ -42,6 +42,7 @@ def lead(w: Work, router: Router, gateway: Gateway | None) -> None:
     if gateway.enable_snat is not None:
         router.enable_snat = gateway.enable_snat
     w.announce(ROUTER_TOPIC, router.id, router.project_id)
+    w.announce(host_forwards.TOPIC, router.id, router.project_id)
 
 
 def _join(w: Work, router: Router, network: Network, fixed_ips: tuple[Asked, ...] | None) -> None:

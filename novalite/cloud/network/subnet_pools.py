@@ -184,6 +184,40 @@ def _more_prefixes(pool: SubnetPool, texts: Sequence[str]) -> list[str]:
     return found
 
 
+def add_prefixes(w: Work, pool_id: str, more: Sequence[str]) -> SubnetPool:
+    """The pool has these ranges too. Raises as ``create``."""
+    pool = get_own(w, pool_id)
+    return update(w, pool_id, {"prefixes": [*pool.prefixes, *more]})
+
+
+def remove_prefixes(w: Work, pool_id: str, gone: Sequence[str]) -> SubnetPool:
+    """It does not have these. Raises ``Invalid`` for what it does not have, ``Conflict`` while subnets are of them."""
+    pool = get_own(w, pool_id)
+    unwanted, version = _prefixes(gone)
+    left: list[Range] = [ip_network(text) for text in pool.prefixes]
+    for range_ in map(ip_network, unwanted):
+        holder = next((one for one in left if version == one.version and _inside(range_, one)), None)
+        if holder is None:
+            raise Invalid(f"Illegal prefix: {range_} is not one of the pool's prefixes.",
+                          code="illegal.subnet_pool_prefix_update", field="prefixes")  # fmt: skip
+        left = [*(one for one in left if one is not holder), *_without(holder, range_)]
+    for cidr in w.session.scalars(sa.select(Subnet.cidr).where(Subnet.subnetpool_id == pool_id)):
+        if not any(_inside(ip_network(cidr), one) for one in left):
+            raise Conflict(f"Prefix in use by subnet {cidr} of the pool.", code="subnet_pool.in_use")
+    pool.prefixes = [str(one) for one in _merged(left)]
+    pool.updated_at, pool.revision = w.now, pool.revision + 1
+    w.session.flush()
+    return get(w, pool_id)
+
+
+def _inside(range_: Range, other: Range) -> bool:
+    return other[0] <= range_[0] and range_[-1] <= other[-1]  # type: ignore[operator]
+
+
+def _without(whole: Range, part: Range) -> list[Range]:
+    return list(whole.address_exclude(part))  # type: ignore[arg-type]
+
+
 def delete(w: Work, pool_id: str) -> None:
     """Raises ``Invalid`` while subnets are of it."""
     pool = get_own(w, pool_id)

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from novalite.cloud.network import qos, rates
+from novalite.cloud.network import rates
 from novalite.cloud.network.records import Network, Port
 from novalite.context import internal
 from novalite.drivers.network.base import RateSpec
@@ -98,11 +98,13 @@ def test_a_port_has_its_own_limits_else_its_networks(neutron: Neutron) -> None:
     neutron.new("subnet", network_id=network["id"], cidr="10.2.0.0/24")
     port = neutron.new("port", network_id=network["id"])["id"]
     assert _told(neutron, port) is None
-    with neutron.database.write(internal()) as w:
-        qos.put_on_network(w, network["id"], common)
+    neutron.call("PUT", f"{POLICIES}/{common}", {"policy": {"shared": True}}, who="admin")
+    put = {"network": {"qos_policy_id": common}}
+    shown = neutron.call("PUT", f"/v2.0/networks/{network['id']}", put)
+    assert (shown.status_code, shown.json["network"]["qos_policy_id"]) == (200, common), shown.text
     assert _told(neutron, port) == RateSpec(in_kbps=9000)
-    with neutron.database.write(internal()) as w:
-        w.session.get_one(Port, port).qos_policy_id = own
+    put = {"port": {"qos_policy_id": own}}
+    assert neutron.call("PUT", f"/v2.0/ports/{port}", put).json["port"]["qos_policy_id"] == own
     assert _told(neutron, port) == RateSpec(out_kbps=100, out_burst_kb=80)
     for policy in (own, common):
         answer = neutron.call("DELETE", f"{POLICIES}/{policy}", who="admin")
@@ -115,3 +117,18 @@ def test_a_port_has_its_own_limits_else_its_networks(neutron: Neutron) -> None:
     neutron.database.listen(lambda topic, id, project_id: heard.append((topic, id)))
     _limit(neutron, common, max_kbps=5)
     assert ("port_groups", port) in heard, "the guest that runs is limited anew"
+
+
+def test_ports_and_networks_are_made_with_policies_that_the_project_sees(neutron: Neutron) -> None:
+    policy = _new(neutron, project_id=OTHERS)["id"]
+    _limit(neutron, policy, max_kbps=100)
+    network = neutron.new("network", name="n", qos_policy_id=policy, who="other")
+    assert network["qos_policy_id"] == policy
+    neutron.new("subnet", network_id=network["id"], cidr="10.2.0.0/24", who="other")
+    port = neutron.new("port", network_id=network["id"], qos_policy_id=policy, who="other")
+    assert (port["qos_policy_id"], _told(neutron, port["id"])) == (policy, RateSpec(out_kbps=100))
+    answer = neutron.call("POST", "/v2.0/networks", {"network": {"name": "m", "qos_policy_id": str(uuid4())}})
+    assert (answer.status_code, "m" in neutron.names("networks")) == (404, False)
+    _new(neutron, project_id=OTHERS, is_default=True, name="d")
+    assert neutron.new("network", name="k", who="other")["qos_policy_id"] is not None
+    assert neutron.new("network", name="l", who="other", qos_policy_id=None)["qos_policy_id"] is None

@@ -235,3 +235,128 @@ def test_others_see_none_of_it_and_readers_change_nothing(site: Site) -> None:
     other = {"port_id": site.port()["id"]}
     mine = site.neutron.new("floatingip", floating_network_id=site.public["id"], who="other")
     assert site.change(f"{FLOATING}/{mine['id']}", "floatingip", who="other", **other).status_code == 404
+
+
+def _routes(site: Site, *routes: tuple[str, str], verb: str = "", who: str = "member") -> Any:
+    body = {"router": {"routes": [{"destination": to, "nexthop": by} for to, by in routes]}}
+    path = f"{ROUTERS}/{site.router['id']}" + (f"/{verb}_extraroutes" if verb else "")
+    return site.neutron.call("PUT", path, body, who=who)
+
+
+def test_static_routes_lead_by_hosts_on_the_routers_subnets(site: Site) -> None:
+    answer = _routes(site, ("192.0.2.0/24", "10.2.0.9"), ("198.51.100.0/24", "10.9.0.5"))
+    assert answer.status_code == 200, answer.text
+    assert answer.json["router"]["routes"] == [
+        {"destination": "192.0.2.0/24", "nexthop": "10.2.0.9"},
+        {"destination": "198.51.100.0/24", "nexthop": "10.9.0.5"},
+    ]
+    assert site.told()[0].routes == (("192.0.2.0/24", "10.2.0.9"), ("198.51.100.0/24", "10.9.0.5"))
+    left = site.interface("remove", subnet_id=site.subnet["id"])
+    assert (left.status_code, "required by one or more routes" in left.text) == (409, True)
+    gone = site.change(f"{ROUTERS}/{site.router['id']}", "router", external_gateway_info=None)
+    assert gone.status_code == 409
+    assert _routes(site).json["router"]["routes"] == []
+    assert site.interface("remove", subnet_id=site.subnet["id"]).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("to", "by", "why"),
+    [
+        ("192.0.2.0/24", "10.77.0.9", "the nexthop is not connected with router"),
+        ("192.0.2.0/24", "10.2.0.1", "the nexthop is used by router"),
+        ("192.0.2.0/24", "x", "routes"),
+        ("x", "10.2.0.9", "routes"),
+        ("2001:db8::/64", "10.2.0.9", "IP version"),
+    ],
+)
+def test_a_route_that_leads_nowhere_is_refused(site: Site, to: str, by: str, why: str) -> None:
+    """A router that is its own next hop would be a loop."""
+    for verb in ("", "add"):
+        answer = _routes(site, (to, by), verb=verb)
+        assert (answer.status_code, why in answer.text) == (400, True), answer.text
+    assert site.told()[0].routes == ()
+
+
+def test_routes_are_added_and_removed_one_by_one(site: Site) -> None:
+    first, second = ("192.0.2.0/24", "10.2.0.9"), ("198.51.100.0/24", "10.2.0.9")
+    _routes(site, first)
+    assert len(_routes(site, first, second, verb="add").json["router"]["routes"]) == 2
+    assert len(_routes(site, first, ("203.0.113.0/24", "10.2.0.9"), verb="remove").json["router"]["routes"]) == 1
+    assert site.told()[0].routes == (second,)
+    assert _routes(site, first, first).status_code == 400, "the same twice"
+    many = [(f"192.0.{number}.0/24", "10.2.0.9") for number in range(31)]
+    assert _routes(site, *many).status_code == 400
+    assert _routes(site, first, verb="add", who="other").status_code == 404
+    assert _routes(site, first, verb="add", who="reader").status_code == 403
+
+
+def test_ranges_on_one_router_do_not_overlap(site: Site) -> None:
+    other = site.neutron.new("network", name="other")
+    beside = site.neutron.new("subnet", network_id=other["id"], cidr="10.2.0.0/25")
+    answer = site.interface("add", subnet_id=beside["id"])
+    assert (answer.status_code, "overlaps with cidr 10.2.0.0/24" in answer.text) == (400, True)
+    outside = site.neutron.new("network", name="o2")
+    like_the_gateway = site.neutron.new("subnet", network_id=outside["id"], cidr="10.9.0.0/24")
+    assert site.interface("add", subnet_id=like_the_gateway["id"]).status_code == 400
+    port = site.neutron.new("port", network_id=other["id"])
+    assert site.interface("add", port_id=port["id"]).status_code == 400
+    assert len(site.told()[0].interfaces) == 1
+
+
+def test_ipv6_subnets_of_a_network_share_a_port(site: Site) -> None:
+    six = [
+        site.neutron.new("subnet", network_id=site.network["id"], ip_version=6, cidr=f"2001:db8:{number}::/64",
+                         ipv6_ra_mode="slaac", ipv6_address_mode="slaac")
+        for number in (1, 2)
+    ]  # fmt: skip
+    first, second = (site.interface("add", subnet_id=subnet["id"]) for subnet in six)
+    assert (first.status_code, second.status_code) == (200, 200), second.text
+    assert first.json["port_id"] == second.json["port_id"]
+    assert second.json["subnet_ids"] == [six[1]["id"]]
+    (told,) = site.told()
+    assert sorted(card.addresses for card in told.interfaces) == [
+        ("10.2.0.1/24",), ("2001:db8:1::1/64", "2001:db8:2::1/64"),
+    ]  # fmt: skip
+    extra = site.port(fixed_ips=[{"subnet_id": six[0]["id"]}])
+    assert site.interface("add", port_id=extra["id"]).status_code == 400
+    assert site.interface("remove", subnet_id=six[0]["id"]).json["port_id"] == first.json["port_id"]
+    assert site.neutron.call("GET", f"/v2.0/ports/{first.json['port_id']}").status_code == 200, "it has the other"
+    assert site.interface("remove", subnet_id=six[1]["id"]).status_code == 200
+    assert site.neutron.call("GET", f"/v2.0/ports/{first.json['port_id']}").status_code == 404
+
+
+def test_a_port_that_is_not_on_the_subnet_is_not_removed_for_it(site: Site) -> None:
+    (port,) = site.neutron.get(f"/v2.0/ports?device_id={site.router['id']}&device_owner=network:router_interface")[
+        "ports"
+    ]
+    other = site.neutron.new("subnet", network_id=site.network["id"], cidr="10.12.0.0/24")
+    assert site.interface("remove", subnet_id=other["id"], port_id=port["id"]).status_code == 400
+    assert site.interface("remove", subnet_id=site.subnet["id"], port_id=port["id"]).status_code == 200
+
+
+def test_a_gateway_has_an_address_of_each_version_or_those_asked_for(site: Site) -> None:
+    site.neutron.new("subnet", network_id=site.public["id"], ip_version=6, cidr="2001:db8:9::/64", who="admin")
+    router = site.neutron.new("router", name="two", external_gateway_info={"network_id": site.public["id"]})
+    given = [one["ip_address"] for one in router["external_gateway_info"]["external_fixed_ips"]]
+    assert sorted(":" in address for address in given) == [False, True]
+    path = f"{ROUTERS}/{router['id']}"
+    wanted = {"network_id": site.public["id"], "external_fixed_ips": [{"ip_address": "10.9.0.12"}]}
+    assert site.change(path, "router", external_gateway_info=wanted).status_code == 403
+    changed = site.change(path, "router", who="admin", external_gateway_info=wanted)
+    assert changed.status_code == 200, changed.text
+    moved = changed.json["router"]["external_gateway_info"]["external_fixed_ips"]
+    assert [one["ip_address"] for one in moved] == ["10.9.0.12"]
+    taken = {"network_id": site.public["id"], "external_fixed_ips": [{"ip_address": "10.9.0.12"}]}
+    answer = site.neutron.call("POST", ROUTERS, {"router": {"external_gateway_info": taken}}, who="admin")
+    assert answer.status_code == 409
+
+
+def test_a_floating_address_is_of_ipv4_and_of_the_subnet_asked_for(site: Site) -> None:
+    six = site.neutron.new("subnet", network_id=site.public["id"], cidr="2001:db8:9::/64", who="admin")
+    second = site.neutron.new("subnet", network_id=site.public["id"], cidr="10.19.0.0/28", who="admin")
+    assert site.floating(subnet_id=second["id"])["floating_ip_address"].startswith("10.19.0.")
+    assert all(":" not in site.floating()["floating_ip_address"] for _ in range(15)), (
+        "the second when the first is full"
+    )
+    asked = {"floatingip": {"floating_network_id": site.public["id"], "subnet_id": six["id"]}}
+    assert site.neutron.call("POST", FLOATING, asked).status_code == 400

@@ -142,3 +142,57 @@ def test_pools_of_a_scope_do_not_overlap(neutron: Neutron) -> None:
     for pool in neutron.get(POOLS)["subnetpools"]:
         assert neutron.call("DELETE", f"{POOLS}/{pool['id']}").status_code == 204
     assert neutron.call("DELETE", path).status_code == 204
+
+
+def _on(neutron: Neutron, network: dict[str, Any], *, who: str = "member", **fields: Any) -> Any:
+    return neutron.call("POST", "/v2.0/subnets", {"subnet": {"network_id": network["id"], **fields}}, who=who)
+
+
+def test_subnets_are_made_of_pools(neutron: Neutron) -> None:
+    pool, other = _pool(neutron, default_prefixlen=24), _pool(neutron, prefixes=["10.60.0.0/16"])
+    network = neutron.new("network", name="n")
+    made = _on(neutron, network, subnetpool_id=pool["id"], tags=["t"])
+    assert made.status_code == 201, made.text
+    subnet = made.json["subnet"]
+    assert (subnet["cidr"], subnet["subnetpool_id"], subnet["gateway_ip"], subnet["tags"]) == (
+        "10.50.0.0/24", pool["id"], "10.50.0.1", ["t"],
+    )  # fmt: skip
+    assert _on(neutron, network, subnetpool_id=pool["id"], prefixlen=26).json["subnet"]["cidr"] == "10.50.1.0/26"
+    assert _on(neutron, network, subnetpool_id=pool["id"], cidr="10.50.9.0/24").status_code == 201
+    refused: tuple[tuple[dict[str, Any], int], ...] = (
+        ({"subnetpool_id": other["id"]}, 400),
+        ({"cidr": "10.2.0.0/24"}, 400),
+        ({"subnetpool_id": pool["id"], "cidr": "10.50.9.0/25"}, 409),
+        ({"subnetpool_id": pool["id"], "cidr": "10.50.10.0/24", "prefixlen": 24}, 400),
+        ({"subnetpool_id": pool["id"], "ip_version": 6}, 400),
+        ({"subnetpool_id": str(uuid4())}, 404),
+        ({"use_default_subnetpool": True}, 400),
+        ({}, 400),
+    )
+    for fields, status in refused:
+        assert _on(neutron, network, **fields).status_code == status, fields
+    assert neutron.call("DELETE", f"/v2.0/subnets/{subnet['id']}").status_code == 204
+    assert _on(neutron, network, subnetpool_id=pool["id"]).json["subnet"]["cidr"] == "10.50.0.0/24", "free again"
+
+
+def test_the_default_pool_is_taken_when_asked_for(neutron: Neutron) -> None:
+    answer = neutron.call("POST", SCOPES, {"address_scope": {"name": "s", "ip_version": 4}}, who="admin")
+    scope = answer.json["address_scope"]["id"]
+    _pool(neutron, who="admin", is_default=True, shared=True, default_prefixlen=24, address_scope_id=scope)
+    network = neutron.new("network", name="n", who="other")
+    made = _on(neutron, network, who="other", use_default_subnetpool=True, ip_version=4)
+    assert made.json["subnet"]["cidr"] == "10.50.0.0/24"
+    shown = neutron.get(f"/v2.0/networks/{network['id']}", who="other")["network"]
+    assert (shown["ipv4_address_scope"], shown["ipv6_address_scope"]) == (scope, None)
+
+
+def test_prefixes_are_added_and_removed(neutron: Neutron) -> None:
+    pool = _pool(neutron, default_prefixlen=24)["id"]
+    assert _allocate(neutron, pool) == "10.50.0.0/24"
+    path = f"{POOLS}/{pool}"
+    more = neutron.call("PUT", f"{path}/add_prefixes", {"prefixes": ["10.60.0.0/16"]})
+    assert more.json == {"prefixes": ["10.50.0.0/16", "10.60.0.0/16"]}
+    less = neutron.call("PUT", f"{path}/remove_prefixes", {"prefixes": ["10.60.128.0/17"]})
+    assert less.json == {"prefixes": ["10.50.0.0/16", "10.60.0.0/17"]}
+    assert neutron.call("PUT", f"{path}/remove_prefixes", {"prefixes": ["10.50.0.0/20"]}).status_code == 409
+    assert neutron.call("PUT", f"{path}/remove_prefixes", {"prefixes": ["10.70.0.0/16"]}).status_code == 400

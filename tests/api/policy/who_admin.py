@@ -8,4 +8,9 @@ MAY = {
         POST /lans
         DELETE /lans/{name}
     """,
+    "member": """
+        GET /forwards
+        POST /forwards
+        DELETE /forwards/{forward_id}
+    """,
 }
