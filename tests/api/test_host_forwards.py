@@ -12,7 +12,7 @@ from tests.api.conftest import Appliance, wait_for
 
 
 def _driver(appliance: Appliance) -> FakeNetworkDriver:
-    driver = appliance.built.network
+    driver = appliance.built.network._driver  # type: ignore[attr-defined]
     assert isinstance(driver, FakeNetworkDriver)
     return driver
 

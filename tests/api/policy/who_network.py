@@ -62,6 +62,8 @@ MAY = {
         GET /v2.0/subnetpools/{id}/tags/{tag}
         GET /v2.0/qos/policies/{id}/tags
         GET /v2.0/qos/policies/{id}/tags/{tag}
+        GET /v2.0/auto-allocated-topology/{project_id}
+        GET /v2.0/service-providers
     """,
     "reader_here": """
         GET /v2.0/quotas/{project_id}
@@ -156,6 +158,9 @@ MAY = {
         DELETE /v2.0/qos/policies/{id}/tags
         PUT /v2.0/qos/policies/{id}/tags/{tag}
         DELETE /v2.0/qos/policies/{id}/tags/{tag}
+        PUT /v2.0/subnetpools/{pool_id}/add_prefixes
+        PUT /v2.0/subnetpools/{pool_id}/remove_prefixes
+        DELETE /v2.0/auto-allocated-topology/{project_id}
     """,
     "admin": """
         GET /v2.0/quotas
@@ -172,5 +177,7 @@ MAY = {
         DELETE /v2.0/qos/policies/{policy_id}/bandwidth_limit_rules/{rule_id}
         PUT /v2.0/qos/alias-bandwidth-limit-rules/{rule_id}
         DELETE /v2.0/qos/alias-bandwidth-limit-rules/{rule_id}
+        GET /v2.0/network-ip-availabilities
+        GET /v2.0/network-ip-availabilities/{network_id}
     """,
 }
