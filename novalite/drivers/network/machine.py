@@ -152,7 +152,7 @@ class Machine:
 
     def _load(self, sets: Sets) -> None:
         known = self._filter
-        if known.held is not None and self._stands():
+        if known.held is not None and self._filtered():
             if known.held == sets:
                 return
             text = difference(self._table, known.held, sets)
@@ -246,14 +246,17 @@ class Machine:
             links = uplinks.own(self._appliance_id)
             torn = {id_ for id_ in self._uplinks if uplink_name(id_) not in links}
             hosts = set(self._wanted.networks)
-            if hosts and (self._filter.held is None or not self._stands() or not self._routed()):
-                torn |= hosts
+            if (hosts or self._wanted.forwards) and not (self._filtered() and self._routed()):
+                torn |= hosts or set(self._uplinks)
             if hosts and self._advertiser.is_wanted and not self._advertiser.runs_in(""):
                 torn |= hosts
             present = {name: False for name in links if links[name] in hosts}
             if not docker.lets_through(present | dict.fromkeys(self._bridges(), True)):
                 torn |= set(self._uplinks)
             return tuple(sorted(torn))
+
+    def _filtered(self) -> bool:
+        return self._filter.held is not None and self._stands()
 
     def descriptors(self) -> list[int | None]:
         """Of the machine's own radvd, if it is to run, as those of routers are."""
@@ -282,7 +285,7 @@ class Machine:
                 return ()
             links = uplinks.own(self._appliance_id)
             found = [f"Network {id_} has lost its uplink." for id_ in self._uplinks if uplink_name(id_) not in links]
-            if self._wanted.networks and (self._filter.held is None or not self._stands()):
+            if (self._wanted.networks or self._wanted.forwards) and not self._filtered():
                 found.append("The packet filter table of the uplinks is missing or was changed.")
             return (*found, *docker.problems(), *uplinks.strays())
 

@@ -37,12 +37,14 @@ BODY = f"""
     ct status snat jump leaving
   }}
   chain arriving {{
+    ct state related return
     ct original ip daddr . ct reply ip saddr @led return
     ct direction original meta l4proto . ct original ip daddr . ip daddr . th dport @forwarded return
     ct direction reply meta l4proto . ct original ip daddr . ip saddr . th sport @forwarded return
     drop
   }}
   chain leaving {{
+    ct state related return
     ct reply ip daddr @own return
     ct reply ip daddr . ct original ip saddr @led return
     drop

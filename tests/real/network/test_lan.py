@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import pytest
 
+from novalite.drivers.network import namespaces
 from novalite.drivers.network.base import HostForwardSpec, NetworkSpec, PortSpec, UplinkSpec, network_namespace
 from novalite.drivers.network.lan import Lan
 from novalite.drivers.network.machine import Machine
@@ -88,34 +89,18 @@ def test_addresses_and_routes_move_and_come_back_and_connections_go_on(lab: Lab,
     assert not list((lab.directory / "lan").glob("lan-*.json"))
 
 
-@contextmanager
-def losing(lab: Lab) -> Iterator[None]:
-    """A switch that lets nothing through from a port which has become a bridge's: the gateway vanishes when the
-    machine's end gets a master."""
-    program = (
-        "import subprocess\n"
-        "watch = subprocess.Popen(['ip', 'monitor', 'link'], stdout=subprocess.PIPE, text=True)\n"
-        "print('ready', flush=True)\n"
-        "for line in watch.stdout:\n"
-        f"    if 'uplink0' in line and 'master {BRIDGE}' in line:\n"
-        f"        subprocess.run(['ip', '-n', '{lab.outside}', 'addr', 'flush', 'dev', 'eth0'])\n"
-        "        break\n"
-        "watch.kill()\n"
-    )
-    watcher = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
-    try:
-        assert watcher.stdout is not None
-        assert watcher.stdout.readline() == "ready\n"
-        yield
-    finally:
-        watcher.kill()
-        watcher.communicate()
-
-
-def test_a_lost_gateway_brings_everything_back(lab: Lab, machine: Machine) -> None:
+def test_a_lost_gateway_brings_everything_back(lab: Lab, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     _rich(lab)
     addresses, routes = _addresses("uplink0"), _routes()
-    with losing(lab), pytest.raises(DriverError) as refused:
+    move = namespaces.batch
+
+    def lose_and_move(op: str, name: str, lines: list[str]) -> None:
+        if any("master" in line for line in lines):  # a switch that lets nothing through from a bridge
+            sh("ip", "-n", lab.outside, "addr", "flush", "dev", "eth0")
+        move(op, name, lines)
+
+    monkeypatch.setattr(namespaces, "batch", lose_and_move)
+    with pytest.raises(DriverError) as refused:
         machine.attach_lan("uplink0", wait_seconds=1.5)
     assert refused.value.code == "network.lan_lost"
     assert sorted(_addresses("uplink0")) == sorted(addresses)
@@ -129,36 +114,58 @@ def test_a_gateway_that_never_answered_is_no_reason(lab: Lab, machine: Machine) 
     assert machine.attach_lan("uplink0", wait_seconds=0.5).bridge == BRIDGE
 
 
-def _attaching(lab: Lab, appliance: str) -> subprocess.Popen[str]:
+@contextmanager
+def attaching(lab: Lab, appliance: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that has moved the addresses, and is about to ask the gateway."""
     program = (
-        "import sys\nfrom pathlib import Path\nfrom novalite.drivers.network.lan import Lan\n"
-        f"Lan({appliance!r}, Path({str(lab.directory / 'lan')!r})).attach('uplink0', wait_seconds=60)\n"
+        "import sys\nfrom pathlib import Path\nfrom novalite.drivers.network import arp, lan\n"
+        "def answers(link, *_):\n"
+        "    if link != 'uplink0':\n"
+        "        print('moved', flush=True)\n"
+        "        sys.stdin.read()\n"
+        "    return True\n"
+        "arp.answers = answers\n"
+        f"lan.Lan({appliance!r}, Path({str(lab.directory / 'lan')!r})).attach('uplink0', wait_seconds=60)\n"
     )
-    return subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "moved\n"
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 @pytest.mark.parametrize("also_the_watchdog", [False, True])
 def test_a_process_killed_in_the_middle_leaves_nothing_half_done(lab: Lab, also_the_watchdog: bool) -> None:
     addresses, routes, appliance = _addresses("uplink0"), _routes(), str(uuid4())
-    with losing(lab):
-        process = _attaching(lab, appliance)
-        assert eventually(lambda: bool(_moved()), 20)
+    with attaching(lab, appliance) as process:
+        assert _addresses(BRIDGE) == addresses
         if also_the_watchdog:
             for watchdog in _watchdogs(process.pid):
                 os.kill(watchdog, signal.SIGKILL)
         process.kill()
         process.wait()
         if also_the_watchdog:
-            assert _moved(), "nobody is left to undo it"
+            assert _addresses(BRIDGE) == addresses, "nobody is left to undo it"
             Lan(appliance, lab.directory / "lan")
             assert _addresses("uplink0") == addresses, "a new process undoes it"
-        assert eventually(lambda: _addresses("uplink0") == addresses and _routes() == routes, 10)
+    assert eventually(lambda: _addresses("uplink0") == addresses and _routes() == routes, 10)
     assert eventually(lambda: not list((lab.directory / "lan").glob("lan-*.json")))
     assert BRIDGE not in sh("ip", "link")
 
 
-def _moved() -> list[str]:
-    return _addresses(BRIDGE) if BRIDGE in sh("ip", "link") else []
+def test_a_process_at_work_is_left_alone_by_another_that_starts(lab: Lab) -> None:
+    appliance = str(uuid4())
+    with attaching(lab, appliance) as process:
+        Lan(appliance, lab.directory / "lan")
+        assert _addresses(BRIDGE)
+        process.communicate("")
+    assert process.returncode == 0
+    assert _addresses(BRIDGE), "it came to its end"
 
 
 def _watchdogs(parent: int) -> list[int]:
@@ -238,6 +245,11 @@ def test_guests_on_the_lan_get_its_addresses_which_are_learned(lab: Lab) -> None
         assert seen_as(lab.outside, address, 80) == lab.gateway, "the LAN reaches it"
         assert seen_as("", address, 80) == lab.address, "the machine reaches it"
         assert seen_as(guest.name, lab.address, 80) == address
+        machine.ensure(lab.networks, (), (HostForwardSpec("tcp", 8080, address, 80),))
+        assert connects(lab.outside, lab.address, 8080)
+        assert machine.missing() == ()
+        sh("nft", "flush", "ruleset")
+        assert machine.missing() == (network.id,)
         machine.ensure(lab.networks, (), (HostForwardSpec("tcp", 8080, address, 80),))
         assert connects(lab.outside, lab.address, 8080)
     within(guest.name, "ip", "addr", "add", "2001:db8:5::7/64", "dev", "eth0")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from uuid import uuid4
@@ -202,6 +203,25 @@ def test_port_forwards_of_floating_and_gateway_addresses(site: Site) -> None:
         site.ensure(replace(spec, forwards=forwards[1:]))
         assert not connects(site.outside.name, FLOATING, 8080)
         assert datagram_returns(site.outside.name, FLOATING, 8080)
+
+
+def test_errors_about_translated_packets_find_their_way(site: Site) -> None:
+    red = site.lab.guest(site.red, "10.91.0.5/24")
+    forward = PortForwardSpec("udp", SECOND, 8080, 8080, red.address, 80)
+    site.ensure(site.router(floating=(FloatingSpec(FLOATING, red.address),), forwards=(forward,)))
+    program = (
+        "import socket, sys\n"
+        "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(2)\n"
+        "s.connect((sys.argv[1], int(sys.argv[2]))); s.send(b'x')\n"
+        "try:\n    s.recv(9)\n"
+        "except OSError as error:\n    print(type(error).__name__)\n"
+    )
+    for source, address, port in (
+        (site.outside.name, FLOATING, "80"),
+        (site.outside.name, SECOND, "8080"),
+        (red.name, site.outside.address, "80"),
+    ):
+        assert within(source, sys.executable, "-c", program, address, port).strip() == "ConnectionRefusedError"
 
 
 def test_two_routers_with_equal_ranges_do_not_see_each_other(site: Site) -> None:
