@@ -14,10 +14,12 @@ from novalite.errors import DriverError
 TIMEOUT_SECONDS = 20.0
 
 
-def run(op: str, argv: Sequence[str], *, text: str = "") -> str:
-    """Standard output of the program; ``text`` is its standard input."""
+def run(op: str, argv: Sequence[str], *, text: str = "", keep: Sequence[int] = ()) -> str:
+    """Standard output of the program; ``text`` is its standard input, ``keep`` are descriptors it inherits."""
     try:
-        done = subprocess.run(argv, input=text, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
+        done = subprocess.run(
+            argv, input=text, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False, pass_fds=keep
+        )
     except FileNotFoundError:
         raise DriverError(
             op,

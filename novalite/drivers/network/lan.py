@@ -17,7 +17,7 @@ from typing import Any
 from novalite import logs
 from novalite.drivers.network import arp, lan_moves, lan_watchdog, namespaces
 from novalite.drivers.network.base import LanSpec
-from novalite.drivers.network.commands import files, run_json
+from novalite.drivers.network.commands import files, run, run_json
 from novalite.drivers.network.lan_moves import Holding
 from novalite.drivers.network.uplinks import lan_bridge, mark
 from novalite.errors import DriverError
@@ -65,13 +65,13 @@ class Lan:
             held = _holding(interface, link)
             lines = lan_moves.to_bridge(held, interface, bridge)
             back = lan_moves.to_interface(held, interface, bridge)
-            with self._guarded("attach_lan", interface, back, held.gateway, wait_seconds) as check:
+            with self._guarded("attach_lan", interface, back, held.gateway, wait_seconds) as guarded:
                 namespaces.batch(
                     "attach_lan", "", lan_moves.new_bridge(held, bridge, mark(self._appliance_id, interface))
                 )
                 _copy_switches(interface, bridge)
-                namespaces.batch("attach_lan", "", lines)
-                check(bridge)
+                guarded.move(lines)
+                guarded.ask(bridge)
             _log.info("the machine's addresses are on a bridge now", interface=interface, bridge=bridge)
             return _described(interface, bridge)
 
@@ -93,9 +93,9 @@ class Lan:
             held = _holding(bridge, links[bridge])
             anew = lan_moves.new_bridge(held, bridge, mark(self._appliance_id, interface))
             back = [*anew, *lan_moves.to_bridge(held, interface, bridge)]
-            with self._guarded("detach_lan", interface, back, held.gateway, wait_seconds, link=bridge) as check:
-                namespaces.batch("detach_lan", "", lan_moves.to_interface(held, interface, bridge))
-                check(interface)
+            with self._guarded("detach_lan", interface, back, held.gateway, wait_seconds, link=bridge) as guarded:
+                guarded.move(lan_moves.to_interface(held, interface, bridge))
+                guarded.ask(interface)
             _log.info("the machine's addresses are on the interface again", interface=interface)
 
     def _journal(self, interface: str) -> Path:
@@ -106,7 +106,7 @@ class Lan:
     @contextmanager
     def _guarded(
         self, op: str, interface: str, back: Sequence[str], gateway: str, wait_seconds: float, *, link: str = ""
-    ) -> Iterator[_Check]:
+    ) -> Iterator[_Guarded]:
         """While the block runs, a journal and a process beside this one see to it that ``back`` is carried out if the
         block does not end well."""
         link = link or interface
@@ -116,7 +116,7 @@ class Lan:
         watchdog = _watchdog(op, journal, wait_seconds + _HANGING_SECONDS)
         try:
             try:
-                yield _Check(op, gateway if answered else "", wait_seconds)
+                yield _Guarded(op, gateway if answered else "", wait_seconds, watchdog)
             except BaseException:
                 lan_watchdog.undo(journal)
                 raise
@@ -125,13 +125,19 @@ class Lan:
             watchdog.communicate("done\n", timeout=_HANGING_SECONDS)
 
 
-class _Check:
-    """Asks whether the gateway still answers."""
+class _Guarded:
+    """What may be done while the watchdog watches."""
 
-    def __init__(self, op: str, gateway: str, seconds: float) -> None:
-        self._op, self._gateway, self._seconds = op, gateway, seconds
+    def __init__(self, op: str, gateway: str, seconds: float, watchdog: subprocess.Popen[str]) -> None:
+        self._op, self._gateway, self._seconds, self._watchdog = op, gateway, seconds, watchdog
 
-    def __call__(self, link: str) -> None:
+    def move(self, lines: Sequence[str]) -> None:
+        """``ip`` holds the watchdog's pipe too: when this process dies, nothing is undone before it has ended."""
+        keep = [self._watchdog.stdin.fileno()] if self._watchdog.stdin else []
+        run(self._op, ["ip", "-batch", "-"], text="".join(f"{line}\n" for line in lines), keep=keep)
+
+    def ask(self, link: str) -> None:
+        """Whether the gateway still answers."""
         if self._gateway and not arp.answers(link, self._gateway, self._seconds):
             raise DriverError(
                 self._op,

@@ -7,14 +7,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from novalite.drivers.network import namespaces
+from novalite.drivers.network import commands, lan
 from novalite.drivers.network.base import HostForwardSpec, NetworkSpec, PortSpec, UplinkSpec, network_namespace
 from novalite.drivers.network.lan import Lan
 from novalite.drivers.network.machine import Machine
@@ -92,14 +92,14 @@ def test_addresses_and_routes_move_and_come_back_and_connections_go_on(lab: Lab,
 def test_a_lost_gateway_brings_everything_back(lab: Lab, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     _rich(lab)
     addresses, routes = _addresses("uplink0"), _routes()
-    move = namespaces.batch
+    run = commands.run
 
-    def lose_and_move(op: str, name: str, lines: list[str]) -> None:
-        if any("master" in line for line in lines):  # a switch that lets nothing through from a bridge
+    def lose_and_run(op: str, argv: list[str], *, text: str = "", keep: Sequence[int] = ()) -> str:
+        if f"master {BRIDGE}" in text:  # a switch that lets nothing through from a bridge
             sh("ip", "-n", lab.outside, "addr", "flush", "dev", "eth0")
-        move(op, name, lines)
+        return run(op, argv, text=text, keep=keep)
 
-    monkeypatch.setattr(namespaces, "batch", lose_and_move)
+    monkeypatch.setattr(lan, "run", lose_and_run)
     with pytest.raises(DriverError) as refused:
         machine.attach_lan("uplink0", wait_seconds=1.5)
     assert refused.value.code == "network.lan_lost"
