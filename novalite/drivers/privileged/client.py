@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 
-from novalite import __version__
 from novalite.drivers import calls
 from novalite.drivers.network.base import (
     GroupSpec,
@@ -27,6 +26,7 @@ from novalite.drivers.privileged.messages import (
     METHODS,
     NONE,
     SOCKETS,
+    VERSION,
     Answer,
     Broken,
     Call,
@@ -106,7 +106,7 @@ class PrivilegedNetworkDriver:
 
     def _call(self, operation: str, **arguments: Any) -> Any:
         method = METHODS[operation]
-        call = Call(__version__, self._appliance_id, operation, msgspec.Raw(method.encode_call((), arguments)))
+        call = Call(VERSION, self._appliance_id, operation, msgspec.Raw(method.encode_call((), arguments)))
         if len(call.arguments) > CALL_BYTES - 1024:
             raise DriverError(operation, f"the call has more than {CALL_BYTES} bytes", code="driver.bad_call")
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import array
 import contextlib
+import hashlib
 import socket
 import struct
 import time
@@ -13,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from novalite import __version__
 from novalite.drivers import calls
 from novalite.drivers.network.base import NetworkDriver
 
@@ -25,7 +27,7 @@ _CHUNK = 1 << 20
 
 
 class Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``version`` is that of the caller: types change with it."""
+    """``version`` is the caller's ``VERSION``."""
 
     version: str
     appliance: str
@@ -55,6 +57,17 @@ METHODS: dict[str, calls.Method] = calls.methods_of(NetworkDriver, leave_out=_ne
 """Every operation there is."""
 SOCKETS = frozenset(name for name, method in METHODS.items() if method.result == tuple[socket.socket, ...])
 """Those that answer with open sockets."""
+
+
+def _version() -> str:
+    """Tells whether both sides speak of the same types: a field that only one of them knows would get lost."""
+    kinds = [method.arguments for method in METHODS.values()]
+    kinds += [method.result for name, method in METHODS.items() if name not in SOCKETS]
+    schemas = msgspec.json.schema_components(kinds)
+    return f"{__version__}+{hashlib.sha256(repr(schemas).encode()).hexdigest()[:12]}"
+
+
+VERSION = _version()
 
 
 def send(connection: socket.socket, message: msgspec.Struct, sockets: tuple[socket.socket, ...] = ()) -> None:

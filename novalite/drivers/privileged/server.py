@@ -13,11 +13,21 @@ from uuid import UUID
 
 import msgspec
 
-from novalite import __version__, logs
+from novalite import logs
 from novalite.drivers import calls
 from novalite.drivers.network.base import NetworkDriver
 from novalite.drivers.privileged import arguments
-from novalite.drivers.privileged.messages import CALL_BYTES, METHODS, SOCKETS, Answer, Broken, Call, receive, send
+from novalite.drivers.privileged.messages import (
+    CALL_BYTES,
+    METHODS,
+    SOCKETS,
+    VERSION,
+    Answer,
+    Broken,
+    Call,
+    receive,
+    send,
+)
 from novalite.drivers.privileged.rules import Rules
 from novalite.errors import DriverError, NovaLiteError
 
@@ -122,9 +132,9 @@ def _understood(body: bytes) -> Call:
         call = msgspec.json.decode(body, type=Call)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DriverError("call", f"the call makes no sense: {error}", code="driver.bad_call") from error
-    if call.version != __version__:
+    if call.version != VERSION:
         raise DriverError(
-            "call", f"the privileged process is NovaLite {__version__}, the caller {call.version[:40]}",
+            "call", f"the privileged process is NovaLite {VERSION}, the caller {call.version[:40]}",
             code="driver.bad_call", hint="Restart novalite-privileged.service and novalite.service.",
         )  # fmt: skip
     with contextlib.suppress(ValueError):

@@ -16,11 +16,10 @@ from uuid import uuid4
 
 import pytest
 
-from novalite import __version__
 from novalite.drivers.network.base import GroupSpec, NetworkDriver, NetworkSpec, PortSpec, RuleSpec, SubnetSpec
 from novalite.drivers.network.fake import FakeNetworkDriver
 from novalite.drivers.privileged.client import PrivilegedNetworkDriver
-from novalite.drivers.privileged.messages import CALL_BYTES, METHODS
+from novalite.drivers.privileged.messages import CALL_BYTES, METHODS, VERSION
 from novalite.errors import DriverError
 from tests.contracts.network_driver import NetworkDriverContract
 from tests.contracts.privileged import as_user, behind_privileged, narrowed, serving
@@ -85,7 +84,7 @@ def say(path: Path, data: bytes, *, end: bool = True) -> bytes:
 
 def call(path: Path, **changes: Any) -> dict[str, Any]:
     """The answer to a call that the client would never make."""
-    wanted = {"version": __version__, "appliance": APPLIANCE, "operation": "check", "arguments": {}} | changes
+    wanted = {"version": VERSION, "appliance": APPLIANCE, "operation": "check", "arguments": {}} | changes
     body = json.dumps(wanted).encode()
     answer: dict[str, Any] = json.loads(say(path, struct.pack(">I", len(body)) + body)[4:])
     return answer
@@ -193,6 +192,7 @@ def test_what_the_filter_leaves_out_never_reaches_the_driver(place: Place, tmp_p
         {"appliance": "../x"},
         {"appliance": ""},
         {"version": "0.0"},
+        {"version": VERSION.partition("+")[0]},
         {"more": 1},
     ],
     ids=str,
