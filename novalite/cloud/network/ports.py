@@ -121,12 +121,15 @@ def ask_wiring(w: Work, device_id: str, wiring: Mapping[str, Any]) -> None:
 
 
 def unbind(w: Work, port_id: str) -> None:
-    """Take a port away from its device; it keeps its address. An absent port is a success."""
+    """Take a port away from its device; it keeps its addresses, but for one that was seen on a LAN. An absent port is a
+    success."""
     w.changed(
         sa.update(Port)
         .where(Port.id == port_id)
         .values(device_id="", device_owner="", host="", updated_at=w.now, revision=Port.revision + 1)
     )
+    seen = sa.exists().where(Port.id == port_id, Port.ip_allocation == "deferred")
+    w.changed(sa.delete(FixedIp).where(FixedIp.port_id == port_id, seen))
     w.announce("port", port_id)
 
 

@@ -69,6 +69,9 @@ def test_an_address_that_was_seen_is_the_ports(database: Database, network_id: s
     assert network_state.learn(database, driver) == [], "of no subnet"
     with database.read(MEMBER) as w:
         assert ports.of_device(w, "s")[0].fixed_ips == ("192.168.7.56",)
+    with database.write(internal()) as w:
+        ports.unbind(w, port_id)
+        assert ports.get(w, port_id).fixed_ips == []
 
 
 def test_a_port_has_an_address_of_each_subnet(database: Database) -> None:
