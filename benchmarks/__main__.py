@@ -18,6 +18,7 @@ SECTIONS = {
     "start": "time from start to the first authenticated answer",
     "detail": "GET /servers/detail with 10 to 100,000 servers",
     "lists": "every list of the Compute API with 10 to 100,000 servers",
+    "networks": "rules among 10 to 10,000 ports, ports from nothing, throughput",
     "burst": "boots per second in a burst of 200, simulated guests",
     "boot": "POST to ACTIVE and to the login prompt, real guests, over raw libvirt",
 }
