@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import pwd
+import select
 import subprocess
 import tempfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from novalite import logs
+from novalite.clock import Deadline
 from novalite.drivers.compute.libvirt.places import QemuUser
 
 _log = logs.get("libvirt")
@@ -21,11 +25,21 @@ _PROOF_SECONDS = 20.0
 _EXIT_VALUE = 0x31
 _EXIT_STATUS = _EXIT_VALUE << 1 | 1  # what isa-debug-exit makes of it
 _EXIT_PORT = 0xF4
+_STUCK = b"internal error"
 
-# mov al,VALUE; mov dx,PORT; out dx,al; hlt: jmp hlt
+# Some machines run real mode and refuse more, so the sector enters protected mode (gdt: flat code and data), raises an
+# interrupt whose handler returns, and only then tells QEMU to exit:
+#   cli; xor ax,ax; mov ds,ax; lgdt [gdtr]; lidt [idtr]; mov eax,cr0; or al,1; mov cr0,eax; jmp 8:pm
+#   pm: mov ax,16; mov ds,ax; mov ss,ax; mov esp,7000h; mov [8180h],80000h+handler; mov [8184h],8e00h; int 30h
+#   mov al,VALUE; mov dx,PORT; out dx,al; self: hlt; jmp self; handler: iret; gdt, gdtr, idtr
 _BOOT_SECTOR = (
-    bytes([0xB0, _EXIT_VALUE, 0xBA, _EXIT_PORT, 0x00, 0xEE, 0xF4, 0xEB, 0xFD]).ljust(510, b"\0") + b"\x55\xaa"
-)
+    bytes.fromhex(
+        "fa31c08ed8660f0116687c660f011e6e7c0f20c00c010f22c0ea1e7c080066b810008ed88ed0bc00700000c705808100004b7c0800"
+        "c70584810000008e0000cd30"
+    )
+    + bytes([0xB0, _EXIT_VALUE, 0x66, 0xBA, _EXIT_PORT, 0x00, 0xEE])
+    + bytes.fromhex("f4ebfdcf8d7426000000000000000000ffff0000009bcf00ffff00000093cf001700507c0000ff0300800000")
+).ljust(510, b"\0") + b"\x55\xaa"
 
 
 @dataclass(frozen=True)
@@ -66,7 +80,8 @@ class Acceleration:
             return Verdict("qemu", "emulation (TCG): this machine has no /dev/kvm")
         if not libvirt_has_kvm:
             return Verdict("qemu", "emulation (TCG): /dev/kvm exists, but libvirt offers no KVM guests")
-        key = f"{emulator} {qemu_version} {platform.release()} {processor()} {user.uid}"
+        proof = hashlib.sha256(_BOOT_SECTOR).hexdigest()[:8]
+        key = f"{emulator} {qemu_version} {platform.release()} {processor()} {user.uid} {proof}"
         return self._remembered(key) or self._prove(key, emulator, user)
 
     def _remembered(self, key: str) -> Verdict | None:
@@ -123,30 +138,40 @@ def boot_proof(emulator: str, accelerator: str, user: QemuUser) -> str:
 
 
 def _outcome(argv: list[str], user: QemuUser) -> str:
+    """Empty when QEMU exits as the sector asks. A guest that KVM cannot go on with is paused, so words of failure end
+    the wait too."""
+    as_user: dict[str, Any] = {}
+    if os.geteuid() == 0 and user.uid != 0:
+        as_user = {"user": user.uid, "group": user.gid, "extra_groups": _groups(user)}
     try:
-        if os.geteuid() == 0 and user.uid != 0:
-            done = subprocess.run(
-                argv,
-                capture_output=True,
-                timeout=_PROOF_SECONDS,
-                check=False,
-                stdin=subprocess.DEVNULL,
-                user=user.uid,
-                group=user.gid,
-                extra_groups=_groups(user),
-            )
-        else:
-            done = subprocess.run(
-                argv, capture_output=True, timeout=_PROOF_SECONDS, check=False, stdin=subprocess.DEVNULL
-            )
-    except subprocess.TimeoutExpired:
-        return f"it hung for {_PROOF_SECONDS:.0f} s"
+        with subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **as_user
+        ) as process:
+            try:
+                said, ended = _words(process, Deadline(_PROOF_SECONDS))
+            finally:
+                process.kill()
     except OSError as error:
         return str(error)
-    if done.returncode == _EXIT_STATUS:
+    if process.returncode == _EXIT_STATUS:
         return ""
-    complaint = done.stderr.decode(errors="replace").strip().splitlines()
-    return complaint[0] if complaint else f"QEMU ended with status {done.returncode}"
+    complaint = said.strip().splitlines()
+    if complaint:
+        return complaint[0]
+    return f"QEMU ended with status {process.returncode}" if ended else f"it hung for {_PROOF_SECONDS:.0f} s"
+
+
+def _words(process: subprocess.Popen[bytes], deadline: Deadline) -> tuple[str, bool]:
+    """What the program says until it ends, says that it cannot go on, or has had its time; whether it ended."""
+    assert process.stderr is not None
+    said = b""
+    while _STUCK not in said and select.select([process.stderr], [], [], deadline.remaining)[0]:
+        more = os.read(process.stderr.fileno(), 4096)
+        if not more:
+            process.wait(max(deadline.remaining, 1.0))
+            return said.decode(errors="replace"), True
+        said += more
+    return said.decode(errors="replace"), False
 
 
 def _groups(user: QemuUser) -> list[int]:
