@@ -42,12 +42,15 @@ class FileImageStore:
         """See ``ImageStore``. An existing blob stays until the new one is complete and accepted."""
         target = self._file(image_id)
         unfinished = self._directory / f"{target.name}.{uuid4().hex}{_UNFINISHED}"
+        inspection = inspect.Inspection()
         try:
             with unfinished.open("xb") as file:
-                size, md5, sha512 = self._receive(file, chunks)
+                size, md5, sha512 = self._receive(file, inspection.passing(chunks))
                 file.flush()
                 os.fsync(file.fileno())
-            virtual_size = inspect.check(unfinished, disk_format, max_virtual_size=self._max_virtual_size)
+            virtual_size = inspect.check(
+                unfinished, disk_format, max_virtual_size=self._max_virtual_size, inspection=inspection,
+            )  # fmt: skip
             unfinished.chmod(0o644)
             unfinished.replace(target)
             self._sync_directory()
