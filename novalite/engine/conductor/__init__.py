@@ -24,6 +24,7 @@ from novalite.engine.conductor import (
     volume_attach,
     volume_copies,
     volume_data,
+    volume_tuning,
 )
 from novalite.engine.flow import Flow, Registry
 
@@ -47,6 +48,7 @@ _FLOWS: tuple[Flow, ...] = (
     *volume_attach.FLOWS,
     *volume_copies.FLOWS,
     *volume_data.FLOWS,
+    *volume_tuning.FLOWS,
 )
 _KINDS = (*tasks.KINDS, *moving_tasks.KINDS, *image_tasks.KINDS, *volume_tasks.KINDS)
 

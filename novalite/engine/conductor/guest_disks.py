@@ -5,7 +5,7 @@ from __future__ import annotations
 from novalite.cloud.compute import block_devices
 from novalite.cloud.compute.block_devices import BlockDevice, LocalDisk
 from novalite.cloud.compute.servers import Server
-from novalite.cloud.volume import volumes
+from novalite.cloud.volume import qos, volumes
 from novalite.db.work import Work
 from novalite.drivers.compute.base import DiskSpec, ImageSpec
 
@@ -33,6 +33,7 @@ def volume_disk(w: Work, server: Server, row: BlockDevice) -> DiskSpec:
         format=disk.format,
         read_only=disk.read_only,
         shared=volume is not None and volume.multiattach and disk.format == "raw",
+        limits=() if volume is None else qos.limits(w, volume),
     )
 
 

@@ -140,7 +140,7 @@ def _disks(
     wish: DeviceWish,
 ) -> tuple[Disk, ...]:
     disks = [
-        replace(disk_device(disk, place, images.get(disk.name), cache), limits=wish.disk_limits)
+        replace(disk_device(disk, place, images.get(disk.name), cache), limits=disk.limits or wish.disk_limits)
         for disk in arranged_disks
     ]
     if spec.config_drive is not None:
@@ -162,6 +162,7 @@ def disk_device(disk: DiskSpec, place: GuestPlace, image: CachedImage | None, ca
         boot_order=disk.boot_index + 1 if disk.boot_index >= 0 else 0,
         cache=cache,
         backing=Backing(image.path, image.format) if image else None,
+        limits=disk.limits,
     )
 
 
