@@ -138,6 +138,20 @@ class Images(Struct, frozen=True, kw_only=True):
     ] = 1.0
 
 
+class Volumes(Struct, frozen=True, kw_only=True):
+    backends: Annotated[
+        tuple[str, ...],
+        _doc("Where volumes are kept, as NAME=DRIVER?option=value&option=value; the first is the default. Empty: files "
+             "of this machine, below STATE_DIR/volumes."),
+    ] = ()  # fmt: skip
+    reserve_gib: Annotated[
+        float, _doc("Free room kept back on each backend: volumes that would go below are refused, in GiB.", ge=0)
+    ] = 1.0
+    oversubscription: Annotated[
+        float, _doc("Sizes that may be promised for each GiB of a backend that is thin.", gt=0)
+    ] = 20.0
+
+
 class Identity(Struct, frozen=True, kw_only=True):
     token_seconds: Annotated[int, _doc("Life of a token, in seconds.", ge=60)] = 86400
     region: Annotated[str, _doc("Region name in the catalogue.")] = "RegionOne"
@@ -213,6 +227,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     scheduler: Scheduler = Scheduler()
     network: Network = Network()
     images: Images = Images()
+    volumes: Volumes = Volumes()
     identity: Identity = Identity()
     policy: PolicyOptions = PolicyOptions()
     console: Console = Console()

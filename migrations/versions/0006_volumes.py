@@ -210,6 +210,9 @@ def upgrade() -> None:
         )
 
     # ### end Alembic commands ###
+    # The backends there were.
+    op.execute("UPDATE volumes SET backend = 'local' WHERE host LIKE '%@local#local'")
+    op.execute("UPDATE volumes SET backend = 'fake' WHERE host LIKE '%@fake#fake'")
 
 
 def downgrade() -> None:

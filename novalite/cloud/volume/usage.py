@@ -104,9 +104,13 @@ class Kept:
     snapshot_gib: int = 0
 
 
-def kept(w: Work) -> list[Kept]:
-    """Everything that is kept, in sum first, then by project; two queries."""
-    of_volumes, of_snapshots = _sums(w, Volume), _sums(w, Snapshot)
+def kept(w: Work, backend: str) -> list[Kept]:
+    """Everything that a backend keeps, in sum first, then by project; two queries."""
+    of_volumes = _sums(w, sa.select(Volume.project_id, sa.func.count(), sa.func.sum(Volume.size_gib)), backend)
+    of_snapshots = _sums(
+        w, sa.select(Snapshot.project_id, sa.func.count(), sa.func.sum(Snapshot.size_gib))
+        .join(Volume, Volume.id == Snapshot.volume_id), backend,
+    )  # fmt: skip
     rows = [
         Kept(project_id, *of_volumes.get(project_id, (0, 0)), *of_snapshots.get(project_id, (0, 0)))
         for project_id in sorted(of_volumes.keys() | of_snapshots.keys())
@@ -118,9 +122,9 @@ def kept(w: Work) -> list[Kept]:
     return [total, *rows]
 
 
-def _sums(w: Work, record: type[Volume] | type[Snapshot]) -> dict[str, tuple[int, int]]:
-    query = sa.select(record.project_id, sa.func.count(), sa.func.sum(record.size_gib)).group_by(record.project_id)
-    return {project_id: (int(number), int(gib or 0)) for project_id, number, gib in w.session.execute(query)}
+def _sums(w: Work, query: sa.Select[str, int, int], backend: str) -> dict[str, tuple[int, int]]:
+    rows = w.session.execute(query.where(Volume.backend == backend).group_by(query.selected_columns[0]))
+    return {row[0]: (int(row[1]), int(row[2] or 0)) for row in rows}
 
 
 def require(w: Work, project_id: str, *, kind: VolumeType | None = None, volume_gib: int = 0, **asked: int) -> None:

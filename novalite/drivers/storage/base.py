@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from novalite import logs
+from novalite.errors import DriverError
+
+_log = logs.get("volumes")
 
 
 @dataclass(frozen=True)
@@ -45,12 +50,21 @@ class VolumePlace:
 
 @dataclass(frozen=True)
 class VolumePool:
-    """Room for volumes, in bytes. ``protocol`` names how volumes are reached."""
+    """Room for volumes, in bytes. ``name`` is HOST@BACKEND#POOL, ``protocol`` names how volumes are reached. With
+    ``shares`` several guests may have one of its volumes at once; ``thin`` ones take room only as they are written,
+    ``encrypts`` says that they can be kept encrypted."""
 
     name: str
     protocol: str
     total: int
     free: int
+    shares: bool = True
+    thin: bool = True
+    encrypts: bool = False
+
+    @property
+    def backend(self) -> str:
+        return self.name.partition("@")[2].partition("#")[0]
 
 
 @dataclass(frozen=True)
@@ -123,3 +137,30 @@ class VolumeDriver(Protocol):
 
     def clean(self) -> None:
         """At start: forget copies that were cut off."""
+
+
+@dataclass(frozen=True)
+class VolumeBackends:
+    """Every keeper of volumes by its name; the first is the one for what names none."""
+
+    drivers: Mapping[str, VolumeDriver]
+
+    def of(self, name: str) -> VolumeDriver:
+        """Raises ``DriverError`` with code ``volume.no_backend`` for a name that the settings do not know any more."""
+        wanted = name or next(iter(self.drivers))
+        if wanted not in self.drivers:
+            raise DriverError(
+                "volume", f"there is no backend {wanted} for volumes", code="volume.no_backend",
+                hint="Name it in volumes.backends again, as it was.",
+            )  # fmt: skip
+        return self.drivers[wanted]
+
+    def pools(self) -> dict[str, VolumePool]:
+        """The room of each backend that answers, by its name. Asks every one of them."""
+        found = {}
+        for name, driver in self.drivers.items():
+            try:
+                found[name] = driver.pool()
+            except DriverError as error:
+                _log.warning("backend_away", backend=name, error=str(error))
+        return found

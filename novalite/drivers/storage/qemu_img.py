@@ -52,7 +52,7 @@ def create(op: str, path: Path, size: int, image_format: str = "qcow2") -> None:
     _run(op, ["create", "-q", "-f", image_format, str(path), str(size)], _SECONDS)
 
 
-def virtual_size(op: str, path: Path, image_format: str) -> int:
+def virtual_size(op: str, path: Path | str, image_format: str) -> int:
     """In bytes, as a guest sees it."""
     text = _run(op, ["info", "-U", "--output=json", "-f", image_format, str(path)], _SECONDS)
     return int(json.loads(text)["virtual-size"])
@@ -70,8 +70,14 @@ def resize(op: str, path: Path, size: int, image_format: str = "qcow2") -> None:
     _run(op, ["resize", "-q", "-f", image_format, str(path), str(size)], _SECONDS)
 
 
+def fill(op: str, source: Path | str, source_format: str, target: str) -> None:
+    """Copy into a raw device that is there, as large as the source at least, and reads as zeros."""
+    words = ["convert", "-n", "--target-is-zero", "-f", source_format, "-O", "raw", str(source), target]
+    _run(op, words, _COPY_SECONDS)
+
+
 def convert(
-    op: str, source: Path, source_format: str, target: Path, target_format: str, *, most_bytes: int = 0
+    op: str, source: Path | str, source_format: str, target: Path, target_format: str, *, most_bytes: int = 0
 ) -> None:
     """A copy that is on the disk when this returns. Raises ``DriverError`` with code ``image.too_large`` for one that
     would be larger than ``most_bytes``, if that is not 0."""
