@@ -136,6 +136,30 @@ class Images(Struct, frozen=True, kw_only=True):
     reserve_gib: Annotated[
         float, _doc("Free disk kept back: uploads that would go below are refused, in GiB.", ge=0)
     ] = 1.0
+    convert_to: Annotated[
+        Literal["qcow2", "raw", "none"],
+        _doc(
+            "What imported VMDK, VDI, VHD and VHDX images become, since no guest runs well from those; none: they stay."
+        ),
+    ] = "qcow2"
+    web_download: Annotated[bool, _doc("Whether images can be imported from the web.")] = True
+    web_download_schemes: Annotated[tuple[str, ...], _doc("Schemes that imports from the web may use.")] = (
+        "http",
+        "https",
+    )
+    web_download_ports: Annotated[tuple[int, ...], _doc("TCP ports that imports from the web may use.")] = (80, 443)
+    web_download_hosts: Annotated[
+        tuple[str, ...],
+        _doc("Hosts that images may be imported from; .NAME: all below NAME; empty: every one that is not forbidden."),
+    ] = ()
+    web_download_forbidden_hosts: Annotated[tuple[str, ...], _doc("Hosts that images are never imported from.")] = ()
+    web_download_networks: Annotated[
+        tuple[str, ...],
+        _doc(
+            "Networks as CIDR that images may be imported from although their addresses are not public ones; without it"
+            " nothing leads to this machine, its neighbours and the metadata address."
+        ),
+    ] = ()
 
 
 class Volumes(Struct, frozen=True, kw_only=True):
@@ -327,7 +351,10 @@ def load(
         text = environment.get(environment_name(name))
         if text is not None:
             given[name] = (_from_text(kind, text), environment_name(name))
-    given.update({name: (value, "command line") for name, value in (arguments or {}).items() if value is not None})
+    for name, value in (arguments or {}).items():
+        if value is not None:
+            written = isinstance(value, str) and name in known
+            given[name] = (_from_text(known[name][0], value) if written else value, "command line")
     values: dict[str, Any] = {}
     for name, (value, origin) in given.items():
         if name not in known:

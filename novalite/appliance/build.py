@@ -16,7 +16,7 @@ from novalite.db.work import Database
 from novalite.drivers.compute.base import ComputeDriver
 from novalite.drivers.compute.local import open_local
 from novalite.drivers.network.base import NetworkDriver
-from novalite.drivers.storage import backends
+from novalite.drivers.storage import backends, web_places
 from novalite.drivers.storage.base import VolumeBackends, VolumeDriver
 from novalite.drivers.storage.files import FileImageStore
 from novalite.engine.flow import Parts
@@ -55,6 +55,7 @@ def build(settings: Settings) -> Built:
     store = FileImageStore(
         settings.state_path / "images", max_size=options.max_size_gib * _GIB,
         max_virtual_size=options.max_virtual_size_gib * _GIB, reserve=int(options.reserve_gib * _GIB),
+        allowed=web_places.allowed(options),
     )  # fmt: skip
     appliance_id = first_start.appliance_id(settings.state_path)
     links, names = Links(), {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from novalite.api.image import data, images, members, schemas, tags, versions
+from novalite.api.image import data, images, imports, members, schemas, tags, tasks, versions
 from novalite.api.kit import faults
 from novalite.api.kit.routes import Front
 
@@ -13,6 +13,8 @@ FRONT = Front(
         *versions.ROUTES,
         *images.ROUTES,
         *data.ROUTES,
+        *imports.ROUTES,
+        *tasks.ROUTES,
         *tags.ROUTES,
         *members.ROUTES,
         *schemas.ROUTES,

@@ -62,7 +62,9 @@ _IMAGE = {
         "add_image add_member communitize_image deactivate delete_image delete_member download_image import_image "
         "modify_image modify_member reactivate set_image_location upload_image"
     ),
-    GLANCE_ADMIN: "copy_image delete_image_location manage_image_cache publicize_image tasks_api_access",
+    GLANCE_ADMIN: (
+        "copy_image delete_image_location manage_image_cache publicize_image stores_info_detail tasks_api_access"
+    ),
 }
 _NETWORK = {
     "@": "get_extension",

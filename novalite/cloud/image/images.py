@@ -12,6 +12,8 @@ import sqlalchemy as sa
 from novalite.cloud.image import filters as rules
 from novalite.cloud.image.filters import Filters
 from novalite.cloud.image.records import Image, ImageTag
+from novalite.cloud.image.tasks import key
+from novalite.cloud.tasks import tasks as durable
 from novalite.db.paging import Page, page_of
 from novalite.db.records import new_id
 from novalite.db.work import Work
@@ -181,11 +183,13 @@ def delete(w: Work, image_id: str) -> None:
     image = get_own(w, image_id)
     if image.protected:
         raise Forbidden(f"Image {image_id} is protected and cannot be deleted.", code="image.protected")
+    durable.cancel_key(w, key(image_id))
     w.session.delete(image)
     w.announce("image", image_id, image.owner)
 
 
-def _move(w: Work, image_id: str, before: tuple[str, ...], after: str, **values: Any) -> bool:
+def move(w: Work, image_id: str, before: tuple[str, ...], after: str, **values: Any) -> bool:
+    """From one of the states ``before`` to ``after``, with ``values``; False when the image is in another, or gone."""
     moved = w.changed(
         sa.update(Image)
         .where(Image.id == image_id, Image.status.in_(before))
@@ -202,7 +206,7 @@ def begin_upload(w: Work, image_id: str) -> Image:
     for name in ("disk_format", "container_format"):
         if not getattr(image, name):
             raise Invalid(f"Properties {name} must be set prior to saving data.", field=name)
-    if not _move(w, image_id, ("queued",), "saving"):
+    if not move(w, image_id, ("queued",), "saving"):
         raise Conflict(f"Image status transition from {image.status} to saving is not allowed",
                        code="image.has_data")  # fmt: skip
     w.session.refresh(image)
@@ -211,7 +215,7 @@ def begin_upload(w: Work, image_id: str) -> Image:
 
 def finish_upload(w: Work, image_id: str, *, size: int, virtual_size: int, checksum: str, os_hash_value: str) -> bool:
     """saving -> active. False when the image was deleted meanwhile: the caller then deletes the blob."""
-    return _move(
+    return move(
         w,
         image_id,
         ("saving",),
@@ -225,14 +229,14 @@ def finish_upload(w: Work, image_id: str, *, size: int, virtual_size: int, check
 
 def fail_upload(w: Work, image_id: str) -> None:
     """saving -> queued, so that the upload may be repeated."""
-    _move(w, image_id, ("saving",), "queued")
+    move(w, image_id, ("saving",), "queued")
 
 
 def set_active(w: Work, image_id: str, active: bool) -> None:
     """Deactivate (others may no longer read or boot it) or reactivate; repeating is fine."""
     get_own(w, image_id)
     before, after = ("deactivated", "active") if active else ("active", "deactivated")
-    if not _move(w, image_id, (before, after), after):
+    if not move(w, image_id, (before, after), after):
         raise Forbidden(f"Only an image with data can become {after}.")
 
 

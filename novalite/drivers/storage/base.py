@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -23,12 +23,53 @@ class StoredImage:
     sha512: str
 
 
+class ImageStaging(Protocol):
+    """Keeps what came for an image and has not been looked at yet, by image id."""
+
+    def receive(self, image_id: str, chunks: Iterable[bytes]) -> int:
+        """Keep the bytes; how many. A failure leaves nothing. Raises as ``ImageStore.save`` does."""
+
+    def place(self, image_id: str) -> Path:
+        """Where whole data of the image are, or are to be put."""
+
+    def require_uri(self, uri: str) -> None:
+        """Raises ``Invalid`` (field ``uri``) for an address that may not be asked, as far as its text tells."""
+
+    def fetch(self, image_id: str, uri: str, watch: Callable[[], None]) -> None:
+        """Bring what is at ``uri``, on from where an earlier attempt was cut off if the server can tell that it is
+        the same. ``watch`` is called now and then and may raise.
+
+        Raises ``Invalid`` for a place that may not be asked, ``Failed`` when the server refuses, ``DependencyDown``
+        when it may help to repeat it, and as ``ImageStore.save`` does.
+        """
+
+    def arrived(self, image_id: str) -> bool:
+        """Whether whole data are there."""
+
+    def unpack(self, image_id: str, disk_format: str, container_format: str, target_format: str) -> str:
+        """Make of what came what is stored: an OVA becomes its first disk, a format that guests do not run well from
+        becomes ``target_format`` (empty: stays). Returns the format. Repeatable; raises ``Invalid`` for what is
+        refused, and as ``ImageStore.save`` does."""
+
+    def drop(self, image_id: str) -> None:
+        """Forget what came and what was made of it; nothing there is a success."""
+
+    def ids(self) -> tuple[str, ...]:
+        """Every image for which something is there."""
+
+
 class ImageStore(Protocol):
     """Keeps image bytes by image id. Raises ``Invalid`` (hostile or corrupt image, field ``image``),
     ``TooLarge``, or ``DriverError`` with code ``disk.full``; a failed ``save`` leaves nothing."""
 
     def save(self, image_id: str, chunks: Iterable[bytes], *, disk_format: str) -> StoredImage:
         """Store the bytes atomically after checking them against ``disk_format``."""
+
+    @property
+    def staging(self) -> ImageStaging: ...
+
+    def take(self, image_id: str, *, disk_format: str) -> StoredImage:
+        """Store, checked, what is staged for the image. Repeatable, also when it was cut off after the last step."""
 
     def path(self, image_id: str) -> Path | None:
         """The blob's file, or None when there is none."""

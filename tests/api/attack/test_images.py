@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -57,7 +58,7 @@ def test_a_hostile_file_is_refused_and_forgotten(appliance: Appliance, mallory: 
 def test_an_image_larger_than_allowed_is_refused(fresh: Callable[..., Appliance]) -> None:
     appliance = fresh()
     store: Any = appliance.built.store
-    store._max_size = 1 << 20
+    store._room = dataclasses.replace(store._room, max_size=1 << 20)
     image = make(appliance).json["id"]
     assert put(appliance, image, b"x" * ((1 << 20) + 1)).status_code == 413
     assert put(appliance, image, b"x" * (1 << 20)).status_code == 204
@@ -96,6 +97,6 @@ def test_uploads_leave_threads_to_others(appliance: Appliance) -> None:
     with ExitStack() as uploads:
         threads = appliance.built.settings.http.threads
         for _ in range(threads - data._THREADS_KEPT):
-            uploads.enter_context(data._thread_for_long(threads))
+            uploads.enter_context(data.thread_for_long(threads))
         assert put(appliance, image, b"x").status_code == 503
     assert put(appliance, image, b"x").status_code == 204

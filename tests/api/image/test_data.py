@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from io import BytesIO
 
@@ -113,7 +114,7 @@ def test_a_cut_connection_leaves_a_queued_image(glance: Glance, sized: bool) -> 
 
 
 def test_a_full_disk_is_told(glance: Glance, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(glance.store, "_reserve", 1 << 62)
+    monkeypatch.setattr(glance.store, "_room", dataclasses.replace(glance.store._room, reserve=1 << 62))
     image = glance.new()
     answer = glance.upload(image["id"], b"x")
     assert answer.status_code == 413

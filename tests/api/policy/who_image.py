@@ -13,6 +13,7 @@ MAY = {
         GET /v2/schemas/task
         GET /v2/schemas/tasks
         GET /v2/info/import
+        GET /v2/info/stores
     """,
     "reader": """
         GET /v2/images
@@ -29,6 +30,8 @@ MAY = {
         POST /v2/images/{image_id}/actions/reactivate
         PUT /v2/images/{image_id}/file
         GET /v2/images/{image_id}/file
+        PUT /v2/images/{image_id}/stage
+        POST /v2/images/{image_id}/import
         PUT /v2/images/{image_id}/tags/{tag}
         DELETE /v2/images/{image_id}/tags/{tag}
         POST /v2/images/{image_id}/members
@@ -37,5 +40,9 @@ MAY = {
     """,
     "admin": """
         GET /v2/tasks
+        POST /v2/tasks
+        GET /v2/tasks/{task_id}
+        GET /v2/info/stores/detail
+        DELETE /v2/stores/{store}/{image_id}
     """,
 }
