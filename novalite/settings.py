@@ -211,6 +211,8 @@ class Quota(Struct, frozen=True, kw_only=True):
     floating_ips: Annotated[int, _doc("Floating addresses per project; -1: no limit.", ge=-1)] = 50
     security_groups: Annotated[int, _doc("Security groups per project; -1: no limit.", ge=-1)] = 10
     security_group_rules: Annotated[int, _doc("Rules of security groups per project; -1: no limit.", ge=-1)] = 100
+    images: Annotated[int, _doc("Images per project; -1: no limit.", ge=-1)] = -1
+    image_size_mib: Annotated[int, _doc("Data of images per project, in MiB; -1: no limit.", ge=-1)] = -1
     volumes: Annotated[int, _doc("Volumes per project; -1: no limit.", ge=-1)] = 10
     snapshots: Annotated[int, _doc("Snapshots of volumes per project; -1: no limit.", ge=-1)] = 10
     gigabytes: Annotated[int, _doc("Volumes and their snapshots per project, in GiB; -1: no limit.", ge=-1)] = 1000

@@ -10,7 +10,7 @@ from typing import BinaryIO
 from novalite.api.kit.call import Answer, Call
 from novalite.api.kit.faults import BadMediaType, Gone
 from novalite.api.kit.routes import Route
-from novalite.cloud.image import images
+from novalite.cloud.image import images, usage
 from novalite.errors import Busy, DriverError, Forbidden, Invalid, NotFound, TooLarge
 
 _BLOCK_BYTES = 1 << 20
@@ -44,7 +44,8 @@ def _upload(call: Call) -> None:
     image_id = call.path["image_id"]
     blocks = blocks_of(call)
     with call.parts.database.write(call.ctx) as w:
-        image = images.begin_upload(w, image_id)
+        image = images.begin_upload(w, image_id, call.content_length or 0)
+        blocks = within(blocks, usage.room(w, image.owner))
     finished = False
     try:
         with full_disk_told():
@@ -97,6 +98,17 @@ def _blocks(stream: BinaryIO, announced: int | None) -> Iterator[bytes]:
     if announced is not None and received != announced:
         raise Invalid(f"The upload was cut off after {received} of {announced} bytes.", field="body",
                       code="image.upload_cut")  # fmt: skip
+
+
+def within(blocks: Iterator[bytes], room: int | None) -> Iterator[bytes]:
+    """Ends what nobody announced as soon as it is more than the project may still have."""
+    received = 0
+    for block in blocks:
+        received += len(block)
+        if room is not None and received > room:
+            raise TooLarge("Quota exceeded for image_size_total: there is no room for more data of images.",
+                           code="quota.exceeded")  # fmt: skip
+        yield block
 
 
 def download(call: Call) -> Answer:

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from novalite.api.image import data, images, imports, members, schemas, tags, tasks, versions
+from novalite.api.image import (
+    data,
+    images,
+    imports,
+    members,
+    metadef_items,
+    metadefs,
+    schemas,
+    tags,
+    tasks,
+    versions,
+)
 from novalite.api.kit import faults
 from novalite.api.kit.routes import Front
 
@@ -18,6 +29,9 @@ FRONT = Front(
         *tags.ROUTES,
         *members.ROUTES,
         *schemas.ROUTES,
+        *metadefs.ROUTES,
+        *metadef_items.ROUTES,
     ],
     faults.GLANCE,
+    strict_slashes=True,
 )

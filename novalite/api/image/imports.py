@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from novalite.api.image import data
-from novalite.api.kit.answers import TEXT, Told, array, record
+from novalite.api.kit.answers import TEXT, Told, array, mapping, record
 from novalite.api.kit.body import Body
 from novalite.api.kit.call import Call
 from novalite.api.kit.faults import Gone
 from novalite.api.kit.routes import Route
-from novalite.cloud.image import images, imports
+from novalite.cloud.identity import quotas
+from novalite.cloud.image import images, imports, usage
 from novalite.errors import Invalid, NotFound
 
 _METHOD: dict[str, Any] = {
@@ -40,7 +41,8 @@ def _stage(call: Call) -> None:
     image_id, staging = call.path["image_id"], call.parts.image_store.staging
     blocks = data.blocks_of(call)
     with call.parts.database.write(call.ctx) as w:
-        imports.begin_stage(w, image_id)
+        imports.begin_stage(w, image_id, call.content_length or 0)
+        blocks = data.within(blocks, usage.room(w, images.get(w, image_id).owner))
     finished = False
     try:
         with data.full_disk_told():
@@ -97,6 +99,12 @@ def import_methods(call: Call) -> dict[str, Any]:
     return {"import-methods": about}
 
 
+def use(call: Call) -> dict[str, Any]:
+    project_id = call.ctx.project_id
+    limits, used = quotas.limits(call.w, project_id), usage.used(call.w, project_id)
+    return {"usage": {name: {"limit": limits[name], "usage": used[name]} for name in usage.RESOURCES}}
+
+
 def stores(call: Call) -> dict[str, Any]:
     return {"stores": [{"id": imports.STORE, "description": "Files of the machine", "default": "true"}]}
 
@@ -116,6 +124,7 @@ def require_store(call: Call) -> None:
 
 
 _ONE = "/v2/images/{image_id}"
+_USED = record({"limit": {"type": "integer"}, "usage": {"type": "integer"}})
 _STORE = {"id": TEXT, "description": TEXT, "default": TEXT}
 _DETAILED = {**_STORE, "type": TEXT, "weight": {"type": "integer"}, "properties": {"type": "object"}}
 
@@ -123,6 +132,8 @@ ROUTES = [
     Route("PUT", _ONE + "/stage", stage, rule="modify_image", success=204, stream=True),
     Route("POST", _ONE + "/import", begin, rule="import_image", body=Body(whole=IMPORT), success=202, unit="write"),
     Route("GET", "/v2/info/import", import_methods, rule="get_info"),
+    Route("GET", "/v2/info/usage", use, rule="get_info", view=Told(whole=record({"usage": mapping(_USED)})),
+          unit="read"),
     Route("GET", "/v2/info/stores", stores, rule="get_info",
           view=Told(whole=record({"stores": array(record(_STORE))}))),
     Route("GET", "/v2/info/stores/detail", stores_in_detail, rule="stores_info_detail",

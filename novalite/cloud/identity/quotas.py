@@ -31,8 +31,11 @@ _RENAMED = {
     "security_groups": "security_group",
     "security_group_rules": "security_group_rule",
     "volume_groups": "groups",
+    "images": "image_count_total",
+    "image_size_mib": "image_size_total",
 }
-"""What settings call otherwise: those of networks have Neutron's names, so that they are not Compute's."""
+"""What settings call otherwise: those of networks and images have Neutron's and Glance's names, so that they are not
+Compute's."""
 
 
 class QuotaLimit(Base):

@@ -10,6 +10,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from novalite.cloud.image import filters as rules
+from novalite.cloud.image import usage
 from novalite.cloud.image.filters import Filters
 from novalite.cloud.image.records import Image, ImageTag
 from novalite.cloud.image.tasks import key
@@ -97,17 +98,20 @@ def names(w: Work, image_ids: Iterable[str]) -> dict[str, str]:
 
 
 def create(w: Work, new: NewImage) -> Image:
-    """A queued image. Raises ``Invalid``, ``Forbidden`` (public, another owner), ``Conflict`` (id taken)."""
+    """A queued image. Raises ``Invalid``, ``Forbidden`` (public, another owner), ``Conflict`` (id taken),
+    ``OverQuota``."""
     _check(w, vars(new))
     if new.owner and new.owner != w.ctx.project_id and not w.ctx.is_admin:
         raise Forbidden("You are not permitted to create images owned by another project.")
     image_id = _own_spelling(new.id) if new.id else new_id()
     if w.session.get(Image, image_id) is not None:
         raise Conflict(f"Image ID {image_id} already exists!", code="image.exists")
+    owner = new.owner or w.ctx.project_id
+    usage.require_one_more(w, owner)
     image = Image(
         id=image_id,
         name=new.name,
-        owner=new.owner or w.ctx.project_id,
+        owner=owner,
         status="queued",
         visibility=new.visibility,
         protected=new.protected,
@@ -200,9 +204,11 @@ def move(w: Work, image_id: str, before: tuple[str, ...], after: str, **values: 
     return bool(moved)
 
 
-def begin_upload(w: Work, image_id: str) -> Image:
-    """queued -> saving; one of several uploads begins. Raises ``Conflict`` and ``Invalid`` (no formats)."""
+def begin_upload(w: Work, image_id: str, announced: int = 0) -> Image:
+    """queued -> saving; one of several uploads begins. Raises ``Conflict``, ``Invalid`` (no formats) and ``OverQuota``
+    for the ``announced`` bytes."""
     image = get_own(w, image_id)
+    usage.require_room(w, image.owner, announced)
     for name in ("disk_format", "container_format"):
         if not getattr(image, name):
             raise Invalid(f"Properties {name} must be set prior to saving data.", field=name)
@@ -214,7 +220,11 @@ def begin_upload(w: Work, image_id: str) -> Image:
 
 
 def finish_upload(w: Work, image_id: str, *, size: int, virtual_size: int, checksum: str, os_hash_value: str) -> bool:
-    """saving -> active. False when the image was deleted meanwhile: the caller then deletes the blob."""
+    """saving -> active. False when the image was deleted meanwhile: the caller then deletes the blob. Raises
+    ``OverQuota``."""
+    image = w.session.get(Image, image_id)
+    if image is not None:
+        usage.require_room(w, image.owner, size)
     return move(
         w,
         image_id,

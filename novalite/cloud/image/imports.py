@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from novalite.cloud.image import images
+from novalite.cloud.image import images, usage
 from novalite.cloud.image.images import NewImage
 from novalite.cloud.image.records import Image
 from novalite.cloud.image.tasks import ImageImport, key
@@ -24,16 +24,22 @@ _ON_THEIR_WAY = ("uploading", "importing")
 _DEADLINE_SECONDS = 24 * 3600.0
 
 
-def begin_stage(w: Work, image_id: str) -> None:
-    """queued -> uploading. Raises ``Conflict``, ``NotFound``, ``Forbidden``."""
+def begin_stage(w: Work, image_id: str, announced: int = 0) -> None:
+    """queued -> uploading. Raises ``Conflict``, ``NotFound``, ``Forbidden``, and ``OverQuota`` for the ``announced``
+    bytes."""
     image = images.get_own(w, image_id)
+    usage.require_room(w, image.owner, announced)
     if not images.move(w, image_id, ("queued",), "uploading"):
         raise Conflict(f"Image status transition from {image.status} to uploading is not allowed",
                        code="image.has_data")  # fmt: skip
 
 
 def finish_stage(w: Work, image_id: str, size: int) -> bool:
-    """The bytes are there; the image stays uploading until it is imported. False when it was deleted meanwhile."""
+    """The bytes are there; the image stays uploading until it is imported. False when it was deleted meanwhile. Raises
+    ``OverQuota``."""
+    image = w.session.get(Image, image_id)
+    if image is not None:
+        usage.require_room(w, image.owner, size)
     return images.move(w, image_id, ("uploading",), "uploading", size=size)
 
 
@@ -88,10 +94,13 @@ def request_new(w: Work, new: NewImage, uri: str, asked: Mapping[str, Any]) -> T
 def finish(
     w: Work, image_id: str, *, size: int, virtual_size: int, checksum: str, os_hash_value: str, disk_format: str
 ) -> bool:
-    """importing -> active; also true when it was done before. False when the image was deleted meanwhile."""
+    """importing -> active; also true when it was done before. False when the image was deleted meanwhile. Raises
+    ``OverQuota``."""
     image = w.session.get(Image, image_id, populate_existing=True)
     if image is None:
         return False
+    if image.status == "importing":
+        usage.require_room(w, image.owner, size - (image.size or 0))
     container = "bare" if image.container_format == "ova" else image.container_format
     images.move(
         w, image_id, ("importing",), "active", size=size, virtual_size=virtual_size, checksum=checksum,

@@ -36,6 +36,20 @@ def test_a_part_can_be_asked_for(glance: Glance) -> None:
     assert answer.headers["Content-Range"] == "bytes 2-4/10"
 
 
+@pytest.mark.parametrize(("asked", "part"), [("bytes=7-", b"789"), ("bytes=-2", b"89"), ("bytes=8-100", b"89")])
+def test_parts_may_be_open(glance: Glance, asked: str, part: bytes) -> None:
+    image = glance.active(b"0123456789")
+    answer = glance.call("GET", f"/v2/images/{image['id']}/file", headers={"Range": asked})
+    assert (answer.status_code, answer.data, answer.content_length) == (206, part, len(part))
+
+
+def test_a_part_beyond_the_end_is_refused(glance: Glance) -> None:
+    image = glance.active(b"0123456789")
+    answer = glance.call("GET", f"/v2/images/{image['id']}/file", headers={"Range": "bytes=10-"})
+    assert answer.status_code == 416
+    assert answer.headers["Content-Range"] == "bytes */10"
+
+
 def test_the_virtual_size_of_a_qcow2_is_found(glance: Glance, qcow2: bytes) -> None:
     image = glance.active(qcow2, disk_format="qcow2")
     shown = glance.get(f"/v2/images/{image['id']}")
