@@ -59,14 +59,16 @@ def _stage(call: Call) -> None:
 
 
 def methods(call: Call) -> list[str]:
-    return [name for name in imports.METHODS if name != "web-download" or call.parts.settings.images.web_download]
+    """With one store there is nowhere to copy to: ``copy-image`` is understood, but not offered."""
+    offered = {"glance-direct": True, "web-download": call.parts.settings.images.web_download}
+    return [name for name, is_offered in offered.items() if is_offered]
 
 
 def begin(call: Call) -> None:
     asked: dict[str, Any] = call.body
     name, uri = asked["method"]["name"], asked["method"].get("uri", "")
     images.get_own(call.w, call.path["image_id"])
-    if name not in methods(call):
+    if name not in (*methods(call), "copy-image"):
         raise Invalid(f"Unknown import method name '{name}'.", field="name")
     _require_stores(asked)
     if name == "web-download":

@@ -18,7 +18,6 @@ from novalite.errors import Conflict, Invalid
 
 STORE = "local"
 """The one store that there is."""
-METHODS = ("glance-direct", "web-download", "copy-image")
 _COMING, _FAILED = "os_glance_importing_to_stores", "os_glance_failed_import"
 _ON_THEIR_WAY = ("uploading", "importing")
 _DEADLINE_SECONDS = 24 * 3600.0

@@ -327,14 +327,14 @@ def test_stores_and_methods_are_told(appliance: Appliance) -> None:
     assert [store["id"] for store in appliance.get("/image/v2/info/stores").json["stores"]] == ["local"]
     assert appliance.get("/image/v2/info/stores/detail").json["stores"][0]["type"] == "file"
     methods = appliance.get("/image/v2/info/import").json["import-methods"]["value"]
-    assert methods == ["glance-direct", "web-download", "copy-image"]
+    assert methods == ["glance-direct", "web-download"]
     image = new(appliance)
     assert appliance.call("DELETE", f"/image/v2/stores/local/{image}").status_code == 400
 
 
 def test_the_web_can_be_switched_off(tmp_path: Path) -> None:
     with running(tmp_path, images__web_download=False) as appliance:
-        assert appliance.get("/image/v2/info/import").json["import-methods"]["value"] == ["glance-direct", "copy-image"]
+        assert appliance.get("/image/v2/info/import").json["import-methods"]["value"] == ["glance-direct"]
         assert begin(appliance, new(appliance), "web-download", uri="http://example.org/").status_code == 400
 
 
