@@ -23,7 +23,7 @@ from novalite.errors import Conflict, Forbidden, Invalid, NotFound
 DISK_FORMATS = ("ami", "ari", "aki", "vhd", "vhdx", "vmdk", "raw", "qcow2", "vdi", "iso", "ploop")
 CONTAINER_FORMATS = ("ami", "ari", "aki", "bare", "ovf", "ova", "docker", "compressed")
 VISIBILITIES = ("public", "community", "shared", "private")
-BOOTABLE_FORMATS = ("qcow2", "raw")
+BOOTABLE_FORMATS = ("qcow2", "raw", "iso")
 MOST_PROPERTIES = 128
 MOST_TAGS = 128
 

@@ -48,7 +48,7 @@ class ConsoleKind(StrEnum):
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """An image as a host's cache knows it. ``format`` is qcow2 or raw, ``size`` in bytes, ``sha512`` hex."""
+    """An image as a host's cache knows it. ``format`` is qcow2, raw or iso, ``size`` in bytes, ``sha512`` hex."""
 
     id: str
     format: str
@@ -75,7 +75,8 @@ class DiskSpec:
     ``content`` says: ``swap``, ``ext4``, ``vfat``, or not at all. With ``path`` the disk is that file of the
     host, of ``format`` qcow2 or raw, which somebody else makes and removes; ``shared`` (raw only) when other guests
     may have it too. ``limits`` hold it to so many bytes and operations per second, by libvirt's names
-    (``read_iops_sec``); without any those of the guest count.
+    (``read_iops_sec``); without any those of the guest count. With ``cdrom`` it is a medium in a drive, on the bus that
+    the machine has for those.
     """
 
     name: str
@@ -92,6 +93,7 @@ class DiskSpec:
     read_only: bool = False
     shared: bool = False
     limits: tuple[tuple[str, int], ...] = ()
+    cdrom: bool = False
 
 
 @dataclass(frozen=True)
