@@ -165,6 +165,44 @@ class Images(Struct, frozen=True, kw_only=True):
     reserve_gib: Annotated[
         float, _doc("Free disk kept back: uploads that would go below are refused, in GiB.", ge=0)
     ] = 1.0
+    convert_to: Annotated[
+        Literal["qcow2", "raw", "none"],
+        _doc(
+            "What imported VMDK, VDI, VHD and VHDX images become, since no guest runs well from those; none: they stay."
+        ),
+    ] = "qcow2"
+    web_download: Annotated[bool, _doc("Whether images can be imported from the web.")] = True
+    web_download_schemes: Annotated[tuple[str, ...], _doc("Schemes that imports from the web may use.")] = (
+        "http",
+        "https",
+    )
+    web_download_ports: Annotated[tuple[int, ...], _doc("TCP ports that imports from the web may use.")] = (80, 443)
+    web_download_hosts: Annotated[
+        tuple[str, ...],
+        _doc("Hosts that images may be imported from; .NAME: all below NAME; empty: every one that is not forbidden."),
+    ] = ()
+    web_download_forbidden_hosts: Annotated[tuple[str, ...], _doc("Hosts that images are never imported from.")] = ()
+    web_download_networks: Annotated[
+        tuple[str, ...],
+        _doc(
+            "Networks as CIDR that images may be imported from although their addresses are not public ones; without it"
+            " nothing leads to this machine, its neighbours and the metadata address."
+        ),
+    ] = ()
+
+
+class Volumes(Struct, frozen=True, kw_only=True):
+    backends: Annotated[
+        tuple[str, ...],
+        _doc("Where volumes are kept, as NAME=DRIVER?option=value&option=value; the first is the default. Empty: files "
+             "of this machine, below STATE_DIR/volumes."),
+    ] = ()  # fmt: skip
+    reserve_gib: Annotated[
+        float, _doc("Free room kept back on each backend: volumes that would go below are refused, in GiB.", ge=0)
+    ] = 1.0
+    oversubscription: Annotated[
+        float, _doc("Sizes that may be promised for each GiB of a backend that is thin.", gt=0)
+    ] = 20.0
 
 
 class Identity(Struct, frozen=True, kw_only=True):
@@ -204,6 +242,8 @@ class Quota(Struct, frozen=True, kw_only=True):
     security_group_rules: Annotated[int, _doc("Rules of security groups per project; -1: no limit.", ge=-1)] = 100
     subnet_pools: Annotated[int, _doc("Subnet pools per project; -1: no limit.", ge=-1)] = -1
     rbac_policies: Annotated[int, _doc("RBAC policies of networks per project; -1: no limit.", ge=-1)] = 10
+    images: Annotated[int, _doc("Images per project; -1: no limit.", ge=-1)] = -1
+    image_size_mib: Annotated[int, _doc("Data of images per project, in MiB; -1: no limit.", ge=-1)] = -1
     volumes: Annotated[int, _doc("Volumes per project; -1: no limit.", ge=-1)] = 10
     snapshots: Annotated[int, _doc("Snapshots of volumes per project; -1: no limit.", ge=-1)] = 10
     gigabytes: Annotated[int, _doc("Volumes and their snapshots per project, in GiB; -1: no limit.", ge=-1)] = 1000
@@ -244,6 +284,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     scheduler: Scheduler = Scheduler()
     network: Network = Network()
     images: Images = Images()
+    volumes: Volumes = Volumes()
     identity: Identity = Identity()
     policy: PolicyOptions = PolicyOptions()
     console: Console = Console()
@@ -343,7 +384,10 @@ def load(
         text = environment.get(environment_name(name))
         if text is not None:
             given[name] = (_from_text(kind, text), environment_name(name))
-    given.update({name: (value, "command line") for name, value in (arguments or {}).items() if value is not None})
+    for name, value in (arguments or {}).items():
+        if value is not None:
+            written = isinstance(value, str) and name in known
+            given[name] = (_from_text(known[name][0], value) if written else value, "command line")
     values: dict[str, Any] = {}
     for name, (value, origin) in given.items():
         if name not in known:

@@ -17,7 +17,8 @@ from novalite.db.work import Database
 from novalite.drivers.compute.base import ComputeDriver
 from novalite.drivers.compute.local import open_local
 from novalite.drivers.network.base import NetworkDriver
-from novalite.drivers.storage.base import VolumeDriver
+from novalite.drivers.storage import backends, web_places
+from novalite.drivers.storage.base import VolumeBackends, VolumeDriver
 from novalite.drivers.storage.files import FileImageStore
 from novalite.engine.flow import Parts
 from novalite.engine.links import Links, guarded
@@ -55,6 +56,7 @@ def build(settings: Settings) -> Built:
     store = FileImageStore(
         settings.state_path / "images", max_size=options.max_size_gib * _GIB,
         max_virtual_size=options.max_virtual_size_gib * _GIB, reserve=int(options.reserve_gib * _GIB),
+        allowed=web_places.allowed(options),
     )  # fmt: skip
     appliance_id = first_start.appliance_id(settings.state_path)
     links, names = Links(), {}
@@ -62,7 +64,7 @@ def build(settings: Settings) -> Built:
         links.add(name, driver)
         names[name] = settings.compute.availability_zone
     network = cast(NetworkDriver, guarded(_network_driver(settings, appliance_id), "network driver"))
-    volumes = cast(VolumeDriver, guarded(_volume_driver(settings), "volume driver"))
+    volumes = _volume_backends(settings)
     parts = Parts(
         settings, database, links, network, store, Scheduling(), volumes,
         load_filters(settings.scheduler.filters), load_weighers(),
@@ -126,15 +128,24 @@ def _privileged_driver(socket_path: str, appliance_id: str) -> NetworkDriver:
     return PrivilegedNetworkDriver(socket_path, appliance_id)
 
 
-def _volume_driver(settings: Settings) -> VolumeDriver:
-    """Volumes are kept on this machine, named as Block Storage names its pools: HOST@BACKEND#POOL."""
-    if settings.compute.driver == "fake":
+def _volume_backends(settings: Settings) -> VolumeBackends:
+    """Volumes are named as Block Storage names its pools: HOST@BACKEND#POOL."""
+    host = local_host_name(settings)
+    if settings.volumes.backends:
+        drivers = backends.load(
+            settings.volumes.backends, host=host, directory=settings.state_path / "volume-backends"
+        )  # fmt: skip
+    elif settings.compute.driver == "fake":
         from novalite.drivers.storage.fake_volumes import FakeVolumes
 
-        return FakeVolumes(settings.state_path / "fake-volumes", name=f"{local_host_name(settings)}@fake#fake")
-    from novalite.drivers.storage.volumes import FileVolumes
+        drivers = {"fake": FakeVolumes(settings.state_path / "fake-volumes", name=f"{host}@fake#fake")}
+    else:
+        from novalite.drivers.storage.volumes import FileVolumes
 
-    return FileVolumes(settings.state_path / "volumes", name=f"{local_host_name(settings)}@local#local")
+        drivers = {"local": FileVolumes(settings.state_path / "volumes", name=f"{host}@local#local")}
+    return VolumeBackends(
+        {name: cast(VolumeDriver, guarded(driver, f"volume driver {name}")) for name, driver in drivers.items()}
+    )
 
 
 def prepare(settings: Settings) -> Built:

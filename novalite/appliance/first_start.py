@@ -12,7 +12,7 @@ from novalite.cloud.compute import flavors
 from novalite.cloud.hosts import hosts
 from novalite.cloud.identity import bootstrap, credentials, quotas
 from novalite.cloud.identity.records import Project
-from novalite.cloud.image import images
+from novalite.cloud.image import images, imports
 from novalite.cloud.network import first_public, networks, service_ports
 from novalite.cloud.network import options as network_options
 from novalite.cloud.volume import types
@@ -120,9 +120,13 @@ def ensure_volume_type(database: Database) -> None:
 
 
 def mend_images(database: Database, store: ImageStore) -> None:
-    """Uploads cut off by the end of the last process: back to queued, their bytes away."""
+    """Uploads cut off by the end of the last process: back to queued, their bytes away. Imports go on by themselves."""
+    staging = store.staging
     with database.write(internal()) as w:
+        unwanted = imports.abandoned(w, staging.ids())
         cut_off = images.abandoned(w)
         orphans = images.without_record(w, store.ids())
     for image_id in {*cut_off, *orphans}:
         store.delete(image_id)
+    for image_id in unwanted:
+        staging.drop(image_id)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from novalite.cloud.compute import migrations, progress, states
 from novalite.cloud.compute.servers import Server
 from novalite.cloud.hosts import hosts
-from novalite.cloud.image import images
+from novalite.cloud.image import images, imports
 from novalite.cloud.network import ports
 from novalite.cloud.tasks import tasks
 from novalite.context import internal
@@ -52,7 +52,7 @@ def examine(parts: Parts, store: ImageStore) -> Examination:
         held = {allocation.server_id: allocation for allocation in hosts.allocations(w)}
         wanted_networks = network_findings.wanted(w)
         port_owners = _tap_owners(w, servers)
-        image_ids = images.active_ids(w)
+        image_ids, coming = images.active_ids(w), imports.coming(w)
     findings += _allocations(all_hosts, servers, held, busy)
     guests = 0
     for host in all_hosts:
@@ -73,7 +73,8 @@ def examine(parts: Parts, store: ImageStore) -> Examination:
         guests += len(found)
         findings += _guests(host.name, servers[host.name], found, busy | behind[host.name], port_owners)
     findings += [Finding(**vars(one)) for one in network_findings.disagreements(parts, wanted_networks)]
-    findings += _images(store, image_ids)
+    findings += _images(store, image_ids, coming)
+    findings += _staged(store, coming)
     wrong, volumes_checked = volume_files.disagreements(parts)
     findings += [Finding(**vars(one)) for one in wrong]
     checked = {
@@ -180,9 +181,21 @@ def _guests(
                 )
 
 
-def _images(store: ImageStore, recorded: set[str]) -> Iterator[Finding]:
+def _staged(store: ImageStore, coming: set[str]) -> Iterator[Finding]:
+    for image_id in sorted(set(store.staging.ids()) - coming):
+        yield Finding(
+            "warning",
+            "image",
+            image_id,
+            f"Data are staged for image {image_id}, which does not wait for any.",
+            "They take disk space.",
+            "Restart NovaLite: it forgets them.",
+        )
+
+
+def _images(store: ImageStore, recorded: set[str], coming: set[str]) -> Iterator[Finding]:
     stored = set(store.ids())
-    for image_id in sorted(stored - recorded):
+    for image_id in sorted(stored - recorded - coming):
         yield Finding(
             "warning",
             "image",

@@ -9,7 +9,7 @@ from typing import Any
 from novalite.context import Context
 from novalite.db.work import Database, Work
 from novalite.drivers.network.base import NetworkDriver
-from novalite.drivers.storage.base import ImageStore, VolumeDriver
+from novalite.drivers.storage.base import ImageStore, VolumeBackends
 from novalite.engine.links import Links
 from novalite.engine.scheduler.ports import Filter, Weigher
 from novalite.engine.scheduling import Scheduling
@@ -34,7 +34,7 @@ class Parts:
     network: NetworkDriver
     images: ImageStore
     scheduling: Scheduling
-    volumes: VolumeDriver
+    volumes: VolumeBackends
     filters: tuple[Filter, ...] = ()
     weighers: tuple[Weigher, ...] = ()
 

@@ -14,8 +14,9 @@ from novalite.cloud.tasks import tasks
 from novalite.cloud.volume import attachments, progress, volumes
 from novalite.context import internal
 from novalite.db.work import Database, Work
-from novalite.drivers.storage.base import VolumeDriver
+from novalite.drivers.storage.base import VolumeBackends, VolumeDriver
 from novalite.engine.flow import Parts
+from novalite.errors import DriverError
 
 _log = logs.get("volumes")
 _WITHOUT_DATA = ("creating", "downloading", "deleting", "error", "error_deleting")
@@ -36,13 +37,24 @@ class Disagreement:
     fix: str
 
 
-def mend(database: Database, driver: VolumeDriver) -> None:
-    """At start: forget copies that were cut off, and learn where volumes are when their directory has moved."""
+def mend(database: Database, backends: VolumeBackends) -> None:
+    """At start: forget copies that were cut off, and learn where volumes are when their directory has moved. A
+    backend that is away is left as it is, and the rest goes on."""
+    for name in backends.drivers:
+        try:
+            _mend(database, backends.of(name), name)
+        except DriverError as error:
+            _log.warning("backend_away", backend=name, error=str(error))
+
+
+def _mend(database: Database, driver: VolumeDriver, name: str) -> None:
     driver.clean()
+    there = set(driver.volume_ids())
     with database.read(internal()) as w:
-        known = {volume.id: volume.location for volume in progress.everything(w)[0] if volume.location}
+        known = {volume.id: volume.location for volume in progress.everything(w)[0]
+                 if volume.location and volume.backend == name}  # fmt: skip
     for volume_id, location in known.items():
-        place = driver.place(volume_id)
+        place = driver.place(volume_id) if volume_id in there else None
         if place is not None and place.path != location["path"]:
             with database.write(internal()) as w:
                 volumes.change(w, volume_id, {"location": {"path": place.path, "format": place.format}})
@@ -92,13 +104,29 @@ def disagreements(parts: Parts) -> tuple[list[Disagreement], dict[str, int]]:
     with parts.database.read(internal()) as w:
         all_volumes, all_snapshots = progress.everything(w)
         busy = tasks.live_resources(w)
-    wanted = {one.id for one in all_volumes if one.status not in _WITHOUT_DATA and one.id not in busy}
-    kept = {one.id for one in all_snapshots if one.status == "available" and one.volume_id not in busy}
+    stored_volumes, stored_snapshots, away = _stored(parts.volumes)
+    lost = {one.id for one in all_volumes if one.backend in {each.id for each in away}}
+    wanted = {one.id for one in all_volumes if one.status not in _WITHOUT_DATA and one.id not in busy | lost}
+    kept = {one.id for one in all_snapshots if one.status == "available" and one.volume_id not in busy | lost}
     found = [
-        *_compare("volume", wanted, {one.id for one in all_volumes}, set(parts.volumes.volume_ids())),
-        *_compare("snapshot", kept, {one.id for one in all_snapshots} | busy, set(parts.volumes.snapshot_ids())),
+        *away,
+        *_compare("volume", wanted, {one.id for one in all_volumes}, stored_volumes),
+        *_compare("snapshot", kept, {one.id for one in all_snapshots} | busy, stored_snapshots),
     ]
     return found, {"volumes": len(all_volumes), "snapshots": len(all_snapshots)}
+
+
+def _stored(backends: VolumeBackends) -> tuple[set[str], set[str], list[Disagreement]]:
+    """Volumes and snapshots of every backend, and the backends that do not answer."""
+    of_volumes, of_snapshots, away = set[str](), set[str](), []
+    for name, driver in backends.drivers.items():
+        try:
+            of_volumes |= set(driver.volume_ids())
+            of_snapshots |= set(driver.snapshot_ids())
+        except DriverError as error:
+            away.append(Disagreement("error", "backend", name, f"The backend {name} does not answer: {error}",
+                                     "Its volumes cannot be used.", "See to it that it is there."))  # fmt: skip
+    return of_volumes, of_snapshots, away
 
 
 def _compare(kind: str, wanted: set[str], known: set[str], stored: set[str]) -> Iterator[Disagreement]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +89,18 @@ def obedient(text: bytes = GREETING) -> bytes:
     code = code.ljust(_NMI_AT - 0x7C00, b"\0") + _ON_NMI
     sector = (code.ljust(_TEXT_AT - 0x7C00, b"\0") + text + b"\0").ljust(510, b"\0") + b"\x55\xaa"
     return sector + bytes(_DISK_BYTES - len(sector))
+
+
+def bootable_iso(text: bytes = GREETING) -> bytes:
+    """A medium that does the same when it is booted from."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "root"
+        folder.mkdir()
+        (folder / "boot.img").write_bytes(obedient(text)[:2048])
+        words = ["genisoimage", "-quiet", "-o", f"{name}/out.iso", "-b", "boot.img", "-no-emul-boot",
+                 "-boot-load-size", "4", str(folder)]  # fmt: skip
+        subprocess.run(words, check=True, timeout=60)
+        return (Path(name) / "out.iso").read_bytes()
 
 
 @dataclass(frozen=True)

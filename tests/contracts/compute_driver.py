@@ -22,7 +22,7 @@ from novalite.drivers.compute.base import (
     PowerAction,
 )
 from novalite.errors import DriverError
-from tests.contracts.boot_sector import GREETING, BytesSource, image_of, obedient
+from tests.contracts.boot_sector import GREETING, BytesSource, bootable_iso, image_of, obedient
 from tests.contracts.waiting import until
 
 IMAGE = obedient()
@@ -99,6 +99,21 @@ class Watcher:
 
 class ComputeDriverContract:
     """Subclasses give the fixture ``bench``; its guests are removed when the module is over."""
+
+    # Media
+
+    def test_a_guest_boots_from_a_medium_beside_an_empty_disk(self, bench: Bench) -> None:
+        content = bootable_iso()
+        iso = replace(image_of(str(uuid4()), content), format="iso")
+        bench.driver.ensure_image(iso, BytesSource(content))
+        empty = DiskSpec("root", "vda", 1, boot_index=0)
+        medium = DiskSpec("cdrom-1", "hdc", 0, iso, "ide", boot_index=1, read_only=True, cdrom=True)
+        spec = bench.boot(disks=(empty, medium))
+        bench.driver.remove_image(iso.id)
+        bench.driver.set_power(spec.id, PowerAction.OFF)
+        bench.driver.ensure_guest(spec)
+        until(lambda: bench.boots(spec.id) >= 2, "it boots from the medium again")
+        bench.driver.delete_guest(spec.id)
 
     # Unknown guests
 

@@ -39,7 +39,7 @@ class ChangesContract:
     def test_the_host_says_what_it_can(self, bench: Bench) -> None:
         report = bench.driver.host_report()
         offered = {"snapshot", "attach_nic", "attach_disk", "password", "rescue", "resize_disk", "replace_disk"}
-        offered |= {"keep_disks", "move_disks"}
+        offered |= {"keep_disks", "move_disks", "tune_disk"}
         assert offered <= set(report.features)
         assert all(isinstance(bench.driver, port) for port in OPTIONAL_PORTS)
         assert "COMPUTE_STORAGE_BUS_VIRTIO" in report.traits
@@ -56,6 +56,7 @@ class ChangesContract:
             lambda: bench.driver.attach_disk(unknown, DiskSpec("v", "vdb", 1, serial="v")),
             lambda: bench.driver.detach_disk(unknown, "v"),
             lambda: bench.driver.resize_disk(unknown, "root", 2),
+            lambda: bench.driver.tune_disk(unknown, "root", ()),
             lambda: bench.driver.replace_disk(unknown, DiskSpec("root", "vda", 1)),
             lambda: bench.driver.keep_disks(unknown, "before"),
             lambda: bench.driver.restore_disks(unknown, "before"),
@@ -152,6 +153,17 @@ class ChangesContract:
         assert _code(lambda: bench.driver.resize_disk(spec.id, "root", 2)) == "guest.refused"
         assert _code(lambda: bench.driver.resize_disk(spec.id, "other", 2)) == "disk.not_found"
         assert bench.driver.take_snapshot(spec.id, "root", "grown").virtual_size == 3 * GIB
+        bench.driver.delete_guest(spec.id)
+
+    @pytest.mark.parametrize("running", [True, False])
+    def test_a_disk_is_held_to_its_limits(self, bench: Bench, running: bool) -> None:
+        spec = bench.boot()
+        bench.driver.attach_disk(spec.id, DiskSpec("d", "vdb", 1, serial="slow", limits=(("read_iops_sec", 90),)))
+        if not running:
+            _off(bench, spec)
+        for limits in ((("total_bytes_sec", 1 << 20), ("total_iops_sec", 50)), (("write_iops_sec", 70),), ()):
+            bench.driver.tune_disk(spec.id, "slow", limits)
+        assert _code(lambda: bench.driver.tune_disk(spec.id, "other", ())) == "disk.not_found"
         bench.driver.delete_guest(spec.id)
 
     def test_kept_disks_come_back_as_they_were(self, bench: Bench) -> None:

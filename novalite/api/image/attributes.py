@@ -62,6 +62,7 @@ READ_ONLY: dict[str, dict[str, Any]] = {
     "self": {"type": "string", "description": "An image self url"},
     "file": {"type": "string", "description": "An image file url"},
     "schema": {"type": "string", "description": "An image schema url"},
+    "stores": {"type": "string", "description": "Store in which image data resides."},
     "direct_url": {"type": "string", "description": "URL to access the image file kept in external store"},
 }
 RESERVED = ("deleted", "deleted_at", "is_public", "locations", "properties")

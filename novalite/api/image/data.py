@@ -10,8 +10,7 @@ from typing import BinaryIO
 from novalite.api.kit.call import Answer, Call
 from novalite.api.kit.faults import BadMediaType, Gone
 from novalite.api.kit.routes import Route
-from novalite.cloud.image import images
-from novalite.drivers.storage.base import ImageStore, StoredImage
+from novalite.cloud.image import images, usage
 from novalite.errors import Busy, DriverError, Forbidden, Invalid, NotFound, TooLarge
 
 _BLOCK_BYTES = 1 << 20
@@ -21,7 +20,7 @@ _count = threading.Lock()
 
 
 @contextmanager
-def _thread_for_long(threads: int) -> Iterator[None]:
+def thread_for_long(threads: int) -> Iterator[None]:
     """An upload lasts as long as its client likes: some of the ``threads`` are left for everybody else."""
     global _uploads
     with _count:
@@ -36,22 +35,21 @@ def _thread_for_long(threads: int) -> Iterator[None]:
 
 
 def upload(call: Call) -> None:
-    with _thread_for_long(call.parts.settings.http.threads):
+    with thread_for_long(call.parts.settings.http.threads):
         _upload(call)
 
 
 def _upload(call: Call) -> None:
     """queued -> saving -> active; whatever goes wrong puts the image back to queued, without data."""
     image_id = call.path["image_id"]
-    kind = call.headers.get("Content-Type", "").split(";")[0].strip().lower()
-    if kind != "application/octet-stream" or call.stream is None:
-        raise BadMediaType("Image data must be sent as application/octet-stream.")
+    blocks = blocks_of(call)
     with call.parts.database.write(call.ctx) as w:
-        image = images.begin_upload(w, image_id)
+        image = images.begin_upload(w, image_id, call.content_length or 0)
+        blocks = within(blocks, usage.room(w, image.owner))
     finished = False
     try:
-        blocks = _blocks(call.stream, call.content_length)
-        stored = _store(call.parts.image_store, image_id, blocks, image.disk_format or "")
+        with full_disk_told():
+            stored = call.parts.image_store.save(image_id, blocks, disk_format=image.disk_format or "")
         with call.parts.database.write(call.ctx) as w:
             finished = images.finish_upload(
                 w, image_id, size=stored.size, virtual_size=stored.virtual_size, checksum=stored.md5,
@@ -66,13 +64,23 @@ def _upload(call: Call) -> None:
         raise Gone(f"Image {image_id} was deleted during the upload.")
 
 
-def _store(store: ImageStore, image_id: str, blocks: Iterator[bytes], disk_format: str) -> StoredImage:
+@contextmanager
+def full_disk_told() -> Iterator[None]:
+    """The client learns that the disk is full as Glance tells it."""
     try:
-        return store.save(image_id, blocks, disk_format=disk_format)
+        yield
     except DriverError as error:
         if error.code != "disk.full":
             raise
         raise TooLarge("Image storage media is full.", code=error.code, hint=error.hint) from error
+
+
+def blocks_of(call: Call) -> Iterator[bytes]:
+    """What the client sends. Raises ``BadMediaType`` at once, ``Invalid`` when it is cut off."""
+    kind = call.headers.get("Content-Type", "").split(";")[0].strip().lower()
+    if kind != "application/octet-stream" or call.stream is None:
+        raise BadMediaType("Image data must be sent as application/octet-stream.")
+    return _blocks(call.stream, call.content_length)
 
 
 def _blocks(stream: BinaryIO, announced: int | None) -> Iterator[bytes]:
@@ -90,6 +98,17 @@ def _blocks(stream: BinaryIO, announced: int | None) -> Iterator[bytes]:
     if announced is not None and received != announced:
         raise Invalid(f"The upload was cut off after {received} of {announced} bytes.", field="body",
                       code="image.upload_cut")  # fmt: skip
+
+
+def within(blocks: Iterator[bytes], room: int | None) -> Iterator[bytes]:
+    """Ends what nobody announced as soon as it is more than the project may still have."""
+    received = 0
+    for block in blocks:
+        received += len(block)
+        if room is not None and received > room:
+            raise TooLarge("Quota exceeded for image_size_total: there is no room for more data of images.",
+                           code="quota.exceeded")  # fmt: skip
+        yield block
 
 
 def download(call: Call) -> Answer:

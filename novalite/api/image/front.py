@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from novalite.api.image import data, images, members, schemas, tags, versions
+from novalite.api.image import (
+    data,
+    images,
+    imports,
+    members,
+    metadef_items,
+    metadefs,
+    schemas,
+    tags,
+    tasks,
+    versions,
+)
 from novalite.api.kit import faults
 from novalite.api.kit.routes import Front
 
@@ -13,9 +24,14 @@ FRONT = Front(
         *versions.ROUTES,
         *images.ROUTES,
         *data.ROUTES,
+        *imports.ROUTES,
+        *tasks.ROUTES,
         *tags.ROUTES,
         *members.ROUTES,
         *schemas.ROUTES,
+        *metadefs.ROUTES,
+        *metadef_items.ROUTES,
     ],
     faults.GLANCE,
+    strict_slashes=True,
 )

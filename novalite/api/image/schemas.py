@@ -1,4 +1,4 @@
-"""Schema documents, what can be imported (nothing) and which tasks there are (none)."""
+"""Schema documents."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 from novalite.api.image.attributes import PROPERTY, READ_ONLY, WRITABLE
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Handler, Route
-from novalite.cloud.image import images
 from novalite.cloud.image.members import STATUSES
 
 _TEXT = {"type": "string"}
@@ -55,22 +54,6 @@ def _document(name: str) -> Handler:
     return show
 
 
-def import_methods(call: Call) -> dict[str, Any]:
-    return {"import-methods": {"description": "Import methods available.", "type": "array", "value": []}}
-
-
-def tasks(call: Call) -> dict[str, Any]:
-    return {"tasks": [], "first": "/v2/tasks", "schema": "/v2/schemas/tasks"}
-
-
-def tasks_of_image(call: Call) -> dict[str, Any]:
-    images.get(call.w, call.path["image_id"])
-    return {"tasks": []}
-
-
 ROUTES = [
     *(Route("GET", f"/v2/schemas/{name}", _document(name), rule="get_schemas") for name in DOCUMENTS),
-    Route("GET", "/v2/info/import", import_methods, rule="get_info"),
-    Route("GET", "/v2/tasks", tasks, rule="tasks_api_access"),
-    Route("GET", "/v2/images/{image_id}/tasks", tasks_of_image, rule="get_image", unit="read"),
 ]

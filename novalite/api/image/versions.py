@@ -7,7 +7,7 @@ from typing import Any
 from novalite.api.kit.call import Answer, Call
 from novalite.api.kit.routes import PUBLIC, Route
 
-_MINORS = (9, 7, 6, 5, 4, 3, 2, 1, 0)
+_MINORS = (15, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)
 
 
 def documents(call: Call) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from novalite.api.kit.answers import (
 from novalite.api.kit.call import Call
 from novalite.api.kit.versions import Version
 from novalite.api.kit.view import Field, View, utc_seconds
+from novalite.cloud.image.imports import STORE
 from novalite.cloud.image.records import Image
 
 
@@ -61,6 +62,7 @@ def image(shown: Shown) -> dict[str, Any]:
         "self": here,
         "file": f"{here}/file",
         "schema": "/v2/schemas/image",
+        **({"stores": STORE} if one.status in ("active", "deactivated") else {}),
     }
 
 
@@ -72,7 +74,8 @@ _SCHEMA = {
         "os_hash_value": TEXT_OR_NULL, "size": WHOLE_OR_NULL, "virtual_size": WHOLE_OR_NULL,
         "container_format": TEXT_OR_NULL, "disk_format": TEXT_OR_NULL, "min_disk": WHOLE, "min_ram": WHOLE,
         "tags": TEXTS, "created_at": MOMENT, "updated_at": MOMENT, "self": TEXT, "file": TEXT, "schema": TEXT,
-    }),
+        "stores": TEXT,
+    }, optional=["stores"]),
     "additionalProperties": TEXT_OR_NULL,
 }  # fmt: skip
 

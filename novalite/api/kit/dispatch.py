@@ -10,7 +10,7 @@ from typing import Any
 import flask
 import msgspec
 import structlog
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestedRangeNotSatisfiable
 from werkzeug.routing import PathConverter
 from werkzeug.wrappers import Response
 
@@ -97,6 +97,9 @@ class Dispatcher:
             response = self._serve(state, "/" + path)
         except errors.NovaLiteError as error:
             response = self._fault(error, state)
+        except RequestedRangeNotSatisfiable as error:
+            response = self._fault(faults.BadRange("There is no such range of bytes."), state)
+            response.headers["Content-Range"] = f"bytes */{'*' if error.length is None else error.length}"
         except HTTPException as error:
             response = self._fault(errors.Invalid(error.description or "Malformed request"), state)
         except Exception as error:  # noqa: BLE001 - a front answers whatever happens; the trace goes to the log

@@ -32,6 +32,11 @@ class BadMediaType(HttpRefused):
     status = 415
 
 
+class BadRange(HttpRefused):
+    default_code = "request.bad_range"
+    status = 416
+
+
 class Gone(HttpRefused):
     default_code = "request.gone"
     status = 410

@@ -18,7 +18,7 @@ from novalite.errors import Invalid, NovaLiteError
 
 LONGEST_NAME = 255
 LONGEST_USER_DATA = 65535
-BOOTABLE = ("qcow2", "raw")
+BOOTABLE = ("qcow2", "raw", "iso")
 
 _FIELDS = {"imageRef": "image", "flavorRef": "flavor", "key_name": "key", "networks": "network", "max_count": "count"}
 

@@ -24,16 +24,20 @@ from novalite.api.kit.view import utc_micros
 from novalite.api.volume.shapes import EXTENSION, ROOT, flag
 from novalite.cloud.hosts import hosts
 from novalite.cloud.volume import new_volumes, usage
+from novalite.drivers.storage.base import VolumePool
 from novalite.errors import NotFound
 
 _GIB = 1 << 30
 _VENDOR = "NovaLite"
 
 
-def _services(call: Call) -> tuple[tuple[str, str], ...]:
-    """The two services of Block Storage and their hosts: both are this process."""
-    backend = _host_name(call)
-    return ("cinder-scheduler", backend.partition("@")[0]), ("cinder-volume", backend)
+def _services(call: Call) -> list[tuple[str, str]]:
+    """The services of Block Storage and their hosts: all are this process, one for each backend."""
+    backends = _host_names(call)
+    return [
+        ("cinder-scheduler", backends[0].partition("@")[0]),
+        *(("cinder-volume", backend) for backend in backends),
+    ]
 
 
 def list_services(call: Call) -> dict[str, Any]:
@@ -65,29 +69,31 @@ def list_services(call: Call) -> dict[str, Any]:
 
 
 def list_pools(call: Call) -> dict[str, Any]:
-    pool = call.parts.volume_driver.pool()
-    told: dict[str, Any] = {"name": pool.name}
-    if flag(call, "detail"):
-        told["capabilities"] = {
-            "pool_name": pool.name.rpartition("#")[2],
-            "volume_backend_name": pool.name.partition("@")[2].partition("#")[0],
-            "storage_protocol": pool.protocol,
-            "total_capacity_gb": round(pool.total / _GIB, 2),
-            "free_capacity_gb": round(pool.free / _GIB, 2),
-            "reserved_percentage": 0,
-            "thin_provisioning_support": True,
-            "multiattach": True,
-            "QoS_support": False,
-            "vendor_name": _VENDOR,
-            "timestamp": utc_micros(clock.now()),
-        }
     wanted = call.query.get("name")
-    return {"pools": [told] if not wanted or wanted == pool.name else []}
+    pools = [pool for pool in call.parts.volume_driver.pools().values() if not wanted or wanted == pool.name]
+    if not flag(call, "detail"):
+        return {"pools": [{"name": pool.name} for pool in pools]}
+    return {"pools": [{"name": pool.name, "capabilities": _capabilities(pool)} for pool in pools]}
 
 
-def _host_name(call: Call) -> str:
-    name: str = call.parts.volume_driver.pool().name
-    return name.partition("#")[0]
+def _capabilities(pool: VolumePool) -> dict[str, Any]:
+    return {
+        "pool_name": pool.name.rpartition("#")[2],
+        "volume_backend_name": pool.backend,
+        "storage_protocol": pool.protocol,
+        "total_capacity_gb": round(pool.total / _GIB, 2),
+        "free_capacity_gb": round(pool.free / _GIB, 2),
+        "reserved_percentage": 0,
+        "thin_provisioning_support": pool.thin,
+        "multiattach": pool.shares,
+        "QoS_support": False,
+        "vendor_name": _VENDOR,
+        "timestamp": utc_micros(clock.now()),
+    }
+
+
+def _host_names(call: Call) -> list[str]:
+    return [pool.name.partition("#")[0] for pool in call.parts.volume_driver.pools().values()]
 
 
 def list_hosts(call: Call) -> dict[str, Any]:
@@ -108,11 +114,11 @@ def list_hosts(call: Call) -> dict[str, Any]:
 
 def show_host(call: Call) -> dict[str, Any]:
     """What is kept there: of all projects first, then of each."""
-    name = _host_name(call)
-    if call.path["host"] != name:
+    name = call.path["host"]
+    if name not in _host_names(call):
         raise NotFound("host", call.path["host"], message=f"Host {call.path['host'][:255]} could not be found.")
     with call.parts.database.read(call.ctx) as w:
-        kept = usage.kept(w)
+        kept = usage.kept(w, name.partition("@")[2])
     return {"host": [{"resource": {"host": name, **_kept_row(one)}} for one in kept]}
 
 

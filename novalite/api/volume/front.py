@@ -9,8 +9,10 @@ from novalite.api.volume import (
     backends,
     limits,
     metadata,
+    qos,
     quotas,
     snapshots,
+    transfers,
     types,
     versions,
     volume_actions,
@@ -22,7 +24,7 @@ from novalite.api.volume.versions import VERSIONS
 
 _NOUNS = (
     versions, volumes, volume_actions, volume_attaching, metadata, snapshots, attachments, types, quotas, limits,
-    backends,
+    backends, qos, transfers,
 )  # fmt: skip
 FRONT = Front(
     "volume",

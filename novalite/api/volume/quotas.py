@@ -6,7 +6,7 @@ from typing import Any
 
 from novalite.api.kit import answers
 from novalite.api.kit.answers import Told
-from novalite.api.kit.body import Body, Item
+from novalite.api.kit.body import Body, Item, JsonSchema
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
 from novalite.api.volume.shapes import BOOLEAN, EXTENSION, ROOT, flag, truth
@@ -16,27 +16,38 @@ from novalite.errors import Invalid
 
 _LIMIT = {"type": ["integer", "string"], "pattern": "^-?[0-9]{1,10}$", "minimum": -1, "maximum": quotas.LARGEST}
 _LIMITS = [Item(name, _LIMIT) for name in usage.RESOURCES]
-_UPDATE = Body("quota_set", *_LIMITS, Item("force", BOOLEAN), Item("skip_validation", BOOLEAN),
-               Item("tenant_id", {"type": "string", "maxLength": 255}))  # fmt: skip
-_CLASS = Body("quota_class_set", *_LIMITS, Item("class_name", {"type": "string", "maxLength": 255}))
+_OF_TYPES = f"^({'|'.join(usage.TYPED)})_."
 
 
-_WITHOUT_ID = answers.record(dict.fromkeys(usage.RESOURCES, answers.WHOLE))
-_NUMBERS = answers.record({"id": answers.TEXT, **dict.fromkeys(usage.RESOURCES, answers.WHOLE)})
+def _body(key: str, *more: Item) -> Body:
+    """Quotas of types go by the names of those: which there are, the handler knows."""
+    known = {item.name: item.schema for item in (*_LIMITS, *more)}
+    return Body(key, whole={"type": "object", "properties": known, "patternProperties": {_OF_TYPES: _LIMIT},
+                            "additionalProperties": False})  # fmt: skip
+
+
+_TEXT = {"type": "string", "maxLength": 255}
+_UPDATE = _body("quota_set", Item("force", BOOLEAN), Item("skip_validation", BOOLEAN), Item("tenant_id", _TEXT))
+_CLASS = _body("quota_class_set", Item("class_name", _TEXT))
+
+
+def _record(value: JsonSchema, **more: JsonSchema) -> JsonSchema:
+    told = answers.record({**more, **dict.fromkeys(usage.RESOURCES, value)})
+    return {**told, "patternProperties": {_OF_TYPES: value}}
+
+
+_WITHOUT_ID = _record(answers.WHOLE)
+_NUMBERS = _record(answers.WHOLE, id=answers.TEXT)
 _USE = answers.record(dict.fromkeys(("limit", "in_use", "reserved"), answers.WHOLE))
-_USED = answers.record({"id": answers.TEXT, **dict.fromkeys(usage.RESOURCES, _USE)})
-
-
-def _of(limits: dict[str, int]) -> dict[str, int]:
-    return {name: limits[name] for name in usage.RESOURCES}
+_USED = _record(_USE, id=answers.TEXT)
 
 
 def show(call: Call) -> dict[str, Any]:
     project_id = call.path["project_id"]
     policy.require(EXTENSION + "quotas:show", call.ctx, project_id=project_id)
-    numbers: dict[str, Any] = _of(quotas.limits(call.w, project_id))
+    numbers: dict[str, Any] = usage.limits(call.w, project_id)
     if flag(call, "usage"):
-        used = usage.used(call.w, project_id)
+        used = usage.used_with_types(call.w, project_id)
         numbers = {
             name: {"limit": limit, "in_use": used.get(name, 0), "reserved": 0} for name, limit in numbers.items()
         }
@@ -45,11 +56,12 @@ def show(call: Call) -> dict[str, Any]:
 
 def show_defaults(call: Call) -> dict[str, Any]:
     policy.require(EXTENSION + "quotas:show", call.ctx, project_id=call.path["project_id"])
-    return {"quota_set": {"id": call.path["project_id"], **_of(quotas.defaults(call.w))}}
+    return {"quota_set": {"id": call.path["project_id"], **usage.only_ours(call.w, quotas.defaults(call.w))}}
 
 
 def _wanted(call: Call) -> dict[str, int]:
-    wanted = {name: int(call.body[name]) for name in usage.RESOURCES if name in call.body}
+    words = ("force", "skip_validation", "tenant_id", "class_name")
+    wanted = {name: int(value) for name, value in call.body.items() if name not in words}
     if not wanted:
         raise Invalid("Invalid input for field/attribute quota_set. There is nothing to change.", field="quota_set")
     return wanted
@@ -58,25 +70,28 @@ def _wanted(call: Call) -> dict[str, int]:
 def update(call: Call) -> dict[str, Any]:
     project_id, wanted = call.path["project_id"], _wanted(call)
     quotas.hold(call.w, project_id)
-    used = usage.used(call.w, project_id)
+    used = usage.used_with_types(call.w, project_id)
     if not truth(call.body.get("skip_validation", True)):
         for name, limit in wanted.items():
             if 0 <= limit < used.get(name, 0):
                 raise Invalid(f"Quota limit {limit} for {name} is less than the {used[name]} in use.", field=name)
-    return {"quota_set": _of(quotas.set_limits(call.w, project_id, wanted))}
+    stored = quotas.set_limits(call.w, project_id, wanted, also=usage.typed_resources(call.w))
+    return {"quota_set": usage.only_ours(call.w, stored)}
 
 
 def reset(call: Call) -> None:
-    quotas.reset(call.w, call.path["project_id"], resources=usage.RESOURCES)
+    quotas.reset(call.w, call.path["project_id"], resources=(*usage.RESOURCES, *usage.typed_resources(call.w)))
 
 
 def show_class(call: Call) -> dict[str, Any]:
     name = call.path["name"]
-    return {"quota_class_set": {"id": name, **_of(quotas.class_limits(call.w, name))}}
+    return {"quota_class_set": {"id": name, **usage.only_ours(call.w, quotas.class_limits(call.w, name))}}
 
 
 def update_class(call: Call) -> dict[str, Any]:
-    return {"quota_class_set": _of(quotas.set_class_limits(call.w, call.path["name"], _wanted(call)))}
+    also = usage.typed_resources(call.w)
+    stored = quotas.set_class_limits(call.w, call.path["name"], _wanted(call), also=also)
+    return {"quota_class_set": usage.only_ours(call.w, stored)}
 
 
 _ONE, _OF_CLASS = f"{ROOT}/os-quota-sets/{{project_id}}", f"{ROOT}/os-quota-class-sets/{{name}}"

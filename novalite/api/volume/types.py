@@ -39,7 +39,7 @@ VIEW = View(
     Field("is_public", schema=answers.FLAG),
     Field("description", schema=answers.TEXT_OR_NULL),
     Field("extra_specs", _specs, schema=answers.TEXT_BY_NAME),
-    Field("qos_specs_id", lambda item, call: None, only=is_admin, schema=answers.NULL),
+    Field("qos_specs_id", only=is_admin, schema=answers.nullable(answers.UUID)),
     Field("os-volume-type-access:is_public", "is_public", schema=answers.FLAG),
 )
 ANSWERED = VIEW.extended(without=["qos_specs_id"])

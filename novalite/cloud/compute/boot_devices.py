@@ -55,7 +55,7 @@ def resolve(w: Work, image_id: str, asked: Asked, flavor: Flavor, *, count: int)
     if not devices:
         if image is None:
             raise Invalid("Missing imageRef attribute", field="imageRef")
-        boot_image.refuse_unbootable(image, ram_mib=flavor.ram_mib, disk_gib=flavor.disk_gib)
+        boot_image.refuse_unbootable(image, ram_mib=flavor.ram_mib, disk_gib=flavor.disk_gib, has_drive=True)
         return Layout(image.id, boot_image.copy(image))
     _refuse_boot_order(devices)
     _refuse_too_much(devices, flavor)
@@ -69,7 +69,7 @@ def resolve(w: Work, image_id: str, asked: Asked, flavor: Flavor, *, count: int)
         assert image is not None  # an image on a local disk is refused without imageRef
         if image_id and root.source_id not in ("", image.id):
             raise wrong(f"the image {root.source_id} is not that of imageRef.")
-        boot_image.refuse_unbootable(image, ram_mib=flavor.ram_mib, disk_gib=flavor.disk_gib)
+        boot_image.refuse_unbootable(image, ram_mib=flavor.ram_mib, disk_gib=flavor.disk_gib, has_drive=True)
         return Layout(image.id, boot_image.copy(image), tuple(devices), found)
     facts = _facts_of_root(w, root, found)
     if int(facts["min_ram"]) > flavor.ram_mib:

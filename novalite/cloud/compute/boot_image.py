@@ -8,14 +8,21 @@ from novalite.cloud.image.records import Image
 from novalite.errors import Invalid
 
 BOOTABLE_FORMATS = ("qcow2", "raw")
+MEDIUM_FORMATS = ("iso",)
+"""What goes into a drive, beside an empty root disk."""
 
 
-def refuse_unbootable(image: Image, *, ram_mib: int, disk_gib: int, field: str = "imageRef") -> None:
+def refuse_unbootable(
+    image: Image, *, ram_mib: int, disk_gib: int, field: str = "imageRef", has_drive: bool = False
+) -> None:
     """Raises ``Invalid``, naming ``field`` or the flavor, when a server of this size (``disk_gib`` 0: the image's
-    own) cannot begin from the image."""
+    own) cannot begin from the image; ``has_drive`` tells that it may be a medium."""
     if image.status != "active":
         raise Invalid(f"Image {image.id} is not active.", field=field)
-    if image.disk_format not in BOOTABLE_FORMATS:
+    is_medium = has_drive and image.disk_format in MEDIUM_FORMATS
+    if is_medium and not disk_gib:
+        raise Invalid("An ISO image needs a flavor with a disk, which is empty at first.", field="flavorRef")
+    if image.disk_format not in BOOTABLE_FORMATS and not is_medium:
         raise Invalid(
             f"Image {image.id} has the disk format {image.disk_format}, which cannot be booted from.",
             field=field,
@@ -29,7 +36,7 @@ def refuse_unbootable(image: Image, *, ram_mib: int, disk_gib: int, field: str =
             f"metadata. Flavor disk is {disk_gib} GiB, minimum size is {image.min_disk} GiB.",
             field="flavorRef",
         )
-    if disk_gib and (image.virtual_size or 0) > disk_gib * 1024**3:
+    if disk_gib and not is_medium and (image.virtual_size or 0) > disk_gib * 1024**3:
         raise Invalid(
             f"Flavor's disk is too small for requested image. Flavor disk is {disk_gib} GiB, "
             f"image is {image.virtual_size} bytes.",

@@ -81,7 +81,9 @@ def _ground(w: Work, server: Server, new: NewBuild) -> _Ground:
         raise Invalid("Cannot find image for rebuild", field="imageRef") from error
     root = block_devices.root_volume(block_devices.of_server(w, server.id))
     if root is None or root.volume_id is None:
-        boot_image.refuse_unbootable(image, ram_mib=server.memory_mib, disk_gib=server.flavor["disk"])
+        boot_image.refuse_unbootable(
+            image, ram_mib=server.memory_mib, disk_gib=server.flavor["disk"], has_drive=True
+        )  # fmt: skip
         return _Ground(image.id, boot_image.copy(image))
     if new.values.get("trusted_image_certificates"):
         raise Invalid("Image certificate validation is not supported for volume-backed servers.",

@@ -57,12 +57,22 @@ _IDENTITY = {
 }
 _IMAGE = {
     "@": "get_info get_schemas",
-    GLANCE_READER: "get_image get_image_location get_images get_member get_members get_task get_tasks",
+    GLANCE_READER: (
+        "get_image get_image_location get_images get_member get_members get_metadef_namespace get_metadef_namespaces "
+        "get_metadef_object get_metadef_objects get_metadef_properties get_metadef_property get_metadef_resource_type "
+        "get_metadef_tag get_metadef_tags get_task get_tasks list_metadef_resource_types"
+    ),
     GLANCE_MEMBER: (
         "add_image add_member communitize_image deactivate delete_image delete_member download_image import_image "
         "modify_image modify_member reactivate set_image_location upload_image"
     ),
-    GLANCE_ADMIN: "copy_image delete_image_location manage_image_cache publicize_image tasks_api_access",
+    GLANCE_ADMIN: (
+        "add_metadef_namespace add_metadef_object add_metadef_property add_metadef_resource_type_association "
+        "add_metadef_tag add_metadef_tags copy_image delete_image_location delete_metadef_namespace "
+        "delete_metadef_object delete_metadef_tag delete_metadef_tags manage_image_cache modify_metadef_namespace "
+        "modify_metadef_object modify_metadef_property modify_metadef_tag publicize_image remove_metadef_property "
+        "remove_metadef_resource_type_association stores_info_detail tasks_api_access"
+    ),
 }
 _NETWORK = {
     "@": "get_extension",
@@ -154,6 +164,9 @@ _VOLUME = {
         "volume_extension:type_create volume_extension:type_delete volume_extension:type_update "
         "volume_extension:types_extra_specs:create volume_extension:types_extra_specs:delete "
         "volume_extension:types_extra_specs:read_sensitive volume_extension:types_extra_specs:update "
+        "volume_extension:qos_specs_manage:create volume_extension:qos_specs_manage:delete "
+        "volume_extension:qos_specs_manage:get volume_extension:qos_specs_manage:get_all "
+        "volume_extension:qos_specs_manage:update "
         "volume_extension:volume_actions:upload_public volume_extension:volume_admin_actions:force_delete "
         "volume_extension:volume_admin_actions:force_detach "
         "volume_extension:volume_admin_actions:migrate_volume volume_extension:volume_admin_actions:reset_status "

@@ -33,8 +33,11 @@ _RENAMED = {
     "subnet_pools": "subnetpool",
     "rbac_policies": "rbac_policy",
     "volume_groups": "groups",
+    "images": "image_count_total",
+    "image_size_mib": "image_size_total",
 }
-"""What settings call otherwise: those of networks have Neutron's names, so that they are not Compute's."""
+"""What settings call otherwise: those of networks and images have Neutron's and Glance's names, so that they are not
+Compute's."""
 
 
 class QuotaLimit(Base):
@@ -43,7 +46,7 @@ class QuotaLimit(Base):
     __tablename__ = "quota_limits"
 
     project_id: Mapped[str] = mapped_column(Key, primary_key=True)
-    resource: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    resource: Mapped[str] = mapped_column(sa.String(300), primary_key=True)
     value: Mapped[int]
 
 
@@ -102,12 +105,12 @@ def class_limits(w: Work, name: str) -> dict[str, int]:
     return {**_from_settings(settings.Quota()), **stored[DEFAULTS], **stored[key]}
 
 
-def set_class_limits(w: Work, name: str, wanted: Mapping[str, int]) -> dict[str, int]:
+def set_class_limits(w: Work, name: str, wanted: Mapping[str, int], *, also: Iterable[str] = ()) -> dict[str, int]:
     """Set limits of a quota class; that of ``DEFAULT_CLASS`` counts for every project without its own.
     Raises ``Invalid`` as ``set_limits``, and for names of more than 58 characters."""
     if len(name) > _LONGEST_NAME:
         raise Invalid(f"The name of a quota class may have {_LONGEST_NAME} characters.", field="id")
-    _store(w, _CLASS + name, wanted)
+    _store(w, _CLASS + name, wanted, also)
     return class_limits(w, name)
 
 
@@ -118,9 +121,10 @@ def limits(w: Work, project_id: str) -> dict[str, int]:
     return {**_from_settings(settings.Quota()), **stored[DEFAULTS], **stored[every], **stored[project_id]}
 
 
-def set_limits(w: Work, project_id: str, wanted: Mapping[str, int]) -> dict[str, int]:
-    """Override limits. Raises ``Invalid`` for unknown resources and values below -1."""
-    _store(w, project_id, wanted)
+def set_limits(w: Work, project_id: str, wanted: Mapping[str, int], *, also: Iterable[str] = ()) -> dict[str, int]:
+    """Override limits. Raises ``Invalid`` for resources that are neither known nor among ``also``, and values below
+    -1."""
+    _store(w, project_id, wanted, also)
     return limits(w, project_id)
 
 
@@ -155,16 +159,16 @@ def reset_users(w: Work, project_id: str) -> None:
     w.changed(sa.delete(UserQuotaLimit).where(UserQuotaLimit.project_id == project_id))
 
 
-def _refuse_unfit(resource: str, value: int) -> None:
-    if resource not in RESOURCES:
+def _refuse_unfit(resource: str, value: int, also: Iterable[str] = ()) -> None:
+    if resource not in RESOURCES and resource not in also:
         raise Invalid(f"There is no quota for {resource}.", field=resource)
     if not -1 <= value <= LARGEST:
         raise Invalid(f"Quota limit {value} for {resource} must be in the range of -1 and {LARGEST}.", field=resource)
 
 
-def _store(w: Work, key: str, wanted: Mapping[str, int]) -> None:
+def _store(w: Work, key: str, wanted: Mapping[str, int], also: Iterable[str] = ()) -> None:
     for resource, value in wanted.items():
-        _refuse_unfit(resource, value)
+        _refuse_unfit(resource, value, also)
         w.session.merge(QuotaLimit(project_id=key, resource=resource, value=value))
     w.session.flush()
 
@@ -173,6 +177,16 @@ def reset(w: Work, project_id: str, *, resources: Iterable[str] | None = None) -
     """Forget the project's overrides: all of them, or those of ``resources``."""
     which = sa.true() if resources is None else QuotaLimit.resource.in_(tuple(resources))
     w.changed(sa.delete(QuotaLimit).where(QuotaLimit.project_id == project_id, which))
+
+
+def rename(w: Work, names: Mapping[str, str]) -> None:
+    """Limits go by the new names of their resources; an empty name ends them."""
+    for old, new in names.items():
+        w.changed(
+            sa.update(QuotaLimit).where(QuotaLimit.resource == old).values(resource=new)
+            if new
+            else sa.delete(QuotaLimit).where(QuotaLimit.resource == old)
+        )
 
 
 def hold(w: Work, project_id: str) -> None:

@@ -10,8 +10,11 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from novalite.cloud.image import filters as rules
+from novalite.cloud.image import usage
 from novalite.cloud.image.filters import Filters
 from novalite.cloud.image.records import Image, ImageTag
+from novalite.cloud.image.tasks import key
+from novalite.cloud.tasks import tasks as durable
 from novalite.db.paging import Page, page_of
 from novalite.db.records import new_id
 from novalite.db.work import Work
@@ -20,7 +23,7 @@ from novalite.errors import Conflict, Forbidden, Invalid, NotFound
 DISK_FORMATS = ("ami", "ari", "aki", "vhd", "vhdx", "vmdk", "raw", "qcow2", "vdi", "iso", "ploop")
 CONTAINER_FORMATS = ("ami", "ari", "aki", "bare", "ovf", "ova", "docker", "compressed")
 VISIBILITIES = ("public", "community", "shared", "private")
-BOOTABLE_FORMATS = ("qcow2", "raw")
+BOOTABLE_FORMATS = ("qcow2", "raw", "iso")
 MOST_PROPERTIES = 128
 MOST_TAGS = 128
 
@@ -95,17 +98,20 @@ def names(w: Work, image_ids: Iterable[str]) -> dict[str, str]:
 
 
 def create(w: Work, new: NewImage) -> Image:
-    """A queued image. Raises ``Invalid``, ``Forbidden`` (public, another owner), ``Conflict`` (id taken)."""
+    """A queued image. Raises ``Invalid``, ``Forbidden`` (public, another owner), ``Conflict`` (id taken),
+    ``OverQuota``."""
     _check(w, vars(new))
     if new.owner and new.owner != w.ctx.project_id and not w.ctx.is_admin:
         raise Forbidden("You are not permitted to create images owned by another project.")
     image_id = _own_spelling(new.id) if new.id else new_id()
     if w.session.get(Image, image_id) is not None:
         raise Conflict(f"Image ID {image_id} already exists!", code="image.exists")
+    owner = new.owner or w.ctx.project_id
+    usage.require_one_more(w, owner)
     image = Image(
         id=image_id,
         name=new.name,
-        owner=new.owner or w.ctx.project_id,
+        owner=owner,
         status="queued",
         visibility=new.visibility,
         protected=new.protected,
@@ -181,11 +187,13 @@ def delete(w: Work, image_id: str) -> None:
     image = get_own(w, image_id)
     if image.protected:
         raise Forbidden(f"Image {image_id} is protected and cannot be deleted.", code="image.protected")
+    durable.cancel_key(w, key(image_id))
     w.session.delete(image)
     w.announce("image", image_id, image.owner)
 
 
-def _move(w: Work, image_id: str, before: tuple[str, ...], after: str, **values: Any) -> bool:
+def move(w: Work, image_id: str, before: tuple[str, ...], after: str, **values: Any) -> bool:
+    """From one of the states ``before`` to ``after``, with ``values``; False when the image is in another, or gone."""
     moved = w.changed(
         sa.update(Image)
         .where(Image.id == image_id, Image.status.in_(before))
@@ -196,13 +204,15 @@ def _move(w: Work, image_id: str, before: tuple[str, ...], after: str, **values:
     return bool(moved)
 
 
-def begin_upload(w: Work, image_id: str) -> Image:
-    """queued -> saving; one of several uploads begins. Raises ``Conflict`` and ``Invalid`` (no formats)."""
+def begin_upload(w: Work, image_id: str, announced: int = 0) -> Image:
+    """queued -> saving; one of several uploads begins. Raises ``Conflict``, ``Invalid`` (no formats) and ``OverQuota``
+    for the ``announced`` bytes."""
     image = get_own(w, image_id)
+    usage.require_room(w, image.owner, announced)
     for name in ("disk_format", "container_format"):
         if not getattr(image, name):
             raise Invalid(f"Properties {name} must be set prior to saving data.", field=name)
-    if not _move(w, image_id, ("queued",), "saving"):
+    if not move(w, image_id, ("queued",), "saving"):
         raise Conflict(f"Image status transition from {image.status} to saving is not allowed",
                        code="image.has_data")  # fmt: skip
     w.session.refresh(image)
@@ -210,8 +220,12 @@ def begin_upload(w: Work, image_id: str) -> Image:
 
 
 def finish_upload(w: Work, image_id: str, *, size: int, virtual_size: int, checksum: str, os_hash_value: str) -> bool:
-    """saving -> active. False when the image was deleted meanwhile: the caller then deletes the blob."""
-    return _move(
+    """saving -> active. False when the image was deleted meanwhile: the caller then deletes the blob. Raises
+    ``OverQuota``."""
+    image = w.session.get(Image, image_id)
+    if image is not None:
+        usage.require_room(w, image.owner, size)
+    return move(
         w,
         image_id,
         ("saving",),
@@ -225,14 +239,14 @@ def finish_upload(w: Work, image_id: str, *, size: int, virtual_size: int, check
 
 def fail_upload(w: Work, image_id: str) -> None:
     """saving -> queued, so that the upload may be repeated."""
-    _move(w, image_id, ("saving",), "queued")
+    move(w, image_id, ("saving",), "queued")
 
 
 def set_active(w: Work, image_id: str, active: bool) -> None:
     """Deactivate (others may no longer read or boot it) or reactivate; repeating is fine."""
     get_own(w, image_id)
     before, after = ("deactivated", "active") if active else ("active", "deactivated")
-    if not _move(w, image_id, (before, after), after):
+    if not move(w, image_id, (before, after), after):
         raise Forbidden(f"Only an image with data can become {after}.")
 
 

@@ -25,7 +25,10 @@ def extend(w: Work, volume_id: str, size_gib: int, *, attached_too: bool) -> Vol
             f"Invalid input: the new size must be more than {volume.size_gib} GiB and at most "
             f"{new_volumes.LARGEST_GIB}, not {size_gib}.", field="new_size",
         )  # fmt: skip
-    usage.require(w, volume.project_id, volume_gib=size_gib, gigabytes=size_gib - volume.size_gib)
+    usage.require(
+        w, volume.project_id, kind=types.get_or_default(w, volume.type_id), volume_gib=size_gib,
+        gigabytes=size_gib - volume.size_gib,
+    )  # fmt: skip
     allowed = ("available", "in-use") if attached_too else ("available",)
     volumes.move(w, volume, allowed, "extending", ~volumes.being_copied(volume_id), doing="extended",
                  target_gib=size_gib)  # fmt: skip
@@ -88,14 +91,17 @@ def reimage(w: Work, volume_id: str, image_id: str, *, reserved_too: bool = Fals
 
 
 def retype(w: Work, volume_id: str, wanted: str) -> Volume:
-    """Give the volume another type; all are kept alike, so no data move. Raises ``Invalid``, ``NotFound``."""
+    """Give the volume another type; all are kept alike, so no data move, and a guest that has it is held to the new
+    limits at once. Raises ``Invalid``, ``NotFound``, ``OverQuota``."""
     volume, kind = volumes.get(w, volume_id), types.get_usable(w, wanted)
     if volume.type_id == kind.id:
-        raise Invalid(f"Volume {volume_id} has the type {kind.name} already.", field="new_type")
+        raise Invalid(f"New volume_type same as original: {wanted[:255]}.", field="new_type")
+    usage.require_of_type(w, volume.project_id, kind, volumes=1, gigabytes=volume.size_gib)
     allowed = ("available",) if _changes_sharing(volume, kind) else ("available", "in-use")
     values = {"type_id": kind.id, "multiattach": types.is_multiattach(kind)}
     if not volumes.change(w, volume_id, values, Volume.status.in_(allowed)):
         raise volumes.refusal(volume, "retyped", allowed)
+    volumes.start(w, volume, tasks.VolumeTune(volume_id=volume_id))
     return volume
 
 

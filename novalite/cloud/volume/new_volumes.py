@@ -63,7 +63,7 @@ def create(w: Work, new: NewVolume) -> Volume:
     size_gib = new.size_gib or source.size_gib
     _check_size(size_gib, source)
     kind = types.get_usable(w, new.type) if new.type else types.get_or_default(w, source.type_id)
-    usage.require(w, w.ctx.project_id, volume_gib=size_gib, volumes=1, gigabytes=size_gib)
+    usage.require(w, w.ctx.project_id, kind=kind, volume_gib=size_gib, volumes=1, gigabytes=size_gib)
     volume = Volume(
         id=new_id(), name=new.name, description=new.description, project_id=w.ctx.project_id, user_id=w.ctx.user_id,
         status="creating", size_gib=size_gib, availability_zone=_zone(w, new.availability_zone or source.zone),

@@ -21,6 +21,11 @@ def downloading(w: Work, volume_id: str) -> None:
     volumes.change(w, volume_id, {"status": "downloading"}, Volume.status == "creating")
 
 
+def placed(w: Work, volume_id: str, backend: str) -> None:
+    """The volume's data will be kept there."""
+    volumes.change(w, volume_id, {"backend": backend}, Volume.backend == "")
+
+
 def stored(w: Work, volume_id: str, path: str, form: str, host: str) -> None:
     """The data of a volume are there."""
     volumes.change(w, volume_id, {"location": {"path": path, "format": form}, "host": host})

@@ -13,6 +13,20 @@ from novalite.db.records import Base, Id, new_id
 ProjectId = sa.String(64)
 
 
+class QosSpecs(Base):
+    """What volumes of a type may do to their storage. ``consumer`` is who sees to it: ``front-end`` (the guest's
+    host), ``back-end`` or ``both``."""
+
+    __tablename__ = "qos_specs"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(unique=True)
+    consumer: Mapped[str] = mapped_column(sa.String(16))
+    specs: Mapped[dict[str, str]] = mapped_column(default=dict)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime | None]
+
+
 class VolumeType(Base):
     """A kind of volume that users choose by name."""
 
@@ -23,6 +37,7 @@ class VolumeType(Base):
     description: Mapped[str | None]
     is_public: Mapped[bool] = mapped_column(default=True)
     extra_specs: Mapped[dict[str, str]] = mapped_column(default=dict)
+    qos_specs_id: Mapped[str | None] = mapped_column(sa.ForeignKey("qos_specs.id"), index=True)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime | None]
 
@@ -40,7 +55,8 @@ class Volume(Base):
     """One volume. ``location`` is where its driver keeps the data (``path``, ``format``), empty until it has
     some. ``image_metadata`` is what is known of the image it was made of, as texts. ``previous_status`` is what
     an action that goes on began from; ``target_gib`` the size it grows to meanwhile, which quotas count already.
-    ``problem`` tells why the status is an error."""
+    ``problem`` tells why the status is an error. ``backend`` keeps it; ``sealed_key`` is what an encrypted one is
+    opened with, under the appliance's own key."""
 
     __tablename__ = "volumes"
     __table_args__ = (
@@ -69,6 +85,11 @@ class Volume(Base):
     type_id: Mapped[str | None] = mapped_column(sa.ForeignKey("volume_types.id"), index=True)
     host: Mapped[str] = mapped_column(default="")
     location: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    backend: Mapped[str] = mapped_column(sa.String(64), default="")
+    backup_id: Mapped[str | None] = mapped_column(Id)
+    group_id: Mapped[str | None] = mapped_column(sa.ForeignKey("volume_groups.id"), index=True)
+    encryption_key_id: Mapped[str | None] = mapped_column(Id)
+    sealed_key: Mapped[str] = mapped_column(sa.Text, default="")
     problem: Mapped[str] = mapped_column(sa.Text, default="")
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime | None]
@@ -113,7 +134,122 @@ class Snapshot(Base):
     status: Mapped[str] = mapped_column(sa.String(32), default="creating")
     size_gib: Mapped[int]
     metadata_items: Mapped[dict[str, str]] = mapped_column("metadata", default=dict)
+    group_snapshot_id: Mapped[str | None] = mapped_column(sa.ForeignKey("volume_group_snapshots.id"), index=True)
     progress: Mapped[str] = mapped_column(default="")
     problem: Mapped[str] = mapped_column(sa.Text, default="")
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime | None]
+
+
+class TypeEncryption(Base):
+    """How the volumes of a type are encrypted. ``provider`` is luks, ``key_size`` in bits."""
+
+    __tablename__ = "volume_type_encryptions"
+
+    type_id: Mapped[str] = mapped_column(sa.ForeignKey("volume_types.id", ondelete="CASCADE"), primary_key=True)
+    id: Mapped[str] = mapped_column(Id, default=new_id, unique=True)
+    provider: Mapped[str] = mapped_column(sa.String(64))
+    control_location: Mapped[str] = mapped_column(sa.String(16))
+    cipher: Mapped[str | None] = mapped_column(sa.String(64))
+    key_size: Mapped[int | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime | None]
+
+
+class GroupType(Base):
+    """A kind of group that users choose by name."""
+
+    __tablename__ = "volume_group_types"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(unique=True)
+    description: Mapped[str | None]
+    is_public: Mapped[bool] = mapped_column(default=True)
+    group_specs: Mapped[dict[str, str]] = mapped_column(default=dict)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime | None]
+
+
+class VolumeGroup(Base):
+    """Volumes that are acted on together. ``volume_types`` are the ids of those it may hold."""
+
+    __tablename__ = "volume_groups"
+    __table_args__ = (sa.Index("ix_volume_groups_project_id_created_at", "project_id", "created_at", "id"),)
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    name: Mapped[str | None]
+    description: Mapped[str | None]
+    project_id: Mapped[str] = mapped_column(ProjectId)
+    user_id: Mapped[str] = mapped_column(ProjectId)
+    status: Mapped[str] = mapped_column(sa.String(32), default="creating")
+    group_type_id: Mapped[str] = mapped_column(sa.ForeignKey("volume_group_types.id"), index=True)
+    volume_types: Mapped[list[str]] = mapped_column(default=list)
+    availability_zone: Mapped[str]
+    group_snapshot_id: Mapped[str | None] = mapped_column(Id)
+    source_group_id: Mapped[str | None] = mapped_column(Id)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime | None]
+
+
+class GroupSnapshot(Base):
+    """What all volumes of a group held at one moment."""
+
+    __tablename__ = "volume_group_snapshots"
+    __table_args__ = (sa.Index("ix_volume_group_snapshots_project_id_created_at", "project_id", "created_at", "id"),)
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    group_id: Mapped[str] = mapped_column(sa.ForeignKey("volume_groups.id"), index=True)
+    group_type_id: Mapped[str] = mapped_column(Id)
+    name: Mapped[str | None]
+    description: Mapped[str | None]
+    project_id: Mapped[str] = mapped_column(ProjectId)
+    user_id: Mapped[str] = mapped_column(ProjectId)
+    status: Mapped[str] = mapped_column(sa.String(32), default="creating")
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime | None]
+
+
+class Backup(Base):
+    """What a volume held at one moment, kept elsewhere. ``place`` is the store's name of it, ``size_bytes`` what was
+    added to the store for it. ``restore_to`` is the volume it is being put into; ``problem`` why it is an error."""
+
+    __tablename__ = "volume_backups"
+    __table_args__ = (sa.Index("ix_volume_backups_project_id_created_at", "project_id", "created_at", "id"),)
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    volume_id: Mapped[str] = mapped_column(Id, index=True)
+    snapshot_id: Mapped[str | None] = mapped_column(Id)
+    parent_id: Mapped[str | None] = mapped_column(Id, index=True)
+    name: Mapped[str | None]
+    description: Mapped[str | None]
+    project_id: Mapped[str] = mapped_column(ProjectId)
+    user_id: Mapped[str] = mapped_column(ProjectId)
+    status: Mapped[str] = mapped_column(sa.String(32), default="creating")
+    size_gib: Mapped[int]
+    size_bytes: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    object_count: Mapped[int] = mapped_column(default=0)
+    container: Mapped[str] = mapped_column(default="")
+    availability_zone: Mapped[str]
+    metadata_items: Mapped[dict[str, str]] = mapped_column("metadata", default=dict)
+    volume_facts: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    restore_to: Mapped[str | None] = mapped_column(Id)
+    problem: Mapped[str] = mapped_column(sa.Text, default="")
+    data_at: Mapped[datetime]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime | None]
+
+
+class Message(Base):
+    """What a user is told of something that failed after it was promised."""
+
+    __tablename__ = "volume_messages"
+    __table_args__ = (sa.Index("ix_volume_messages_project_id_created_at", "project_id", "created_at", "id"),)
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    project_id: Mapped[str] = mapped_column(ProjectId)
+    resource_type: Mapped[str] = mapped_column(sa.String(32))
+    resource_id: Mapped[str] = mapped_column(Id)
+    event_id: Mapped[str] = mapped_column(sa.String(64))
+    text: Mapped[str] = mapped_column(sa.Text)
+    request_id: Mapped[str] = mapped_column(sa.String(64))
+    created_at: Mapped[datetime] = mapped_column(index=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from novalite.cloud.volume import tasks, usage, volumes
+from novalite.cloud.volume import tasks, types, usage, volumes
 from novalite.cloud.volume.records import Snapshot, Volume
 from novalite.db.records import new_id
 from novalite.db.work import Work
@@ -51,7 +51,9 @@ def create(
     """Record a snapshot and its task. ``force`` allows volumes that are in use; those are copied while the guest
     runs. Raises ``NotFound``, ``Invalid``, ``OverQuota``."""
     volume = volumes.get(w, volume_id)
-    usage.require(w, volume.project_id, snapshots=1, gigabytes=volume.size_gib)
+    usage.require(
+        w, volume.project_id, kind=types.get_or_default(w, volume.type_id), snapshots=1, gigabytes=volume.size_gib
+    )
     allowed = ("available", "in-use") if force else ("available",)
     # Written, not read: whoever attaches or deletes meanwhile comes before or after, never between.
     if not volumes.change(w, volume_id, {"previous_status": Volume.status}, Volume.status.in_(allowed)):

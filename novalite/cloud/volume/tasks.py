@@ -66,6 +66,16 @@ class VolumeRefill:
 
 
 @dataclass(frozen=True)
+class VolumeTune:
+    """Hold guests to what the type of a volume, or of all volumes of a type, allows by now."""
+
+    kind: ClassVar[str] = "volume.tune"
+    action: ClassVar[str] = ""
+    volume_id: str = ""
+    type_id: str = ""
+
+
+@dataclass(frozen=True)
 class SnapshotCreate:
     kind: ClassVar[str] = "snapshot.create"
     action: ClassVar[str] = ""
@@ -87,6 +97,7 @@ KINDS: tuple[type[durable.Kind], ...] = (
     VolumeExtend,
     VolumeUpload,
     VolumeRefill,
+    VolumeTune,
     SnapshotCreate,
     SnapshotDelete,
 )

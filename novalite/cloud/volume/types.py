@@ -7,6 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from novalite.cloud.identity import quotas
+from novalite.cloud.volume import usage
 from novalite.cloud.volume.records import Volume, VolumeType, VolumeTypeAccess
 from novalite.db.paging import Page, page_of
 from novalite.db.records import new_id
@@ -114,11 +116,18 @@ def update(w: Work, type_id: str, values: Mapping[str, Any]) -> VolumeType:
     found = get(w, type_id)
     if "name" in values:
         _refuse_taken(w, values["name"], type_id)
+        _rename_quotas(w, found.name, values["name"])
     for name, value in values.items():
         setattr(found, name, value)
     found.updated_at = w.now
     w.session.flush()
     return found
+
+
+def _rename_quotas(w: Work, old: str, new: str) -> None:
+    """A type's own quotas are called after it; they end with it."""
+    if old != new:
+        quotas.rename(w, {f"{each}_{old}": f"{each}_{new}" if new else "" for each in usage.TYPED})
 
 
 def delete(w: Work, type_id: str) -> None:
@@ -129,6 +138,7 @@ def delete(w: Work, type_id: str) -> None:
     if w.session.scalar(sa.select(Volume.id).where(Volume.type_id == type_id).limit(1)) is not None:
         raise Invalid(f"Volume type {type_id} is in use.", field="id", code="volume_type.in_use")
     w.changed(sa.delete(VolumeTypeAccess).where(VolumeTypeAccess.type_id == type_id))
+    _rename_quotas(w, found.name, "")
     w.session.delete(found)
 
 

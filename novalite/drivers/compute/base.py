@@ -48,7 +48,7 @@ class ConsoleKind(StrEnum):
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """An image as a host's cache knows it. ``format`` is qcow2 or raw, ``size`` in bytes, ``sha512`` hex."""
+    """An image as a host's cache knows it. ``format`` is qcow2, raw or iso, ``size`` in bytes, ``sha512`` hex."""
 
     id: str
     format: str
@@ -74,7 +74,9 @@ class DiskSpec:
     20 characters. ``size_mib`` counts instead of ``size_gib`` where it is set. A blank disk is formatted as
     ``content`` says: ``swap``, ``ext4``, ``vfat``, or not at all. With ``path`` the disk is that file of the
     host, of ``format`` qcow2 or raw, which somebody else makes and removes; ``shared`` (raw only) when other guests
-    may have it too.
+    may have it too. ``limits`` hold it to so many bytes and operations per second, by libvirt's names
+    (``read_iops_sec``); without any those of the guest count. With ``cdrom`` it is a medium in a drive, on the bus that
+    the machine has for those.
     """
 
     name: str
@@ -90,6 +92,8 @@ class DiskSpec:
     format: str = "qcow2"
     read_only: bool = False
     shared: bool = False
+    limits: tuple[tuple[str, int], ...] = ()
+    cdrom: bool = False
 
 
 @dataclass(frozen=True)
@@ -347,11 +351,15 @@ class PlugsDevices(Protocol):
 
 @runtime_checkable
 class ChangesDisks(Protocol):
-    """Features ``resize_disk`` and ``replace_disk``."""
+    """Features ``resize_disk``, ``replace_disk`` and ``tune_disk``."""
 
     def resize_disk(self, guest_id: str, disk: str, size_gib: int) -> None:
         """Let the disk (its name or serial) grow; a running guest sees it at once. Codes ``disk.not_found``,
         ``guest.refused`` when it would shrink."""
+
+    def tune_disk(self, guest_id: str, disk: str, limits: tuple[tuple[str, int], ...]) -> None:
+        """Hold the disk (its name or serial) to ``limits`` and no others, now and from the next start on. Codes
+        ``disk.not_found``, ``guest.refused``, ``guest.state``."""
 
     def replace_disk(self, guest_id: str, disk: DiskSpec) -> None:
         """Throw the disk's content away and begin anew from ``disk.image``, or blank. The guest must be off

@@ -60,6 +60,7 @@ _FEATURES = (
     "rescue",
     "resize_disk",
     "replace_disk",
+    "tune_disk",
     "keep_disks",
     "move_disks",
     "crash_dump",

@@ -120,6 +120,14 @@ class FakeChanges(ABC):
 
         self._change("resize_disk", guest_id, grow)
 
+    def tune_disk(self, guest_id: str, disk: str, limits: tuple[tuple[str, int], ...]) -> None:
+        def tune(spec: GuestSpec) -> GuestSpec:
+            found = _disk("tune_disk", spec, disk)
+            tuned = replace(found, limits=limits)
+            return replace(spec, disks=tuple(tuned if other is found else other for other in spec.disks))
+
+        self._change("tune_disk", guest_id, tune)
+
     def replace_disk(self, guest_id: str, disk: DiskSpec) -> None:
         self._faults.enter("replace_disk")
         with self._lock:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from novalite import logs
+from novalite.errors import DriverError
+
+_log = logs.get("volumes")
 
 
 @dataclass(frozen=True)
@@ -18,12 +23,53 @@ class StoredImage:
     sha512: str
 
 
+class ImageStaging(Protocol):
+    """Keeps what came for an image and has not been looked at yet, by image id."""
+
+    def receive(self, image_id: str, chunks: Iterable[bytes]) -> int:
+        """Keep the bytes; how many. A failure leaves nothing. Raises as ``ImageStore.save`` does."""
+
+    def place(self, image_id: str) -> Path:
+        """Where whole data of the image are, or are to be put."""
+
+    def require_uri(self, uri: str) -> None:
+        """Raises ``Invalid`` (field ``uri``) for an address that may not be asked, as far as its text tells."""
+
+    def fetch(self, image_id: str, uri: str, watch: Callable[[], None]) -> None:
+        """Bring what is at ``uri``, on from where an earlier attempt was cut off if the server can tell that it is
+        the same. ``watch`` is called now and then and may raise.
+
+        Raises ``Invalid`` for a place that may not be asked, ``Failed`` when the server refuses, ``DependencyDown``
+        when it may help to repeat it, and as ``ImageStore.save`` does.
+        """
+
+    def arrived(self, image_id: str) -> bool:
+        """Whether whole data are there."""
+
+    def unpack(self, image_id: str, disk_format: str, container_format: str, target_format: str) -> str:
+        """Make of what came what is stored: an OVA becomes its first disk, a format that guests do not run well from
+        becomes ``target_format`` (empty: stays). Returns the format. Repeatable; raises ``Invalid`` for what is
+        refused, and as ``ImageStore.save`` does."""
+
+    def drop(self, image_id: str) -> None:
+        """Forget what came and what was made of it; nothing there is a success."""
+
+    def ids(self) -> tuple[str, ...]:
+        """Every image for which something is there."""
+
+
 class ImageStore(Protocol):
     """Keeps image bytes by image id. Raises ``Invalid`` (hostile or corrupt image, field ``image``),
     ``TooLarge``, or ``DriverError`` with code ``disk.full``; a failed ``save`` leaves nothing."""
 
     def save(self, image_id: str, chunks: Iterable[bytes], *, disk_format: str) -> StoredImage:
         """Store the bytes atomically after checking them against ``disk_format``."""
+
+    @property
+    def staging(self) -> ImageStaging: ...
+
+    def take(self, image_id: str, *, disk_format: str) -> StoredImage:
+        """Store, checked, what is staged for the image. Repeatable, also when it was cut off after the last step."""
 
     def path(self, image_id: str) -> Path | None:
         """The blob's file, or None when there is none."""
@@ -45,12 +91,21 @@ class VolumePlace:
 
 @dataclass(frozen=True)
 class VolumePool:
-    """Room for volumes, in bytes. ``protocol`` names how volumes are reached."""
+    """Room for volumes, in bytes. ``name`` is HOST@BACKEND#POOL, ``protocol`` names how volumes are reached. With
+    ``shares`` several guests may have one of its volumes at once; ``thin`` ones take room only as they are written,
+    ``encrypts`` says that they can be kept encrypted."""
 
     name: str
     protocol: str
     total: int
     free: int
+    shares: bool = True
+    thin: bool = True
+    encrypts: bool = False
+
+    @property
+    def backend(self) -> str:
+        return self.name.partition("@")[2].partition("#")[0]
 
 
 @dataclass(frozen=True)
@@ -123,3 +178,30 @@ class VolumeDriver(Protocol):
 
     def clean(self) -> None:
         """At start: forget copies that were cut off."""
+
+
+@dataclass(frozen=True)
+class VolumeBackends:
+    """Every keeper of volumes by its name; the first is the one for what names none."""
+
+    drivers: Mapping[str, VolumeDriver]
+
+    def of(self, name: str) -> VolumeDriver:
+        """Raises ``DriverError`` with code ``volume.no_backend`` for a name that the settings do not know any more."""
+        wanted = name or next(iter(self.drivers))
+        if wanted not in self.drivers:
+            raise DriverError(
+                "volume", f"there is no backend {wanted} for volumes", code="volume.no_backend",
+                hint="Name it in volumes.backends again, as it was.",
+            )  # fmt: skip
+        return self.drivers[wanted]
+
+    def pools(self) -> dict[str, VolumePool]:
+        """The room of each backend that answers, by its name. Asks every one of them."""
+        found = {}
+        for name, driver in self.drivers.items():
+            try:
+                found[name] = driver.pool()
+            except DriverError as error:
+                _log.warning("backend_away", backend=name, error=str(error))
+        return found

@@ -6,12 +6,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from novalite.drivers.compute.qcow2 import empty_qcow2
+from novalite.drivers.storage.backends import BackendOptions
 from novalite.drivers.storage.base import OfImage, OfSnapshot, OfStream, OfVolume, VolumePlace, VolumePool, VolumeSource
 from novalite.errors import DriverError
 
 GIB = 1 << 30
 _BLANK_BYTES = 1 << 20
 _UNFINISHED = ".part"
+
+
+def backend(options: BackendOptions) -> FakeVolumes:
+    """Option ``total_gib``: how much room it says it has."""
+    options.refuse_others("total_gib")
+    total_gib = int(options.values.get("total_gib") or 10000)
+    return FakeVolumes(options.directory, name=options.pool_name(options.name), total_gib=total_gib)
 
 
 class FakeVolumes:

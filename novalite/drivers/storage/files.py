@@ -2,89 +2,85 @@
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import os
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-from novalite.drivers.storage import inspect
+from novalite.drivers.storage import inspect, receiving
 from novalite.drivers.storage.base import StoredImage
-from novalite.errors import DriverError, Invalid, NotFound, TooLarge
+from novalite.drivers.storage.receiving import Received, Room
+from novalite.drivers.storage.staging import FileStaging
+from novalite.drivers.storage.web_places import Allowed
+from novalite.errors import NotFound
 
 _UNFINISHED = ".part"
-_LOOK_EVERY_BYTES = 64 << 20
 
 
 class FileImageStore:
-    """Sizes in bytes. ``reserve`` is free space that uploads must leave on the file system."""
+    """Sizes in bytes. ``reserve`` is free space that uploads must leave on the file system; ``allowed`` is where images
+    may be fetched from."""
 
-    def __init__(self, directory: Path, *, max_size: int, max_virtual_size: int, reserve: int = 0) -> None:
-        self._directory = directory
-        self._max_size, self._max_virtual_size, self._reserve = max_size, max_virtual_size, reserve
+    def __init__(
+        self, directory: Path, *, max_size: int, max_virtual_size: int, reserve: int = 0,
+        allowed: Allowed | None = None,
+    ) -> None:  # fmt: skip
+        self._directory, self._max_virtual_size = directory, max_virtual_size
+        self._room = Room(directory, max_size=max_size, reserve=reserve)
         directory.mkdir(parents=True, exist_ok=True)
         # QEMU may run as another user: it may pass through and read, but not list.
         directory.chmod(0o711)
+        staged = directory.with_name(directory.name + "-staging")
+        room = Room(staged, max_size=max_size, reserve=reserve)
+        self._staging = FileStaging(staged, room, max_virtual_size, allowed or Allowed())
+
+    @property
+    def staging(self) -> FileStaging:
+        return self._staging
 
     def _file(self, image_id: str) -> Path:
-        try:
-            known: str | None = str(UUID(image_id))
-        except ValueError:
-            known = None
-        if known is None or known != image_id:  # another spelling of a UUID would be another image's file
-            raise Invalid(f"'{image_id[:64]}' is not an image id.", field="image_id")
-        return self._directory / known
+        return self._directory / receiving.file_name(image_id)
 
     def save(self, image_id: str, chunks: Iterable[bytes], *, disk_format: str) -> StoredImage:
         """See ``ImageStore``. An existing blob stays until the new one is complete and accepted."""
         target = self._file(image_id)
         unfinished = self._directory / f"{target.name}.{uuid4().hex}{_UNFINISHED}"
+        inspection = inspect.Inspection()
         try:
-            with unfinished.open("xb") as file:
-                size, md5, sha512 = self._receive(file, chunks)
-                file.flush()
-                os.fsync(file.fileno())
-            virtual_size = inspect.check(unfinished, disk_format, max_virtual_size=self._max_virtual_size)
-            unfinished.chmod(0o644)
-            unfinished.replace(target)
-            self._sync_directory()
-        except FileNotFoundError as error:
-            raise NotFound("image", image_id, message=f"Image {image_id} was deleted during the upload.") from error
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise _disk_full() from error
-            raise
+            with receiving.told(image_id):
+                with unfinished.open("xb") as file:
+                    got = receiving.receive(file, inspection.passing(chunks), self._room)
+                return self._accept(unfinished, target, got, disk_format, inspection)
         finally:
             unfinished.unlink(missing_ok=True)
-        return StoredImage(size=size, virtual_size=virtual_size, md5=md5, sha512=sha512)
 
-    def _receive(self, file: BinaryIO, chunks: Iterable[bytes]) -> tuple[int, str, str]:
-        md5, sha512 = hashlib.md5(usedforsecurity=False), hashlib.sha512()
-        size, look_at = 0, 0
-        for chunk in chunks:
-            if size + len(chunk) > self._max_size:
-                raise TooLarge(f"The image is larger than the {self._max_size} bytes that uploads may have.",
-                               code="image.too_large")  # fmt: skip
-            if size >= look_at:
-                self._require_space()
-                look_at = size + _LOOK_EVERY_BYTES
-            md5.update(chunk)
-            sha512.update(chunk)
-            # Blocks of zeros become holes.
-            if chunk.strip(b"\0"):
-                file.write(chunk)
-            else:
-                file.seek(len(chunk), os.SEEK_CUR)
-            size += len(chunk)
-        file.truncate(size)
-        return size, md5.hexdigest(), sha512.hexdigest()
+    def take(self, image_id: str, *, disk_format: str) -> StoredImage:
+        """See ``ImageStore``. On one file system nothing is copied."""
+        target, staged = self._file(image_id), self._staging.made(image_id)
+        source = staged if staged.exists() else target
+        if not source.exists():
+            raise NotFound("image data", image_id, message=f"What came for image {image_id} is gone.")
+        if not self._is_near(source):
+            with source.open("rb") as file:
+                return self.save(image_id, receiving.blocks(file), disk_format=disk_format)
+        inspection = inspect.Inspection()
+        with source.open("rb") as file:
+            got = receiving.read(inspection.passing(receiving.blocks(file)))
+        return self._accept(source, target, got, disk_format, inspection)
 
-    def _require_space(self) -> None:
-        if shutil.disk_usage(self._directory).free < self._reserve:
-            raise _disk_full()
+    def _is_near(self, path: Path) -> bool:
+        return path.stat().st_dev == self._directory.stat().st_dev
+
+    def _accept(
+        self, path: Path, target: Path, got: Received, disk_format: str, inspection: inspect.Inspection
+    ) -> StoredImage:
+        virtual_size = inspect.check(
+            path, disk_format, max_virtual_size=self._max_virtual_size, inspection=inspection
+        )  # fmt: skip
+        path.chmod(0o644)
+        path.replace(target)
+        self._sync_directory()
+        return StoredImage(size=got.size, virtual_size=virtual_size, md5=got.md5, sha512=got.sha512)
 
     def _sync_directory(self) -> None:
         handle = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
@@ -98,16 +94,12 @@ class FileImageStore:
         return file if file.exists() else None
 
     def delete(self, image_id: str) -> None:
-        """See ``ImageStore``. What an upload of it has written so far goes too, and the upload then fails."""
+        """See ``ImageStore``. What is staged for it or an upload has written so far goes too, and that then fails."""
         file = self._file(image_id)
+        self._staging.drop(image_id)
         file.unlink(missing_ok=True)
         for unfinished in self._directory.glob(f"{file.name}.*{_UNFINISHED}"):
             unfinished.unlink(missing_ok=True)
 
     def ids(self) -> tuple[str, ...]:
         return tuple(sorted(path.name for path in self._directory.iterdir() if path.suffix != _UNFINISHED))
-
-
-def _disk_full() -> DriverError:
-    return DriverError("images.save", "the disk that keeps images is full", code="disk.full", retryable=True,
-                       hint="Delete images, or raise the space below the state directory.")  # fmt: skip

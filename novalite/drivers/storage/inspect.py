@@ -1,5 +1,5 @@
-"""Decides whether bytes from a stranger may be handed to QEMU: own header checks first, qemu-img second,
-always with the format named and under limits."""
+"""Decides whether bytes from a stranger may be handed to QEMU: the library that OpenStack's services share looks at
+all of them while they arrive, own header checks follow, and qemu-img is last, with the format named and limits."""
 
 from __future__ import annotations
 
@@ -7,8 +7,16 @@ import json
 import re
 import struct
 import subprocess
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+from oslo_utils.imageutils.format_inspector import (
+    FileInspector,
+    ImageFormatError,
+    InspectWrapper,
+    SafetyCheckFailed,
+)
 
 from novalite.errors import DriverError, Invalid, Unavailable
 
@@ -20,6 +28,58 @@ _QCOW2_HEADER = struct.Struct(">4sIQIIQIIQQIIQ")
 _QCOW2_KNOWN_FEATURES = 0b11001  # dirty, compression type, extended L2; never corrupt or external data file
 _VMDK_TYPES = ("monolithicsparse", "streamoptimized")
 _VMDK_DESCRIPTOR_MOST = 1 << 20
+# What may stand in a disk or file system without being another format.
+_CONTENTS = ("raw", "gpt", "iso")
+_BLOCK_BYTES = 1 << 20
+
+
+class Inspection:
+    """What the bytes of one image show, learnt while they pass. It holds a few kilobytes of them."""
+
+    def __init__(self) -> None:
+        self._wrapper: InspectWrapper | None = None
+
+    def passing(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """The same bytes."""
+        self._wrapper = InspectWrapper(cast(Any, iter(chunks)))
+        yield from self._wrapper
+
+    def refuse_unless(self, disk_format: str) -> None:
+        """Raises ``Invalid`` for bytes that show another format, several at once, or a danger of that format."""
+        shown = {str(one): one for one in self._shown()}
+        formats = sorted(shown.keys() - set(_CONTENTS))
+        if len(formats) > 1:
+            raise _refusal(f"shows several formats at once: {', '.join(formats)}")
+        if formats and formats[0] != disk_format:
+            raise _refusal(f"is {formats[0]}, not {disk_format} as declared")
+        if formats:
+            _require_safe(shown[formats[0]])
+
+    def _shown(self) -> list[FileInspector]:
+        if self._wrapper is None:
+            return []
+        try:
+            return self._wrapper.formats or []
+        except ImageFormatError as error:
+            raise _refusal(f"is of no format that can be told: {error}") from error
+
+
+def inspect_file(path: Path) -> Inspection:
+    """The same of a file that is there already."""
+    made = Inspection()
+    with path.open("rb") as file:
+        for _ in made.passing(iter(lambda: file.read(_BLOCK_BYTES), b"")):
+            pass
+    return made
+
+
+def _require_safe(inspector: FileInspector) -> None:
+    try:
+        inspector.safety_check()
+    except SafetyCheckFailed as error:
+        raise _refusal(f"is not safe: {'; '.join(map(str, error.failures.values()))}") from error
+    except (ImageFormatError, ValueError, struct.error) as error:
+        raise _refusal(f"is not a whole {inspector}: {error}") from error
 
 
 def detect(path: Path) -> str:
@@ -44,8 +104,8 @@ def detect(path: Path) -> str:
     return "raw"
 
 
-def check(path: Path, disk_format: str, *, max_virtual_size: int) -> int:
-    """The virtual size in bytes of an image that is safe to open as ``disk_format``.
+def check(path: Path, disk_format: str, *, max_virtual_size: int, inspection: Inspection | None = None) -> int:
+    """The virtual size in bytes of an image that is safe to open as ``disk_format``; ``inspection`` is of its bytes.
 
     Raises ``Invalid`` (field ``image``) for content that is another format, refers to other files, is
     encrypted, holds snapshots, is damaged or claims more than ``max_virtual_size`` bytes.
@@ -53,6 +113,7 @@ def check(path: Path, disk_format: str, *, max_virtual_size: int) -> int:
     size = path.stat().st_size
     if size == 0:
         raise _refusal("is empty")
+    seen = inspection or inspect_file(path)
     found = detect(path)
     if disk_format in QEMU_FORMATS or found in QEMU_FORMATS:
         if found != disk_format:
@@ -61,10 +122,14 @@ def check(path: Path, disk_format: str, *, max_virtual_size: int) -> int:
             _check_qcow2(path)
         elif disk_format == "vmdk":
             _check_vmdk(path)
+        elif disk_format == "vdi":
+            _check_vdi(path, size)
+        seen.refuse_unless(disk_format)
         virtual_size = _ask_qemu(path, disk_format)
     elif disk_format == "iso" and found != "iso":
         raise _refusal("is not an ISO 9660 file system")
     else:
+        seen.refuse_unless(disk_format)
         virtual_size = size
     if virtual_size > max_virtual_size:
         raise _refusal(f"claims a virtual size of {virtual_size} bytes, the limit is {max_virtual_size}")
@@ -120,6 +185,17 @@ def _check_vmdk(path: Path) -> None:
         raise _refusal("refers to a parent file")
 
 
+def _check_vdi(path: Path, size: int) -> None:
+    """Whether the blocks that the header counts are there: QEMU takes those that are cut off for zeros."""
+    with path.open("rb") as file:
+        head = file.read(0x200)
+    if len(head) < 0x200:
+        raise _refusal("is cut off inside its VDI header")
+    (data_at,), (block_bytes,), (blocks,) = (struct.unpack_from("<I", head, at) for at in (0x158, 0x178, 0x184))
+    if size < data_at + block_bytes * blocks:
+        raise _refusal(f"is damaged or incomplete: {blocks} blocks of data are not all there")
+
+
 def _qemu_img(words: list[str], path: Path) -> subprocess.CompletedProcess[bytes]:
     try:
         return subprocess.run(
@@ -147,14 +223,24 @@ def _ask_qemu(path: Path, disk_format: str) -> int:
             raise _refusal(f"refers to a {key}")
     if facts.get("format") != name or facts.get("snapshots") or facts.get("encrypted"):
         raise _refusal("is encrypted, holds snapshots or is not what it was declared to be")
-    if disk_format == "qcow2":
-        _check_consistency(path)
+    if disk_format == "vhd":
+        _require_footer(path)
+    else:
+        _check_consistency(path, name)
     return int(facts["virtual-size"])
 
 
-def _check_consistency(path: Path) -> None:
+def _require_footer(path: Path) -> None:
+    """What a VHD ends with: QEMU itself is content with a file that lacks it, and does not examine the rest."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 512))
+        if file.read(8) != b"conectix":
+            raise _refusal("is damaged or incomplete: the footer of the VHD is missing")
+
+
+def _check_consistency(path: Path, name: str) -> None:
     """Refuses damaged and cut-off files; clusters that merely leaked are harmless."""
-    done = _qemu_img(["check", "-f", "qcow2", "--output=json"], path)
+    done = _qemu_img(["check", "-f", name, "--output=json"], path)
     if done.returncode not in (0, 3):
         if done.returncode < 0:
             raise Unavailable("Examining the image took more than it may; try again when the host is idle.")

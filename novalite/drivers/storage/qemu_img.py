@@ -1,9 +1,10 @@
-"""Runs qemu-img on files whose format is known, with time-outs and readable failures."""
+"""Runs qemu-img on files whose format is known, with limits, time-outs and readable failures."""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -11,22 +12,30 @@ from novalite.errors import DriverError
 
 _SECONDS = 60.0
 _COPY_SECONDS = 4 * 3600.0
+_MEMORY_BYTES = 8 << 30  # of addresses: most of it are stacks of threads that are never used
 
 
-def _run(op: str, arguments: list[str], seconds: float) -> str:
+def _run(op: str, arguments: list[str], seconds: float, most_bytes: int = 0) -> str:
+    """``most_bytes`` is the largest file it may write; 0: what the file system takes."""
+    limits = [f"--as={_MEMORY_BYTES}", f"--cpu={seconds:.0f}", "--core=0"]
+    if most_bytes:
+        limits.append(f"--fsize={most_bytes}")
     try:
         done = subprocess.run(
-            ["qemu-img", *arguments], capture_output=True, text=True, errors="replace", timeout=seconds, check=False,
-            stdin=subprocess.DEVNULL,
+            ["prlimit", *limits, "qemu-img", *arguments], capture_output=True, text=True, errors="replace",
+            timeout=seconds, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
     except FileNotFoundError as error:
         raise DriverError(
-            op, "qemu-img is not installed", code="driver.dependency", hint="Install the package qemu-utils."
-        ) from error
+            op, "qemu-img or prlimit is not installed", code="driver.dependency",
+            hint="Install the packages qemu-utils and util-linux.",
+        ) from error  # fmt: skip
     except subprocess.TimeoutExpired as error:
         raise DriverError(op, f"qemu-img took longer than {seconds:.0f} s", code="driver.timeout") from error
     if done.returncode:
         text = (done.stderr or done.stdout).strip() or f"qemu-img ended with {done.returncode}"
+        if most_bytes and (done.returncode == -signal.SIGXFSZ or "too large" in text.lower()):
+            raise DriverError(op, f"the result is larger than {most_bytes} bytes", code="image.too_large")
         raise DriverError(op, text, code=_code(text), retryable=_code(text) != "driver.failed")
     return done.stdout
 
@@ -43,7 +52,7 @@ def create(op: str, path: Path, size: int, image_format: str = "qcow2") -> None:
     _run(op, ["create", "-q", "-f", image_format, str(path), str(size)], _SECONDS)
 
 
-def virtual_size(op: str, path: Path, image_format: str) -> int:
+def virtual_size(op: str, path: Path | str, image_format: str) -> int:
     """In bytes, as a guest sees it."""
     text = _run(op, ["info", "-U", "--output=json", "-f", image_format, str(path)], _SECONDS)
     return int(json.loads(text)["virtual-size"])
@@ -61,8 +70,18 @@ def resize(op: str, path: Path, size: int, image_format: str = "qcow2") -> None:
     _run(op, ["resize", "-q", "-f", image_format, str(path), str(size)], _SECONDS)
 
 
-def convert(op: str, source: Path, source_format: str, target: Path, target_format: str) -> None:
-    """A copy that is on the disk when this returns."""
-    _run(op, ["convert", "-f", source_format, "-O", target_format, str(source), str(target)], _COPY_SECONDS)
+def fill(op: str, source: Path | str, source_format: str, target: str) -> None:
+    """Copy into a raw device that is there, as large as the source at least, and reads as zeros."""
+    words = ["convert", "-n", "--target-is-zero", "-f", source_format, "-O", "raw", str(source), target]
+    _run(op, words, _COPY_SECONDS)
+
+
+def convert(
+    op: str, source: Path | str, source_format: str, target: Path, target_format: str, *, most_bytes: int = 0
+) -> None:
+    """A copy that is on the disk when this returns. Raises ``DriverError`` with code ``image.too_large`` for one that
+    would be larger than ``most_bytes``, if that is not 0."""
+    words = ["convert", "-f", source_format, "-O", target_format, str(source), str(target)]
+    _run(op, words, _COPY_SECONDS, most_bytes)
     with target.open("rb") as file:
         os.fsync(file.fileno())

@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from novalite.drivers.storage import qemu_img
+from novalite.drivers.storage.backends import BackendOptions
 from novalite.drivers.storage.base import OfImage, OfSnapshot, OfStream, OfVolume, VolumePlace, VolumePool, VolumeSource
 from novalite.errors import DriverError
 
@@ -19,17 +20,40 @@ _UNFINISHED = ".part"
 _SHARED = ".raw"
 
 
+def backend(options: BackendOptions) -> FileVolumes:
+    """Files of this machine. Option ``path``: a directory, by default one of the state directory."""
+    options.refuse_others("path")
+    path = Path(options.values.get("path") or options.directory)
+    return FileVolumes(path, name=options.pool_name(options.name))
+
+
 class FileVolumes:
     """``directory/ID`` is a volume (``ID.raw`` one that several guests may have at once, which QEMU allows for raw
     files only), ``directory/snapshots/ID`` a full copy of one: nothing stands on anything else, so each can be
     deleted alone. Files belong to this process; libvirt lends them to QEMU."""
 
     def __init__(self, directory: Path, *, name: str = "local") -> None:
-        self._volumes, self._snapshots, self._name = directory.absolute(), directory.absolute() / "snapshots", name
-        for each in (self._volumes, self._snapshots):
+        self._directory, self._name = directory.absolute(), name
+        self._prepare()
+
+    def _prepare(self) -> None:
+        for each in (self._directory, self._directory / "snapshots"):
             each.mkdir(parents=True, exist_ok=True)
             # QEMU may run as another user: it may pass through, but not list.
             each.chmod(0o711)
+
+    def _require(self) -> None:
+        """Before anything is looked at. For those whose directory may be away."""
+
+    @property
+    def _volumes(self) -> Path:
+        self._require()
+        return self._directory
+
+    @property
+    def _snapshots(self) -> Path:
+        self._require()
+        return self._directory / "snapshots"
 
     def ensure_volume(
         self, volume_id: str, size_gib: int, source: VolumeSource | None = None, *, anew: bool = False,

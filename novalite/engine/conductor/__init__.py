@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from novalite.cloud.compute import image_tasks, moving_tasks, tasks
+from novalite.cloud.image import tasks as import_tasks
 from novalite.cloud.volume import tasks as volume_tasks
 from novalite.engine.conductor import (
     boot,
@@ -10,6 +11,7 @@ from novalite.engine.conductor import (
     evacuate,
     guest_signals,
     image_cache,
+    image_import,
     interfaces,
     live_migration,
     look,
@@ -24,6 +26,7 @@ from novalite.engine.conductor import (
     volume_attach,
     volume_copies,
     volume_data,
+    volume_tuning,
 )
 from novalite.engine.flow import Flow, Registry
 
@@ -31,6 +34,7 @@ _FLOWS: tuple[Flow, ...] = (
     *boot.FLOWS,
     *delete.FLOWS,
     *image_cache.FLOWS,
+    *image_import.FLOWS,
     *interfaces.FLOWS,
     *guest_signals.FLOWS,
     *look.FLOWS,
@@ -47,8 +51,9 @@ _FLOWS: tuple[Flow, ...] = (
     *volume_attach.FLOWS,
     *volume_copies.FLOWS,
     *volume_data.FLOWS,
+    *volume_tuning.FLOWS,
 )
-_KINDS = (*tasks.KINDS, *moving_tasks.KINDS, *image_tasks.KINDS, *volume_tasks.KINDS)
+_KINDS = (*tasks.KINDS, *moving_tasks.KINDS, *image_tasks.KINDS, *import_tasks.KINDS, *volume_tasks.KINDS)
 
 
 def registry() -> Registry:

@@ -5,17 +5,25 @@ from __future__ import annotations
 from novalite.cloud.compute import block_devices
 from novalite.cloud.compute.block_devices import BlockDevice, LocalDisk
 from novalite.cloud.compute.servers import Server
-from novalite.cloud.volume import volumes
+from novalite.cloud.volume import qos, volumes
 from novalite.db.work import Work
 from novalite.drivers.compute.base import DiskSpec, ImageSpec
 
+ISO = "iso"
+"""The format of images that are media: the root disk beside them is empty, as large as the flavor says."""
+
 
 def of_server(w: Work, server: Server, image: ImageSpec | None) -> tuple[DiskSpec, ...]:
-    """All disks, the root disk first. ``image`` is what a root disk that is no volume begins from."""
+    """All disks, the root disk first. ``image`` is what a root disk that is no volume begins from, or a medium for a
+    drive beside it."""
     rows = block_devices.of_server(w, server.id)
-    found = [] if block_devices.root_volume(rows) else [_root(server, image)]
+    has_volume = block_devices.root_volume(rows) is not None
+    iso = image if image is not None and image.format == ISO and not has_volume else None
+    found = [] if has_volume else [_root(server, None if iso else image)]
     found += [_local(disk) for disk in block_devices.local_disks(server, rows)]
     found += [volume_disk(w, server, row) for row in rows if row.volume_id]
+    if iso is not None:
+        found.append(_cdrom(iso, max(disk.boot_index for disk in found) + 1))
     return tuple(sorted(found, key=lambda disk: disk.boot_index != 0))
 
 
@@ -33,6 +41,7 @@ def volume_disk(w: Work, server: Server, row: BlockDevice) -> DiskSpec:
         format=disk.format,
         read_only=disk.read_only,
         shared=volume is not None and volume.multiattach and disk.format == "raw",
+        limits=() if volume is None else qos.limits(w, volume),
     )
 
 
@@ -41,6 +50,12 @@ def _root(server: Server, image: ImageSpec | None) -> DiskSpec:
     bus = str(server.image["properties"].get("hw_disk_bus") or "virtio")
     return DiskSpec("root", block_devices.prefix_of(server) + device[2:], server.flavor["disk"], image, bus,
                     boot_index=0)  # fmt: skip
+
+
+def _cdrom(image: ImageSpec, boot_index: int) -> DiskSpec:
+    """Behind the disks: an empty root disk does not boot, and once the system is installed it does. The name tells
+    which image it is, so that another one is another medium."""
+    return DiskSpec(f"cdrom-{image.id[:8]}", "hdc", 0, image, "ide", boot_index=boot_index, read_only=True, cdrom=True)
 
 
 def _local(disk: LocalDisk) -> DiskSpec:

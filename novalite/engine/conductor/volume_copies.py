@@ -28,11 +28,11 @@ def _copy_name(run: Run) -> str:
 
 def _keep(run: Run) -> None:
     with volume_sources.reading(run, _volume_id(run), _copy_name(run)) as source:
-        run.parts.volumes.ensure_snapshot(_snapshot_id(run), source)
+        volume_sources.keeper(run, _volume_id(run)).ensure_snapshot(_snapshot_id(run), source)
 
 
 def _forget(run: Run) -> None:
-    run.parts.volumes.delete_snapshot(_snapshot_id(run))
+    volume_sources.keeper(run, _volume_id(run)).delete_snapshot(_snapshot_id(run))
     volume_sources.forget(run, _volume_id(run), _copy_name(run))
 
 
@@ -47,7 +47,7 @@ def _not_kept(run: Run, error: Exception) -> None:
 
 
 def _remove(run: Run) -> None:
-    run.parts.volumes.delete_snapshot(_snapshot_id(run))
+    volume_sources.keeper(run, _volume_id(run)).delete_snapshot(_snapshot_id(run))
 
 
 def _gone(run: Run) -> None:
@@ -79,7 +79,7 @@ def _upload(run: Run) -> None:
 
 
 def _stored(run: Run, disk_format: str) -> StoredImage:
-    driver, name = run.parts.volumes, _image_id(run)
+    driver, name = volume_sources.keeper(run, _volume_id(run)), _image_id(run)
     with volume_sources.reading(run, _volume_id(run), _copy_name(run)) as source:
         if isinstance(source, OfVolume):
             return run.parts.images.save(name, driver.read(source, disk_format), disk_format=disk_format)
@@ -90,7 +90,7 @@ def _stored(run: Run, disk_format: str) -> StoredImage:
 
 def _converted(run: Run, source: OfStream, disk_format: str) -> StoredImage:
     """By way of a snapshot that is named as the volume, and gone afterwards."""
-    driver, name = run.parts.volumes, _volume_id(run)
+    driver, name = volume_sources.keeper(run, _volume_id(run)), _volume_id(run)
     driver.ensure_snapshot(name, source)
     try:
         chunks = driver.read(OfSnapshot(name), disk_format)
@@ -100,7 +100,7 @@ def _converted(run: Run, source: OfStream, disk_format: str) -> StoredImage:
 
 
 def _not_uploaded(run: Run) -> None:
-    run.parts.volumes.delete_snapshot(_volume_id(run))
+    volume_sources.keeper(run, _volume_id(run)).delete_snapshot(_volume_id(run))
     volume_sources.forget(run, _volume_id(run), _copy_name(run))
     with run.parts.database.write(run.ctx) as w:
         try:

@@ -7,15 +7,16 @@ from contextlib import contextmanager
 
 from novalite.cloud.compute import external_events
 from novalite.cloud.image import made
-from novalite.cloud.volume import attachments, new_volumes, progress, snapshots, tasks, volumes
+from novalite.cloud.volume import attachments, new_volumes, placing, progress, snapshots, tasks, volumes
 from novalite.cloud.volume.records import Volume
 from novalite.drivers.compute.base import ChangesDisks
-from novalite.drivers.storage.base import OfImage, OfSnapshot, VolumeSource
+from novalite.drivers.storage.base import OfImage, OfSnapshot, OfStream, OfVolume, VolumeSource
 from novalite.engine.conductor import volume_sources
 from novalite.engine.flow import Flow, Run, Step
 from novalite.errors import Failed
 
 _NEW = ("creating", "downloading")
+_GIB = 1 << 30
 
 
 def _id(run: Run) -> str:
@@ -44,13 +45,40 @@ def _image(run: Run, image_id: str) -> OfImage:
     return OfImage(path, image.disk_format)
 
 
+def _place(run: Run) -> None:
+    """Choose the backend once; what is written down stays."""
+    volume = _volume(run)
+    if volume.backend:
+        return
+    pools, options, needs_gib = run.parts.volumes.pools(), run.parts.settings.volumes, _needed_gib(run, volume)
+    with run.parts.database.read(run.ctx) as w:
+        wish, rooms = placing.wish_of(w, volume, needs_gib), placing.rooms(w, pools)
+    chosen = placing.choose(
+        wish, rooms, reserve_gib=options.reserve_gib, oversubscription=options.oversubscription,
+        away=set(run.parts.volumes.drivers) - set(pools),
+    )  # fmt: skip
+    with run.parts.database.write(run.ctx) as w:
+        progress.placed(w, volume.id, chosen)
+
+
+def _needed_gib(run: Run, volume: Volume) -> int:
+    """What is written at once: an image or a copy is there whole, a blank volume grows later."""
+    if volume.source_volume_id or volume.snapshot_id:
+        return volume.size_gib
+    if volume.image_id:
+        return -(-_image(run, volume.image_id).path.stat().st_size // _GIB)
+    return 0
+
+
 @contextmanager
 def _source(run: Run, volume: Volume) -> Iterator[VolumeSource | None]:
+    with run.parts.database.read(run.ctx) as w:
+        near = placing.backend_of_source(w, volume)
     if volume.source_volume_id:
         with volume_sources.reading(run, volume.source_volume_id, _copy_name(run)) as source:
-            yield source
+            yield _brought(run, source, near, volume.backend)
     elif volume.snapshot_id:
-        yield OfSnapshot(volume.snapshot_id)
+        yield _brought(run, OfSnapshot(volume.snapshot_id), near, volume.backend)
     elif volume.image_id:
         with run.parts.database.write(run.ctx) as w:
             progress.downloading(w, volume.id)
@@ -59,17 +87,25 @@ def _source(run: Run, volume: Volume) -> Iterator[VolumeSource | None]:
         yield None
 
 
+def _brought(run: Run, source: OfVolume | OfSnapshot | OfStream, near: str, backend: str) -> VolumeSource:
+    """What another backend keeps comes as a stream."""
+    if isinstance(source, OfStream) or near == backend:
+        return source
+    return OfStream(run.parts.volumes.of(near).read(source, "qcow2"))
+
+
 def _make(run: Run) -> None:
     volume = _volume(run)
+    driver = run.parts.volumes.of(volume.backend)
     with _source(run, volume) as source:
-        place = run.parts.volumes.ensure_volume(volume.id, volume.size_gib, source, shared=volume.multiattach)
-    name = run.parts.volumes.pool().name
+        place = driver.ensure_volume(volume.id, volume.size_gib, source, shared=volume.multiattach)
+    name = driver.pool().name
     with run.parts.database.write(run.ctx) as w:
         progress.stored(w, volume.id, place.path, place.format, name)
 
 
 def _unmake(run: Run) -> None:
-    run.parts.volumes.delete_volume(_id(run))
+    volume_sources.keeper(run, _id(run)).delete_volume(_id(run))
     with run.parts.database.write(run.ctx) as w:
         volumes.change(w, _id(run), {"location": {}})
         volume = volumes.find(w, _id(run))
@@ -93,12 +129,13 @@ def _into(status: str, *while_: str) -> Callable[[Run, Exception], None]:
 def _remove_snapshots(run: Run) -> None:
     with run.parts.database.read(run.ctx) as w:
         ids = [snapshot.id for snapshot in snapshots.of_volumes(w, [_id(run)])]
+    driver = volume_sources.keeper(run, _id(run))
     for snapshot_id in ids:
-        run.parts.volumes.delete_snapshot(snapshot_id)
+        driver.delete_snapshot(snapshot_id)
 
 
 def _remove(run: Run) -> None:
-    run.parts.volumes.delete_volume(_id(run))
+    volume_sources.keeper(run, _id(run)).delete_volume(_id(run))
 
 
 def _gone(run: Run) -> None:
@@ -113,7 +150,7 @@ def _grow(run: Run) -> None:
             raise Failed("The host of the server cannot let disks grow.", code="volume.in_use")
         user.driver.resize_disk(user.server_id, volumes.serial(_id(run)), size_gib)
     if not using:
-        run.parts.volumes.extend_volume(_id(run), size_gib)
+        volume_sources.keeper(run, _id(run)).extend_volume(_id(run), size_gib)
 
 
 def _grown(run: Run) -> None:
@@ -128,7 +165,8 @@ def _grown(run: Run) -> None:
 def _refill(run: Run) -> None:
     volume, image_id = _volume(run), str(run.args["image_id"])
     source: VolumeSource = _image(run, image_id) if image_id else OfSnapshot(str(run.args["snapshot_id"]))
-    run.parts.volumes.ensure_volume(volume.id, volume.size_gib, source, anew=True)
+    driver = run.parts.volumes.of(volume.backend)
+    driver.ensure_volume(volume.id, volume.size_gib, source, anew=True, shared=volume.multiattach)
 
 
 def _refilled(run: Run) -> None:
@@ -139,7 +177,7 @@ def _refilled(run: Run) -> None:
 FLOWS = (
     Flow(
         tasks.VolumeCreate.kind,
-        (Step("data", _make, _unmake), Step("finish", _made)),
+        (Step("place", _place), Step("data", _make, _unmake), Step("finish", _made)),
         failed=_into("error", *_NEW),
     ),
     Flow(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from novalite.cloud.compute import progress
 from novalite.cloud.volume import attachments, volumes
 from novalite.drivers.compute.base import PIECE_BYTES, ComputeDriver, Power, SnapshotFile, TakesSnapshots
-from novalite.drivers.storage.base import OfStream, OfVolume
+from novalite.drivers.storage.base import OfStream, OfVolume, VolumeDriver
 from novalite.engine.flow import Run
 from novalite.errors import DriverError, Failed, NovaLiteError
 
@@ -32,6 +32,22 @@ def users(run: Run, volume_id: str) -> list[User]:
                 found.append((server.id, server.host))
     there = [User(run.parts.links.driver(host), server_id) for server_id, host in found]
     return [user for user in there if user.driver.guest(user.server_id).power is not Power.ABSENT]
+
+
+def backend(run: Run, volume_id: str) -> str:
+    """The name of the backend that keeps a volume and its snapshots. Raises ``Failed`` when there is no volume."""
+    with run.parts.database.read(run.ctx) as w:
+        found = volumes.find(w, volume_id)
+    if found is None:
+        raise Failed("The volume is no longer there.", code="volume.gone")
+    return found.backend
+
+
+def keeper(run: Run, volume_id: str) -> VolumeDriver:
+    """The driver of the volume's backend, of the default one for a volume that is gone."""
+    with run.parts.database.read(run.ctx) as w:
+        found = volumes.find(w, volume_id)
+    return run.parts.volumes.of(found.backend if found else "")
 
 
 @contextmanager

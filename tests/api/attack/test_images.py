@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import struct
+import dataclasses
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from novalite.api.image import data
 from tests.api.conftest import Appliance
+from tests.contracts import hostile_images
 
 BYTES = "application/octet-stream"
 ID = "abcdef00-aaaa-4bbb-8ccc-ddddeeeeffff"
@@ -41,42 +43,11 @@ def test_an_id_that_a_client_chooses_is_kept_in_lower_case(appliance: Appliance)
     assert make(appliance, id=chosen).json["id"] == chosen.lower()
 
 
-def qcow2(virtual_size: int = 1 << 20, *, backing: bytes = b"", features: int = 0, snapshots: int = 0) -> bytes:
-    """A header that claims what is asked for, and little else."""
-    offset = 512 if backing else 0
-    head = struct.pack(
-        ">4sIQIIQIIQQIIQQQQII", b"QFI\xfb", 3, offset, len(backing), 16, virtual_size, 0, 1, 3 << 16, 1 << 16, 1,
-        snapshots, 0, features, 0, 0, 4, 104,
-    )  # fmt: skip
-    return head.ljust(512, b"\0") + backing.ljust(1 << 16, b"\0")
-
-
-FLAT = b'# Disk DescriptorFile\ncreateType="monolithicFlat"\nRW 1 FLAT "/etc/passwd" 0\n'
-HOSTILE = {
-    "backing file": ("qcow2", qcow2(backing=b"/etc/passwd")),
-    "backing json": ("qcow2", qcow2(backing=b'json:{"driver":"file","filename":"/etc/passwd"}')),
-    "data file": ("qcow2", qcow2(features=0b100)),
-    "unknown feature": ("qcow2", qcow2(features=1 << 40)),
-    "snapshots": ("qcow2", qcow2(snapshots=3)),
-    "huge": ("qcow2", qcow2(1 << 62)),
-    "cut off": ("qcow2", qcow2()[:60]),
-    "header only": ("qcow2", qcow2()),
-    "empty": ("qcow2", b""),
-    "empty raw": ("raw", b""),
-    "qcow2 called raw": ("raw", qcow2(backing=b"/etc/passwd")),
-    "vmdk called raw": ("raw", FLAT),
-    "vmdk with a flat extent": ("vmdk", FLAT),
-    "raw called qcow2": ("qcow2", b"\0" * 4096),
-    "text called vhd": ("vhd", b"x" * 4096),
-    "text called iso": ("iso", b"x" * 4096),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_file_is_refused_and_forgotten(appliance: Appliance, mallory: str, name: str) -> None:
-    disk_format, data = HOSTILE[name]
+@pytest.mark.parametrize("name", hostile_images.KINDS)
+def test_a_hostile_file_is_refused_and_forgotten(appliance: Appliance, mallory: str, name: str, tmp_path: Path) -> None:
+    disk_format, file = hostile_images.make(tmp_path, name)
     image = make(appliance, disk_format, token=mallory).json["id"]
-    answer = put(appliance, image, data, token=mallory)
+    answer = put(appliance, image, file.read_bytes(), token=mallory)
     assert answer.status_code == 400, answer.text
     assert "/etc" not in answer.text
     assert str(appliance.built.settings.state_path) not in answer.text
@@ -87,7 +58,7 @@ def test_a_hostile_file_is_refused_and_forgotten(appliance: Appliance, mallory: 
 def test_an_image_larger_than_allowed_is_refused(fresh: Callable[..., Appliance]) -> None:
     appliance = fresh()
     store: Any = appliance.built.store
-    store._max_size = 1 << 20
+    store._room = dataclasses.replace(store._room, max_size=1 << 20)
     image = make(appliance).json["id"]
     assert put(appliance, image, b"x" * ((1 << 20) + 1)).status_code == 413
     assert put(appliance, image, b"x" * (1 << 20)).status_code == 204
@@ -126,6 +97,6 @@ def test_uploads_leave_threads_to_others(appliance: Appliance) -> None:
     with ExitStack() as uploads:
         threads = appliance.built.settings.http.threads
         for _ in range(threads - data._THREADS_KEPT):
-            uploads.enter_context(data._thread_for_long(threads))
+            uploads.enter_context(data.thread_for_long(threads))
         assert put(appliance, image, b"x").status_code == 503
     assert put(appliance, image, b"x").status_code == 204

@@ -80,7 +80,7 @@ def test_the_format_of_an_image_is_never_what_a_volumes_owner_says(
     appliance: Appliance, mallory: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """qemu-img told to read a raw image as qed, say, would open whatever file its header names."""
-    driver: FakeVolumes = appliance.built.parts.volumes._driver  # type: ignore[attr-defined]
+    driver: FakeVolumes = appliance.built.parts.volumes.of("")._driver  # type: ignore[attr-defined]
     formats: list[str] = []
 
     def ensure(*given: Any, **more: Any) -> VolumePlace:

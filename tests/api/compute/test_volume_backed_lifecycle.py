@@ -96,7 +96,7 @@ def test_a_volume_that_cannot_be_filled_is_told(
         raise DriverError("ensure_volume", "the pool is full", code="volume.full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(appliance.built.parts.volumes, "ensure_volume", refuse)
+        patch.setattr(appliance.built.parts.volumes.of(""), "ensure_volume", refuse)
         rebuild(member, one, member.image_id, "2.93")
         assert "the pool is full" in member.wait(one, "ERROR")["fault"]["message"]
     rebuild(member, one, member.image_id, "2.93")

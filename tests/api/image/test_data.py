@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from io import BytesIO
 
@@ -33,6 +34,20 @@ def test_a_part_can_be_asked_for(glance: Glance) -> None:
     assert answer.status_code == 206
     assert answer.data == b"234"
     assert answer.headers["Content-Range"] == "bytes 2-4/10"
+
+
+@pytest.mark.parametrize(("asked", "part"), [("bytes=7-", b"789"), ("bytes=-2", b"89"), ("bytes=8-100", b"89")])
+def test_parts_may_be_open(glance: Glance, asked: str, part: bytes) -> None:
+    image = glance.active(b"0123456789")
+    answer = glance.call("GET", f"/v2/images/{image['id']}/file", headers={"Range": asked})
+    assert (answer.status_code, answer.data, answer.content_length) == (206, part, len(part))
+
+
+def test_a_part_beyond_the_end_is_refused(glance: Glance) -> None:
+    image = glance.active(b"0123456789")
+    answer = glance.call("GET", f"/v2/images/{image['id']}/file", headers={"Range": "bytes=10-"})
+    assert answer.status_code == 416
+    assert answer.headers["Content-Range"] == "bytes */10"
 
 
 def test_the_virtual_size_of_a_qcow2_is_found(glance: Glance, qcow2: bytes) -> None:
@@ -113,7 +128,7 @@ def test_a_cut_connection_leaves_a_queued_image(glance: Glance, sized: bool) -> 
 
 
 def test_a_full_disk_is_told(glance: Glance, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(glance.store, "_reserve", 1 << 62)
+    monkeypatch.setattr(glance.store, "_room", dataclasses.replace(glance.store._room, reserve=1 << 62))
     image = glance.new()
     answer = glance.upload(image["id"], b"x")
     assert answer.status_code == 413

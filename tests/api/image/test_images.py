@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -267,6 +268,26 @@ def test_schema_documents_name_themselves(glance: Glance, name: str) -> None:
 
 
 def test_what_is_not_offered_says_so(glance: Glance) -> None:
-    assert glance.get("/v2/info/import")["import-methods"]["value"] == []
-    assert glance.get("/v2/tasks", who="admin")["tasks"] == []
-    assert glance.call("GET", "/v2/info/stores").status_code == 404
+    assert glance.call("GET", "/v2/cache", who="admin").status_code == 404
+    assert glance.call("GET", "/v2/discover/caching", who="admin").status_code == 404
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE", "PATCH"])
+def test_an_image_without_an_id_is_not_there(glance: Glance, method: str) -> None:
+    assert glance.call(method, "/v2/images/").status_code == 404
+
+
+@pytest.mark.parametrize("value", [[], [{"url": "file:///etc/passwd", "metadata": {}}]])
+def test_locations_are_not_taken(glance: Glance, value: list[Any]) -> None:
+    image = glance.new()
+    for operation in ("add", "replace"):
+        asked = {"op": operation, "path": "/locations", "value": value}
+        assert glance.patch(image["id"], asked).status_code == 403
+    assert glance.call("POST", "/v2/images", body={"name": "x", "locations": value}).status_code == 403
+
+
+def test_what_the_service_keeps_of_an_import_is_not_for_clients(glance: Glance) -> None:
+    image = glance.new()
+    for name in ("os_glance_failed_import", "os_glance_importing_to_stores", "os_glance_x", "stores"):
+        assert glance.patch(image["id"], {"op": "add", "path": f"/{name}", "value": "x"}).status_code == 403
+        assert glance.call("POST", "/v2/images", body={"name": "x", name: "x"}).status_code == 403

@@ -31,6 +31,12 @@ MAY = {
         GET /v3/extensions
         GET /v3/extensions/{alias}
         GET /v3/resource_filters
+        GET /v3/os-volume-transfer
+        GET /v3/os-volume-transfer/detail
+        GET /v3/os-volume-transfer/{id}
+        GET /v3/volume-transfers
+        GET /v3/volume-transfers/detail
+        GET /v3/volume-transfers/{id}
     """,
     "reader_here": """
         GET /v3/os-quota-sets/{project_id}
@@ -73,6 +79,12 @@ MAY = {
         PUT /v3/attachments/{id}
         DELETE /v3/attachments/{id}
         POST /v3/attachments/{id}/action os-complete
+        POST /v3/os-volume-transfer
+        DELETE /v3/os-volume-transfer/{id}
+        POST /v3/os-volume-transfer/{id}/accept
+        POST /v3/volume-transfers
+        DELETE /v3/volume-transfers/{id}
+        POST /v3/volume-transfers/{id}/accept
     """,
     "admin": """
         POST /v3/volumes/{id}/action os-reset_status
@@ -97,5 +109,15 @@ MAY = {
         GET /v3/scheduler-stats/get_pools
         GET /v3/os-hosts
         GET /v3/os-hosts/{host}
+        GET /v3/qos-specs
+        POST /v3/qos-specs
+        GET /v3/qos-specs/{id}
+        PUT /v3/qos-specs/{id}
+        DELETE /v3/qos-specs/{id}
+        PUT /v3/qos-specs/{id}/delete_keys
+        GET /v3/qos-specs/{id}/associations
+        GET /v3/qos-specs/{id}/associate
+        GET /v3/qos-specs/{id}/disassociate
+        GET /v3/qos-specs/{id}/disassociate_all
     """,
 }

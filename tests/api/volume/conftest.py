@@ -43,7 +43,7 @@ class Cinder:
     @property
     def driver(self) -> FakeVolumes:
         """The simulated backend itself, to look at it and make it fail."""
-        found: FakeVolumes = self.appliance.built.parts.volumes._driver  # type: ignore[attr-defined]
+        found: FakeVolumes = self.appliance.built.parts.volumes.of("")._driver  # type: ignore[attr-defined]
         return found
 
     def call(self, method: str, path: str, body: Any = None, version: str = "3.70", **more: Any) -> TestResponse:

@@ -10,7 +10,7 @@ import libvirt
 
 from novalite.drivers.compute.arrange import placed
 from novalite.drivers.compute.base import DiskSpec, NicSpec, Power, SnapshotFile
-from novalite.drivers.compute.libvirt import disks, guest, guest_agent, kept_disks, moved_disks, power, stats
+from novalite.drivers.compute.libvirt import disks, guest, guest_agent, kept_disks, moved_disks, power, stats, tuning
 from novalite.drivers.compute.libvirt.connection import Connection
 from novalite.drivers.compute.libvirt.devices import Devices, by_mac, by_serial
 from novalite.drivers.compute.libvirt.domains import Domains
@@ -28,6 +28,7 @@ FEATURES = (
     "rescue",
     "resize_disk",
     "replace_disk",
+    "tune_disk",
     "keep_disks",
     "move_disks",
     "crash_dump",
@@ -108,6 +109,17 @@ class GuestChanges(ABC):
                 domain.blockResize(found.device, size, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
             else:
                 disks.grow(found.path, found.format, size)
+
+    def tune_disk(self, guest_id: str, disk: str, limits: tuple[tuple[str, int], ...]) -> None:
+        with self._lock(guest_id):
+            self._connection.call("tune_disk", self._tune, guest_id, disk, limits)
+
+    def _tune(self, connection: Any, guest_id: str, disk: str, limits: tuple[tuple[str, int], ...]) -> None:
+        domain = self._domains.known(connection, "tune_disk", guest_id)
+        if power.current(domain)[0] is Power.SUSPENDED:
+            raise DriverError("tune_disk", "the guest's memory is saved: its disks must stay", code="guest.state")
+        found = find_disk(domain, self._places.guest(guest_id), "tune_disk", disk)
+        tuning.tune_disk(domain, found.device, limits)
 
     def replace_disk(self, guest_id: str, disk: DiskSpec) -> None:
         if disk.path:

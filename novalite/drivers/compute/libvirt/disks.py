@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from novalite.drivers.compute.arrange import RESCUE
 from novalite.drivers.compute.base import ConfigDrive, DiskSpec, GuestSpec
+from novalite.drivers.compute.libvirt import sources
 from novalite.drivers.compute.libvirt.images import CachedImage, ImageCache
 from novalite.drivers.compute.libvirt.places import GuestPlace
 from novalite.drivers.compute.libvirt.programs import run
@@ -71,7 +72,9 @@ def ensure_disk(disk: DiskSpec, place: GuestPlace, cache: ImageCache, *, anew: b
 
 
 def _below(path: Path, image_format: str) -> CachedImage | None:
-    """What somebody else's disk stands on."""
+    """What somebody else's disk stands on. Raw ones elsewhere stand on nothing, and QEMU tells if they are missing."""
+    if sources.is_elsewhere(path):
+        return None
     argv = ["qemu-img", "info", "-U", "--output=json", "-f", image_format, str(path)]
     facts = json.loads(run("ensure_guest", argv, timeout_seconds=_SECONDS, code="disk.not_found"))
     if not facts.get("backing-filename"):

@@ -20,6 +20,7 @@ from novalite.errors import DriverError
 _PREFIX = "novalite-"
 _FASTEST_EMULATED = Cpu("custom", "Nehalem", ("rdrand",))  # rdrand spares the guest the wait for entropy
 _ON_CRASH = {"destroy", "restart"}
+_DRIVE_BUSES = {"ide", "sata", "scsi"}
 _FIRMWARES = {"bios", "uefi"}
 _SPARE_PORTS = 8
 """PCI Express ports for devices that come later: q35 takes a new device only where a port is free."""
@@ -66,7 +67,7 @@ def domain(
     wishes = properties.read(spec)
     machine = wishes.boot.machine or ("q35" if wishes.boot.uefi else "pc")
     possible.check(wishes, machine, host.abilities)
-    disks = arranged(spec, wishes.devices.disk_bus)
+    disks = arranged(_with_drives(spec, machine, wishes.devices.cdrom_bus), wishes.devices.disk_bus)
     nics = _interfaces(spec, wishes.devices)
     return Domain(
         kind=host.virt_type,
@@ -95,6 +96,12 @@ def domain(
         spare_ports=len(disks) + len(nics) + _SPARE_PORTS if "q35" in machine else 0,
         runs_as=host.runs_as,
     )
+
+
+def _with_drives(spec: GuestSpec, machine: str, wanted: str) -> GuestSpec:
+    """CD-ROMs on the bus that the machine boots them from."""
+    bus = wanted if wanted in _DRIVE_BUSES else "sata" if "q35" in machine else "ide"
+    return replace(spec, disks=tuple(replace(disk, bus=bus) if disk.cdrom else disk for disk in spec.disks))
 
 
 def _check(what: str, value: str, known: set[str]) -> None:
@@ -142,7 +149,7 @@ def _disks(
     wish: DeviceWish,
 ) -> tuple[Disk, ...]:
     disks = [
-        replace(disk_device(disk, place, images.get(disk.name), cache), limits=wish.disk_limits)
+        replace(disk_device(disk, place, images.get(disk.name), cache), limits=disk.limits or wish.disk_limits)
         for disk in arranged_disks
     ]
     if spec.config_drive is not None:
@@ -158,12 +165,14 @@ def disk_device(disk: DiskSpec, place: GuestPlace, image: CachedImage | None, ca
         disk.device,
         disk.bus,
         format=disk.format if disk.path else "qcow2",
+        device="cdrom" if disk.cdrom else "disk",
         read_only=disk.read_only,
         shareable=disk.shared,
         serial=disk.serial,
         boot_order=disk.boot_index + 1 if disk.boot_index >= 0 else 0,
         cache=cache,
         backing=Backing(image.path, image.format) if image else None,
+        limits=disk.limits,
     )
 
 

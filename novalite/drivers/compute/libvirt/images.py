@@ -50,9 +50,10 @@ class ImageCache:
         arriving = target.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
         try:
             self._copy(image, source, arriving)
-            virtual_size = _examine(arriving, image.format)
+            form = "raw" if image.format == "iso" else image.format
+            virtual_size = _examine(arriving, form)
             os.replace(arriving, target)
-            facts = CachedImage(target, image.format, virtual_size)
+            facts = CachedImage(target, form, virtual_size)
             _write(self._facts(target), msgspec.json.encode({"format": facts.format, "virtual_size": virtual_size}))
         except OSError as error:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)

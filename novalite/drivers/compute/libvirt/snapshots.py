@@ -19,7 +19,7 @@ import msgspec
 
 from novalite import logs
 from novalite.drivers.compute.base import PIECE_BYTES, SnapshotFile
-from novalite.drivers.compute.libvirt import disks, guest_agent
+from novalite.drivers.compute.libvirt import disks, guest_agent, sources
 from novalite.drivers.compute.libvirt.connection import Connection
 from novalite.drivers.compute.libvirt.domains import Domains
 from novalite.drivers.compute.libvirt.elements import sub
@@ -193,7 +193,7 @@ def find_disk(domain: Any, place: GuestPlace, op: str, disk: str) -> FoundDisk:
     root = ET.fromstring(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))  # noqa: S314 - the local libvirt's
     for element in root.findall("./devices/disk[@device='disk']"):
         source, target, driver = (element.find(tag) for tag in ("source", "target", "driver"))
-        path = source.get("file", "") if source is not None else ""
+        path = sources.address(source)
         ours = path == str(place.disk(disk)) or (disk and element.findtext("serial") == disk[:20])
         if ours and path and target is not None and driver is not None:
             return FoundDisk(target.get("dev", ""), Path(path), driver.get("type", "raw"))

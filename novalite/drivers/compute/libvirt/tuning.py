@@ -6,8 +6,12 @@ import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import libvirt
 
 from novalite.drivers.compute.libvirt.elements import sub
+from novalite.drivers.compute.libvirt.faults import is_lost, translated
 from novalite.drivers.compute.wishes import DeviceWish, NumaCell
 
 
@@ -75,6 +79,24 @@ def disk_limits(limits: tuple[tuple[str, int], ...]) -> ET.Element | None:
     for name, value in limits:
         sub(root, name.removeprefix("disk_"), str(value))
     return root
+
+
+def tune_disk(domain: Any, device: str, limits: tuple[tuple[str, int], ...]) -> None:
+    """Give a disk these limits in place of those it has: in the running guest and in its definition. Raises
+    ``DriverError`` ``guest.refused``."""
+    none = {f"{way}_{kind}{more}": 0 for way in ("total", "read", "write") for kind in ("bytes_sec", "iops_sec")
+            for more in ("", "_max")}  # fmt: skip
+    flags = libvirt.VIR_DOMAIN_AFFECT_CONFIG
+    if domain.isActive():
+        flags |= libvirt.VIR_DOMAIN_AFFECT_LIVE
+    try:
+        domain.setBlockIoTune(device, none, flags)
+        if limits:
+            domain.setBlockIoTune(device, dict(limits), flags)
+    except libvirt.libvirtError as error:
+        if is_lost(error):
+            raise
+        raise translated("tune_disk", error, "guest.refused") from error
 
 
 def random_source(devices: DeviceWish) -> ET.Element:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from novalite.drivers.compute.base import ConsoleKind
-from novalite.drivers.compute.libvirt import tuning
+from novalite.drivers.compute.libvirt import sources, tuning
 from novalite.drivers.compute.libvirt.elements import sub as _sub
 from novalite.drivers.compute.wishes import DeviceWish, NumaCell
 
@@ -79,12 +79,13 @@ class Disk:
     shareable: bool = False
 
     def element(self) -> ET.Element:
-        root = ET.Element("disk", {"type": "file", "device": self.device})
+        kind, source = sources.element(self.path)
+        root = ET.Element("disk", {"type": kind, "device": self.device})
         driver = _sub(root, "driver", name="qemu", type=self.format)
         if not self.read_only:
             driver.set("cache", self.cache)
             driver.set("discard", "unmap")
-        _sub(root, "source", file=str(self.path))
+        root.append(source)
         root.append(self.backing.element() if self.backing else ET.Element("backingStore"))
         _sub(root, "target", dev=self.target, bus=self.bus)
         if self.serial:

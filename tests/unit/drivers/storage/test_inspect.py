@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from novalite.drivers.storage import inspect
-from novalite.errors import Invalid
+from novalite.drivers.storage.qemu_img import convert
+from novalite.errors import DriverError, Invalid
+from tests.contracts import hostile_images
 
 GIB = 1 << 30
 
@@ -181,3 +183,35 @@ def test_qemu_is_always_told_the_format(tmp_path: Path, monkeypatch: pytest.Monk
     for argv in seen:
         assert argv[0] == "prlimit", "never without limits"
         assert argv[argv.index("-f") + 1] == "qcow2"
+
+
+@pytest.mark.parametrize("name", hostile_images.KINDS)
+def test_every_image_of_the_hostile_folder_is_refused(tmp_path: Path, name: str) -> None:
+    declared, path = hostile_images.make(tmp_path, name)
+    said = refusal(path, declared, limit=1 << 40)
+    assert hostile_images.SECRET not in said
+    assert str(tmp_path) not in said
+
+
+@pytest.mark.parametrize("name", [n for n, (_, m) in hostile_images.KINDS.items() if "backing" in n or "flat" in n])
+def test_what_refers_to_other_files_never_reaches_qemu(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declared, path = hostile_images.make(tmp_path, name)
+    monkeypatch.setattr("novalite.drivers.storage.inspect._qemu_img", lambda *_: pytest.fail("QEMU has opened it"))
+    refusal(path, declared)
+
+
+def test_bytes_of_two_formats_are_refused_as_they_arrive(tmp_path: Path) -> None:
+    path = tmp_path / "disk"
+    hostile_images.make(tmp_path, "qcow2-and-vdi")[1].rename(path)
+    assert "several formats" in refusal(path, "qcow2")
+
+
+def test_a_result_larger_than_allowed_ends_a_conversion(tmp_path: Path) -> None:
+    content, out = tmp_path / "content", tmp_path / "out"
+    content.write_bytes(bytes(range(256)) * 16384)
+    with pytest.raises(DriverError) as caught:
+        convert("test", content, "raw", out, "qcow2", most_bytes=1 << 20)
+    assert caught.value.code == "image.too_large"
+    assert out.stat().st_size <= 1 << 20

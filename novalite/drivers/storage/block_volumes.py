@@ -1,0 +1,183 @@
+"""Volumes that are block devices of some store, made whole under another name and then renamed."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from novalite.drivers.storage import qemu_img
+from novalite.drivers.storage.base import OfImage, OfSnapshot, OfStream, OfVolume, VolumePlace, VolumePool, VolumeSource
+from novalite.errors import DriverError
+
+GIB = 1 << 30
+_CHUNK = 1 << 20
+_VOLUME, _SNAPSHOT, _PART = "volume-", "snapshot-", "part-"
+
+
+class BlockVolumes(ABC):
+    """A ``VolumeDriver`` of a store that knows devices by name. Snapshots are devices of their own, full copies:
+    nothing stands on anything else. ``spool`` is a directory of this machine for copies on their way."""
+
+    def __init__(self, spool: Path) -> None:
+        self._spool = spool
+
+    # What a store must be able to do.
+
+    @abstractmethod
+    def _names(self) -> set[str]:
+        """Every device of the store."""
+
+    @abstractmethod
+    def _make_blank(self, name: str, size: int) -> None:
+        """A device of ``size`` bytes that reads as zeros."""
+
+    @abstractmethod
+    def _remove(self, name: str) -> None:
+        """One that is there."""
+
+    @abstractmethod
+    def _rename(self, old: str, new: str) -> None: ...
+
+    @abstractmethod
+    def _size(self, name: str) -> int:
+        """In bytes."""
+
+    @abstractmethod
+    def _grow(self, name: str, size: int) -> None: ...
+
+    @abstractmethod
+    def _address(self, name: str) -> str:
+        """As QEMU opens it."""
+
+    @abstractmethod
+    def pool(self) -> VolumePool: ...
+
+    # What follows from that.
+
+    def ensure_volume(
+        self, volume_id: str, size_gib: int, source: VolumeSource | None = None, *, anew: bool = False,
+        shared: bool = False,
+    ) -> VolumePlace:  # fmt: skip
+        name = _VOLUME + _checked(volume_id)
+        there = name in self._names()
+        if anew or not there:
+            part = self._whole("create_volume", source, size_gib * GIB)
+            if there:
+                self._remove(name)
+            self._rename(part, name)
+        return VolumePlace(self._address(name), "raw")
+
+    def _whole(self, op: str, source: VolumeSource | None, size: int = 0) -> str:
+        """A device with the data of ``source``, under the name of something unfinished."""
+        part = _PART + uuid4().hex
+        try:
+            if source is None:
+                self._make_blank(part, size)
+            else:
+                self._with_image(op, source, lambda address, form: self._fill(op, address, form, part, size))
+        except BaseException:
+            if part in self._names():
+                self._remove(part)
+            raise
+        return part
+
+    def _with_image(self, op: str, source: VolumeSource, act: Callable[[str, str], None]) -> None:
+        if isinstance(source, OfImage):
+            act(str(source.path), source.format)
+        elif not isinstance(source, OfStream):
+            act(self._address(self._known(op, source)), "raw")
+        else:
+            self._spool.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=self._spool) as file:
+                for chunk in source.chunks:
+                    file.write(chunk)
+                file.flush()
+                qemu_img.require_alone(op, Path(file.name))
+                act(file.name, "qcow2")
+
+    def _fill(self, op: str, address: str, form: str, part: str, size: int) -> None:
+        now = qemu_img.virtual_size(op, address, form)
+        if size and now > size:
+            raise DriverError(op, f"{now} bytes do not fit into {size}", code="volume.refused")
+        self._make_blank(part, max(size, now))
+        qemu_img.fill(op, address, form, self._address(part))
+
+    def _known(self, op: str, source: OfVolume | OfSnapshot) -> str:
+        what, found = ("volume", _VOLUME) if isinstance(source, OfVolume) else ("snapshot", _SNAPSHOT)
+        wanted = source.volume_id if isinstance(source, OfVolume) else source.snapshot_id
+        if found + _checked(wanted) not in self._names():
+            raise DriverError(op, f"the data of {what} {wanted} are missing", code=f"{what}.not_found")
+        return found + wanted
+
+    def delete_volume(self, volume_id: str) -> None:
+        self._drop(_VOLUME + _checked(volume_id))
+
+    def delete_snapshot(self, snapshot_id: str) -> None:
+        self._drop(_SNAPSHOT + _checked(snapshot_id))
+
+    def _drop(self, name: str) -> None:
+        if name in self._names():
+            self._remove(name)
+
+    def extend_volume(self, volume_id: str, size_gib: int) -> None:
+        name, size = self._known("extend_volume", OfVolume(volume_id)), size_gib * GIB
+        now = self._size(name)
+        if now > size:
+            raise DriverError("extend_volume", f"{now} bytes cannot shrink to {size}", code="volume.refused")
+        if now < size:
+            self._grow(name, size)
+
+    def ensure_snapshot(self, snapshot_id: str, source: VolumeSource) -> None:
+        name = _SNAPSHOT + _checked(snapshot_id)
+        if name not in self._names():
+            self._rename(self._whole("create_snapshot", source), name)
+
+    def read(self, source: OfVolume | OfSnapshot, disk_format: str) -> Iterator[bytes]:
+        name = self._known("read_volume", source)
+        self._spool.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._spool) as directory:
+            copy = Path(directory) / "copy"
+            qemu_img.convert("read_volume", self._address(name), "raw", copy, disk_format)
+            with copy.open("rb") as file:
+                while chunk := file.read(_CHUNK):
+                    yield chunk
+
+    def place(self, volume_id: str) -> VolumePlace | None:
+        name = _VOLUME + _checked(volume_id)
+        return VolumePlace(self._address(name), "raw") if name in self._names() else None
+
+    def volume_ids(self) -> tuple[str, ...]:
+        return self._ids(_VOLUME)
+
+    def snapshot_ids(self) -> tuple[str, ...]:
+        return self._ids(_SNAPSHOT)
+
+    def _ids(self, kind: str) -> tuple[str, ...]:
+        return tuple(sorted(name.removeprefix(kind) for name in self._names() if name.startswith(kind)))
+
+    def clean(self) -> None:
+        for name in sorted(self._names()):
+            if name.startswith(_PART):
+                self._remove(name)
+        for path in self._spool.glob("tmp*"):
+            if path.is_dir():
+                for inside in path.iterdir():
+                    os.unlink(inside)
+                path.rmdir()
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _checked(text: str) -> str:
+    """Ids become names of devices: nothing but a UUID may."""
+    try:
+        known: str | None = str(UUID(text))
+    except ValueError:
+        known = None
+    if known is None or known != text:
+        raise DriverError("volume", f"{text[:64]!r} is not an id", code="volume.not_found")
+    return known

@@ -1,0 +1,166 @@
+"""The first disk of an OVA: a tar file of strangers, read block by block and never unpacked as a whole."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+import xml.parsers.expat as expat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from novalite.errors import Invalid
+
+_BLOCK = tarfile.BLOCKSIZE
+_COPY_BYTES = 1 << 20
+_MOST_MEMBERS = 256
+_MOST_OVF_BYTES = 1 << 20
+_MOST_HEADER_BYTES = 1 << 16
+_OVF = "http://schemas.dmtf.org/ovf/envelope/1"
+
+
+@dataclass(frozen=True)
+class Member:
+    """A plain file in the archive: ``size`` bytes at ``offset``."""
+
+    name: str
+    offset: int
+    size: int
+
+
+def extract_first_disk(archive: Path, target: Path, *, most_bytes: int) -> None:
+    """Write the disk that the archive's OVF names first to ``target``.
+
+    Raises ``Invalid`` (field ``image``) for archives with links, devices, paths or doubles in them, for disks that are
+    elsewhere, compressed or larger than ``most_bytes``, and for XML that declares entities.
+    """
+    with archive.open("rb") as file:
+        found: dict[str, Member] = {}
+        for member in _members(file):
+            if member.name in found:
+                raise _refusal(f"holds two files named {member.name[:64]}")
+            found[member.name] = member
+        disk = _first_disk(found, file)
+        if disk.size > most_bytes:
+            raise _refusal(f"holds a disk of {disk.size} bytes, the limit is {most_bytes}")
+        file.seek(disk.offset)
+        with target.open("wb") as out:
+            left = disk.size
+            while left:
+                block = file.read(min(left, _COPY_BYTES))
+                if not block:
+                    raise _refusal("is cut off inside its disk")
+                out.write(block)
+                left -= len(block)
+            out.flush()
+            os.fsync(out.fileno())
+
+
+def _members(file: BinaryIO) -> Iterator[Member]:
+    """The library's own reader would hold extended headers of any length in memory."""
+    said: dict[str, str] = {}
+    for number, info in enumerate(_headers(file)):
+        if number >= _MOST_MEMBERS:
+            raise _refusal(f"holds more than {_MOST_MEMBERS} files")
+        offset = file.tell()
+        if info.type in (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE):
+            if info.size > _MOST_HEADER_BYTES:
+                raise _refusal("has an extended header that is too long")
+            said = _pax(file.read(info.size))
+            size = info.size
+        elif info.type in (tarfile.REGTYPE, tarfile.AREGTYPE):
+            name, size = said.get("path", info.name), _size(said.get("size", ""), info.size)
+            if any(key.startswith("GNU.sparse") for key in said):
+                raise _refusal("holds sparse files")
+            said = {}
+            yield Member(_plain(name), offset, size)
+        else:
+            raise _refusal(f"holds '{info.name[:64]}', which is no plain file")
+        file.seek(offset + -(-size // _BLOCK) * _BLOCK)
+
+
+def _headers(file: BinaryIO) -> Iterator[tarfile.TarInfo]:
+    file.seek(0)
+    while True:
+        block = file.read(_BLOCK)
+        if len(block) < _BLOCK or not block.strip(b"\0"):
+            return
+        try:
+            info = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+        except tarfile.HeaderError as error:
+            raise _refusal(f"is not a tar file: {error}") from error
+        if info.size < 0:
+            raise _refusal("has a file of negative size")
+        yield info
+
+
+def _pax(data: bytes) -> dict[str, str]:
+    found: dict[str, str] = {}
+    while data.strip(b"\0"):
+        length, _, _ = data.partition(b" ")
+        if not length.isdigit() or not len(length) < int(length) <= len(data):
+            raise _refusal("has a broken extended header")
+        key, _, value = data[len(length) + 1 : int(length) - 1].decode("utf-8", "replace").partition("=")
+        found[key] = value
+        data = data[int(length) :]
+    return found
+
+
+def _size(said: str, size: int) -> int:
+    if said and not (said.isdecimal() and len(said) < 20):
+        raise _refusal("has a file of impossible size")
+    return int(said) if said else size
+
+
+def _plain(name: str) -> str:
+    path = PurePosixPath(name)
+    if len(path.parts) != 1 or path.name != name.removeprefix("./") or path.name in ("..", "."):
+        raise _refusal(f"holds the path '{name[:64]}' instead of a file name")
+    return path.name
+
+
+def _first_disk(members: dict[str, Member], file: BinaryIO) -> Member:
+    described = [member for name, member in members.items() if name.lower().endswith(".ovf")]
+    if len(described) != 1:
+        raise _refusal(f"holds {len(described)} OVF descriptions instead of one")
+    if described[0].size > _MOST_OVF_BYTES:
+        raise _refusal("has an OVF description that is too long")
+    file.seek(described[0].offset)
+    name = _named_disk(file.read(described[0].size))
+    if name not in members:
+        raise _refusal(f"names the disk '{name[:64]}', which is not in it")
+    return members[name]
+
+
+def _named_disk(document: bytes) -> str:
+    """The file of the first disk that has one."""
+    files: dict[str, str] = {}
+    disks: list[str] = []
+
+    def begin(tag: str, attributes: dict[str, str]) -> None:
+        ovf = {key.removeprefix(f"{_OVF} "): value for key, value in attributes.items()}
+        if tag.rpartition(" ")[2] == "File":
+            if ovf.get("compression", "identity") not in ("", "identity") or "chunkSize" in ovf:
+                raise _refusal("holds compressed or divided disks")
+            files[ovf.get("id", "")] = ovf.get("href", "")
+        elif tag.rpartition(" ")[2] == "Disk" and ovf.get("fileRef"):
+            disks.append(ovf["fileRef"])
+
+    def refuse(*_: object) -> None:
+        raise _refusal("has an OVF description that declares entities")
+
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.StartElementHandler = begin
+    parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = refuse
+    try:
+        parser.Parse(document, True)
+    except expat.ExpatError as error:
+        raise _refusal(f"has an OVF description that is no XML: {error}") from error
+    if not disks or not files.get(disks[0]):
+        raise _refusal("describes no disk")
+    return files[disks[0]]
+
+
+def _refusal(what: str) -> Invalid:
+    return Invalid(f"The OVA {what}.", field="image", code="image.refused")
