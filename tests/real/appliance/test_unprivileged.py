@@ -70,6 +70,23 @@ def _console(appliance: RealAppliance, server_id: str) -> str:
     return str(answer.json()["output"]) if answer.status_code == 200 else ""
 
 
+def _until_volume(appliance: RealAppliance, volume_id: str, status: str) -> None:
+    def shown() -> str:
+        return str(appliance.get(f"/volume/v3/volumes/{volume_id}")["volume"]["status"])
+
+    until_or(lambda: shown() == status, lambda: f"the volume is {status}; {shown()}\n{appliance.log[-3000:]}", 60)
+
+
+def _volume_plugged_in(appliance: RealAppliance, server_id: str) -> str:
+    """The id of a volume that has been attached to the guest while it runs."""
+    volume = str(appliance.post("/volume/v3/volumes", {"volume": {"size": 1}})["volume"]["id"])
+    _until_volume(appliance, volume, "available")
+    body = {"volumeAttachment": {"volumeId": volume}}
+    appliance.post(f"/compute/v2.1/servers/{server_id}/os-volume_attachments", body)
+    _until_volume(appliance, volume, "in-use")
+    return volume
+
+
 def test_a_server_boots_is_told_who_it_is_is_copied_and_goes(
     appliance: RealAppliance, libvirtd: PrivateLibvirtd, guest_image: Path
 ) -> None:
@@ -102,9 +119,13 @@ def test_a_server_boots_is_told_who_it_is_is_copied_and_goes(
         lambda: f"the copy is there: {appliance.get(f'/image/v2/images/{copy}')}\n{appliance.log[-3000:]}",
         120,
     )
+    volume = _volume_plugged_in(appliance, server_id)
     appliance.restart()
     assert appliance.wait_status(server_id, "ACTIVE")["status"] == "ACTIVE"
     assert _uid(guest) == pwd.getpwnam(GUESTS).pw_uid, "it is the same process"
+    path = f"/compute/v2.1/servers/{server_id}/os-volume_attachments/{volume}"
+    assert appliance.call("DELETE", path).status_code == 202
+    _until_volume(appliance, volume, "available")
     appliance.delete(server_id)
     appliance.wait_gone(server_id)
     until(lambda: not Path(f"/proc/{guest}").exists(), "its process has ended")

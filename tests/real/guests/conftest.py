@@ -15,7 +15,7 @@ from uuid import uuid4
 import psutil
 import pytest
 
-from novalite.drivers.network.base import bridge_name, tap_name
+from novalite.drivers.network.base import tap_name
 from tests.contracts.waiting import until
 from tests.real.appliance.images import bundled_guest_image
 from tests.real.appliance.process import RealAppliance, running, until_or
@@ -51,15 +51,13 @@ class Cloud:
     def network_id(self) -> str:
         return str(self.appliance.get("/network/v2.0/networks?name=private")["networks"][0]["id"])
 
-    @property
-    def bridge(self) -> str:
-        return bridge_name(self.network_id)
-
     def dnsmasq(self) -> psutil.Process | None:
         """The DHCP server of the network, if it runs."""
         for process in psutil.process_iter(["name", "cmdline"]):
             command = process.info["cmdline"] or []
-            if process.info["name"] == "dnsmasq" and f"--interface={self.bridge}" in command:
+            if process.info["name"] == "dnsmasq" and any(
+                f"/{self.network_id}/dnsmasq.conf" in word for word in command
+            ):
                 return process
         return None
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 from pathlib import Path
 
 import psutil
 import pytest
 
+from novalite.drivers.network import links, namespaces
+from novalite.drivers.network.base import network_namespace, router_namespace
+from novalite.drivers.network.linux import RUN_DIR
 from tests.contracts.waiting import until
 from tests.real.appliance.process import until_or
 from tests.real.guests.conftest import SSH, Cloud, Guest, Outside, kill, let_in, sh
@@ -209,17 +213,14 @@ def test_a_guest_whose_emulator_crashes_is_in_error_and_a_hard_reboot_heals_it(c
 
 def test_after_a_power_cut_all_is_made_again_from_the_database(cloud: Cloud, guests: Guests, outside: Outside) -> None:
     one, two = guests
-    address, bridge, boots = one.address, cloud.bridge, len(one.said("ready "))
-    dnsmasq = cloud.dnsmasq()
-    assert dnsmasq is not None
+    address, network_id, boots = one.address, cloud.network_id, len(one.said("ready "))
+    assert cloud.dnsmasq() is not None
     pids = [guest.pid for guest in guests]
     cloud.libvirtd.stop(signal.SIGKILL)
     cloud.appliance.kill()
-    for pid in (*pids, dnsmasq.pid):
+    for pid in pids:
         kill(pid)
-    sh("ip", "link", "delete", bridge)
-    for table in _tables(bridge):
-        sh("nft", "delete", "table", *table)
+    _cut_network(cloud)
     for file in (cloud.libvirtd._directory / "run" / "qemu").glob("*"):
         if file.is_file():
             file.unlink()
@@ -227,7 +228,7 @@ def test_after_a_power_cut_all_is_made_again_from_the_database(cloud: Cloud, gue
     cloud.appliance.start()
     one.wait("ACTIVE")
     two.wait("SHUTOFF")
-    assert Path(f"/sys/class/net/{bridge}").exists()
+    assert namespaces.exists(network_namespace(network_id))
     assert cloud.dnsmasq() is not None
     one.wait_ready(boots + 1)
     assert one.address == address
@@ -236,15 +237,22 @@ def test_after_a_power_cut_all_is_made_again_from_the_database(cloud: Cloud, gue
     assert cloud.appliance.doctor() == []
 
 
-def _tables(bridge: str) -> list[tuple[str, str]]:
-    """nft tables that speak of the network's bridge, as (family, name)."""
-    found = []
-    for line in sh("nft", "list", "tables").splitlines():
-        _, family, name = line.split()
-        if bridge in sh("nft", "list", "table", family, name):
-            found.append((family, name))
-    assert found
-    return found
+def _cut_network(cloud: Cloud) -> None:
+    """Take away what a reboot takes of the machine's network: namespaces, links, rules and what is below /run."""
+    appliance_id = (cloud.appliance.state_dir / "appliance-id").read_text().strip()
+    directory = RUN_DIR / appliance_id
+    networks = [path.parent.name for path in directory.glob("*/network.json")]
+    routers = [path.parent.name for path in directory.glob("routers/*/router.json")]
+    assert networks
+    for process in psutil.process_iter(["cmdline"]):
+        if any(str(directory) in word for word in process.info["cmdline"] or []):
+            kill(process.pid)
+    for name in (*map(network_namespace, networks), *map(router_namespace, routers)):
+        sh("ip", "netns", "delete", name)
+    for link in sorted(links.marked(links.alias(appliance_id))):
+        sh("ip", "link", "delete", link, check=False)  # its other end may have taken it along
+    sh("nft", "delete", "table", "inet", "novalite_" + appliance_id.replace("-", ""), check=False)
+    shutil.rmtree(directory)
 
 
 def test_deleting_leaves_nothing(cloud: Cloud, guests: Guests) -> None:

@@ -200,12 +200,12 @@ def test_what_cannot_be_attached_is_refused(machine: Machine, interface: str, sa
 
 
 @contextmanager
-def dhcp_server(lab: Lab) -> Iterator[None]:
-    """The LAN's own, in the outside namespace."""
-    pid = lab.directory / "lan-dhcp.pid"
-    within(lab.outside, "dnsmasq", "--conf-file=/dev/null", "--port=0", "--interface=eth0", "--bind-interfaces",
+def dhcp_server(namespace: str, directory: Path) -> Iterator[None]:
+    """The LAN's own."""
+    pid = directory / "lan-dhcp.pid"
+    within(namespace, "dnsmasq", "--conf-file=/dev/null", "--port=0", "--interface=eth0", "--bind-interfaces",
            "--no-ping", "--user=nobody", "--dhcp-range=203.0.113.100,203.0.113.120,255.255.255.0,1h",
-           f"--dhcp-leasefile={lab.directory / 'lan-leases'}", f"--pid-file={pid}")  # fmt: skip
+           f"--dhcp-leasefile={directory / 'lan-leases'}", f"--pid-file={pid}")  # fmt: skip
     try:
         yield
     finally:
@@ -235,7 +235,7 @@ def test_guests_on_the_lan_get_its_addresses_which_are_learned(lab: Lab) -> None
     network = _lan_network(lab, machine)
     guest = lab.guest(network)
     port = PortSpec(str(uuid4()), network.id, guest.mac)
-    with dhcp_server(lab):
+    with dhcp_server(lab.outside, lab.directory):
         assert machine.learned([port]) == ()
         address = _lease(guest, lab.directory)
     assert address.startswith("203.0.113.1")
@@ -280,7 +280,7 @@ def test_answers_that_no_guest_asked_for_teach_nothing(lab: Lab, machine: Machin
         "    s.sendto(data[:size], ('255.255.255.255', 68))\n"
     )
     within(lab.outside, sys.executable, "-c", forged)
-    with dhcp_server(lab):
+    with dhcp_server(lab.outside, lab.directory):
         address = _lease(guest, lab.directory)
     assert eventually(lambda: machine.learned([port]) == ((port.id, address),)), "only what it asked for"
     assert address != "203.0.113.66"

@@ -23,6 +23,7 @@ from novalite.drivers.network.base import (
 from novalite.drivers.network.linux import LinuxNetworkDriver
 from tests.real.network import talk
 from tests.real.network.conftest import Guest, Machine, new_network, new_port, sh
+from tests.real.network.test_lan import dhcp_server
 
 pytestmark = pytest.mark.real
 
@@ -167,3 +168,27 @@ def test_a_new_group_rule_is_felt_at_once(cloud: Cloud) -> None:
         assert talk.connects("", FLOATING, 443)
         cloud.driver.ensure_groups((group,))
         assert not talk.connects("", FLOATING, 443)
+
+
+def test_guests_are_on_the_machines_lan(machine: Machine) -> None:
+    driver = machine.driver(look_seconds=60)
+    assert driver.attach_lan("uplink0", wait_seconds=5).gateway == machine.gateway
+    lan = NetworkSpec(str(uuid4()), "lan", uplink=UplinkSpec("flat", "uplink0"), lan_addresses=True)
+    port = PortSpec(str(uuid4()), lan.id, "fa:16:3e:00:00:05")
+    driver.ensure_network(lan, (port,))
+    guest = machine.plug(port)
+    with dhcp_server(machine.outside, machine.directory):
+        address = guest.lease()["ip"]
+    assert lan.id in driver.watch(5)
+    assert driver.check().learned == ((port.id, address),)
+    driver.ensure_forwards((HostForwardSpec("tcp", 8080, address, 80),))
+    with talk.server(guest.name, 80):
+        assert talk.seen_as(machine.outside, address, 80) == machine.gateway
+        assert talk.connects("", address, 80)
+        assert talk.connects(machine.outside, machine.address, 8080)
+    assert driver.check().problems == ()
+    driver.ensure_forwards(())
+    driver.remove_network(lan.id)
+    driver.detach_lan("uplink0")
+    assert machine.address in sh("ip", "addr", "show", "dev", "uplink0")
+    assert "nll" not in sh("ip", "link")
