@@ -24,12 +24,13 @@ _log = logs.get("network")
 @dataclass
 class Network:
     """What is wanted of one network; ``lock`` orders changes to its links, files and server. ``index`` is the
-    kernel's number of its bridge."""
+    kernel's number of its bridge; ``stale_taps`` are of ports whose tap cannot be as it should while its guest runs."""
 
     spec: NetworkSpec
     server: DhcpServer
     ports: dict[str, PortSpec]
     index: int = 0
+    stale_taps: set[str] = field(default_factory=set)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def faults(self, near: set[str], filters: Filters) -> list[str]:
@@ -116,7 +117,7 @@ class Networks:
             if wanted is not None:
                 taps.remove_others(self._appliance_id, spec.id, wanted)
             limited = [port.id for port in had.values() if taps.has_limit(port.rate)]
-            taps.ensure(self._appliance_id, spec, known.ports.values(), limited=limited)
+            known.stale_taps = {*taps.ensure(self._appliance_id, spec, known.ports.values(), limited=limited)}
             bridges.remove_older(self._appliance_id, spec.id)
             self._memory.keep_network(spec)
             self._memory.keep_ports(spec.id, known.ports.values())
@@ -173,12 +174,18 @@ class Networks:
         known = self.get("ensure_port", port.network_id)
         with files("ensure_port"), known.lock:
             before = known.ports.get(port.id)
-            if before == port and self._has_links(port) and self._filters.is_sure(port.network_id):
+            if (
+                before == port
+                and port.id not in known.stale_taps
+                and self._has_links(port)
+                and self._filters.is_sure(port.network_id)
+            ):
                 return
             known.ports[port.id] = port
             self._filters.change_port(known.spec, known.ports.values(), before, port)
             limited = [port.id] if before and taps.has_limit(before.rate) else []
-            taps.ensure(self._appliance_id, known.spec, [port], limited=limited)
+            known.stale_taps.discard(port.id)
+            known.stale_taps |= taps.ensure(self._appliance_id, known.spec, [port], limited=limited)
             had = {port.id: before} if before else {}
             if before != port:
                 self._tell_server(known, _moved(had, {port.id: port}))

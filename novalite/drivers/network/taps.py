@@ -30,12 +30,15 @@ def _mark(appliance_id: str, port: PortSpec) -> str:
     return links.alias(appliance_id, "port", port.network_id, port.id)
 
 
-def ensure(appliance_id: str, spec: NetworkSpec, ports: Iterable[PortSpec], *, limited: Iterable[str] = ()) -> None:
+def ensure(
+    appliance_id: str, spec: NetworkSpec, ports: Iterable[PortSpec], *, limited: Iterable[str] = ()
+) -> frozenset[str]:
     """All these ports' taps, ready for guests or with them. ``limited`` are ids of ports that may have a limit from
-    before. Raises ``DriverError`` when a link of such a name is somebody else's."""
+    before. Ids of those whose tap a guest uses that takes another number of queues than it should: they are for a later
+    call. Raises ``DriverError`` when a link of such a name is somebody else's."""
     wanted = list(ports)
     if not wanted:
-        return
+        return frozenset()
     namespace = network_namespace(spec.id)
     near = links.details(name for port in wanted for name in (tap_name(port.id), link_name(port.id)))
     far = links.names(namespace)
@@ -50,6 +53,7 @@ def ensure(appliance_id: str, spec: NetworkSpec, ports: Iterable[PortSpec], *, l
     had = set(limited)
     lines = [line for port in wanted for line in _traffic_lines(port, spec, had_limit=port.id in had)]
     namespaces.batch("ensure_port", "", lines, program="tc")
+    return frozenset(port.id for port in wanted if _has_other_queues(near.get(tap_name(port.id)), port))
 
 
 def _clear(appliance_id: str, wanted: list[PortSpec], near: dict[str, dict[str, Any]], far: set[str]) -> None:
@@ -63,7 +67,7 @@ def _clear(appliance_id: str, wanted: list[PortSpec], near: dict[str, dict[str, 
             raise links.foreign(pair)
         if pair in near and tap not in far:
             gone.append(pair)
-        if tap in near and _other_queues(near[tap], port) and "NO-CARRIER" in near[tap]["flags"]:
+        if tap in near and _has_other_queues(near[tap], port) and "NO-CARRIER" in near[tap]["flags"]:
             gone.append(tap)
     if gone:
         links.delete(gone)
@@ -81,8 +85,8 @@ def _is_ours(appliance_id: str, link: dict[str, Any], mark: str) -> bool:
     return str(links.details([bridge])[bridge].get("ifalias", "")).startswith(links.alias(appliance_id, ""))
 
 
-def _other_queues(link: dict[str, Any], port: PortSpec) -> bool:
-    return bool(link.get("linkinfo", {}).get("info_data", {}).get("multi_queue")) != port.queues
+def _has_other_queues(link: dict[str, Any] | None, port: PortSpec) -> bool:
+    return link is not None and bool(link.get("linkinfo", {}).get("info_data", {}).get("multi_queue")) != port.queues
 
 
 def _tap_lines(appliance_id: str, port: PortSpec, spec: NetworkSpec, link: dict[str, Any] | None) -> list[str]:

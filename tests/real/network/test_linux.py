@@ -301,6 +301,9 @@ def test_a_tap_with_several_queues(machine: Machine) -> None:
     assert guest.lease()["ip"] == "10.97.0.5"
     driver.ensure_port(port)
     assert guest.pings("10.97.0.2"), "a card in use keeps its queues"
+    guest.unplug()
+    driver.ensure_port(port)
+    assert machine.plug(port).lease()["ip"] == "10.97.0.5", "the next guest's card has those that it asks for"
 
 
 def test_many_ports_at_once(machine: Machine) -> None:
