@@ -20,8 +20,9 @@ run_dir = "/run/{run_dir}"
 ranges = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fd00::/8", "192.0.2.0/24"]
 operations = [
     "used_ranges", "check", "watch", "metadata_sockets", "ensure_network", "remove_network", "ensure_port",
-    "remove_port", "ensure_groups", "remove_group", "ensure_routers", "ensure_forwards",
+    "remove_port", "ensure_groups", "remove_group", "ensure_routers", "ensure_forwards", "attach_lan", "detach_lan",
 ]
+interfaces = ["uplink0"]
 forward_ports = [1024, 65535]
 """
 

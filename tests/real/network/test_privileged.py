@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import signal
@@ -174,3 +175,21 @@ def test_the_capabilities_of_the_unit_suffice(machine: Machine) -> None:
             client.remove_group(group.id)
             left = client.check()
     assert (left.networks, left.routers, left.dhcp_running, left.problems) == ((), (), (), ())
+
+
+def test_the_capabilities_of_the_unit_suffice_for_the_lan(machine: Machine) -> None:
+    """The machine's addresses move to a bridge, with what watches over that, and back."""
+    with privileged_command(machine.directory, unit_capabilities()) as (path, _):
+        client = PrivilegedNetworkDriver(path, str(uuid4()))
+        made = client.attach_lan("uplink0", wait_seconds=10)
+        assert made.addresses == (f"{machine.address}/24",)
+        assert _addresses(made.bridge) == [machine.address]
+        subprocess.run(["ping", "-c1", "-W5", machine.gateway], capture_output=True, check=True)
+        client.detach_lan("uplink0")
+        assert _addresses("uplink0") == [machine.address]
+        subprocess.run(["ping", "-c1", "-W5", machine.gateway], capture_output=True, check=True)
+
+
+def _addresses(link: str) -> list[str]:
+    done = subprocess.run(["ip", "-j", "-4", "addr", "show", link], capture_output=True, text=True, check=True)
+    return [each["local"] for found in json.loads(done.stdout) if found for each in found["addr_info"]]
