@@ -205,6 +205,12 @@ class Volumes(Struct, frozen=True, kw_only=True):
     ] = 20.0
 
 
+class Backups(Struct, frozen=True, kw_only=True):
+    directory: Annotated[
+        str, _doc("Where backups of volumes are kept, best on another disk or a share; empty: STATE_DIR/backups.")
+    ] = ""
+
+
 class Identity(Struct, frozen=True, kw_only=True):
     token_seconds: Annotated[int, _doc("Life of a token, in seconds.", ge=60)] = 86400
     region: Annotated[str, _doc("Region name in the catalogue.")] = "RegionOne"
@@ -248,10 +254,8 @@ class Quota(Struct, frozen=True, kw_only=True):
     snapshots: Annotated[int, _doc("Snapshots of volumes per project; -1: no limit.", ge=-1)] = 10
     gigabytes: Annotated[int, _doc("Volumes and their snapshots per project, in GiB; -1: no limit.", ge=-1)] = 1000
     per_volume_gigabytes: Annotated[int, _doc("Largest volume, in GiB; -1: no limit.", ge=-1)] = -1
-    backups: Annotated[int, _doc("Backups of volumes per project; none can be made yet.", ge=-1)] = 10
-    backup_gigabytes: Annotated[int, _doc("Backups of volumes per project, in GiB; none can be made yet.", ge=-1)] = (
-        1000
-    )
+    backups: Annotated[int, _doc("Backups of volumes per project; -1: no limit.", ge=-1)] = 10
+    backup_gigabytes: Annotated[int, _doc("Backups of volumes per project, in GiB; -1: no limit.", ge=-1)] = 1000
     volume_groups: Annotated[int, _doc("Groups of volumes per project; none can be made yet.", ge=-1)] = 10
 
 
@@ -285,6 +289,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     network: Network = Network()
     images: Images = Images()
     volumes: Volumes = Volumes()
+    backups: Backups = Backups()
     identity: Identity = Identity()
     policy: PolicyOptions = PolicyOptions()
     console: Console = Console()

@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 import msgspec
@@ -18,8 +19,10 @@ from novalite.drivers.compute.base import ComputeDriver
 from novalite.drivers.compute.local import open_local
 from novalite.drivers.network.base import NetworkDriver
 from novalite.drivers.storage import backends, web_places
-from novalite.drivers.storage.base import VolumeBackends, VolumeDriver
+from novalite.drivers.storage.backups import PieceBackups
+from novalite.drivers.storage.base import BackupStore, VolumeBackends, VolumeDriver
 from novalite.drivers.storage.files import FileImageStore
+from novalite.drivers.storage.objects import DirectoryObjects
 from novalite.engine.flow import Parts
 from novalite.engine.links import Links, guarded
 from novalite.engine.scheduler.loader import load_filters, load_weighers
@@ -64,9 +67,9 @@ def build(settings: Settings) -> Built:
         links.add(name, driver)
         names[name] = settings.compute.availability_zone
     network = cast(NetworkDriver, guarded(_network_driver(settings, appliance_id), "network driver"))
-    volumes = _volume_backends(settings)
+    volumes, kept = _volume_backends(settings), guarded(_backup_store(settings), "backup store")
     parts = Parts(
-        settings, database, links, network, store, Scheduling(), volumes,
+        settings, database, links, network, store, Scheduling(), volumes, cast(BackupStore, kept),
         load_filters(settings.scheduler.filters), load_weighers(),
     )  # fmt: skip
     return Built(settings, database, store, links, network, parts, names)
@@ -146,6 +149,11 @@ def _volume_backends(settings: Settings) -> VolumeBackends:
     return VolumeBackends(
         {name: cast(VolumeDriver, guarded(driver, f"volume driver {name}")) for name, driver in drivers.items()}
     )
+
+
+def _backup_store(settings: Settings) -> BackupStore:
+    directory = Path(settings.backups.directory or settings.state_path / "backups")
+    return PieceBackups(DirectoryObjects(directory))
 
 
 def prepare(settings: Settings) -> Built:

@@ -35,6 +35,7 @@ def application(engine: Engine) -> flask.Flask:
     parts = Parts(
         settings=built.settings, database=built.database, tokens=_token_auth(engine), links=built.links,
         image_store=built.store, network_driver=built.network, volume_driver=built.parts.volumes,
+        backups=built.parts.backups,
     )  # fmt: skip
     fronts = (
         identity.FRONT,

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from novalite import logs
 from novalite.cloud.compute.servers import Server
 from novalite.cloud.tasks import tasks
-from novalite.cloud.volume import attachments, progress, volumes
+from novalite.cloud.volume import attachments, backups, progress, volumes
+from novalite.cloud.volume.records import Backup
 from novalite.context import internal
 from novalite.db.work import Database, Work
 from novalite.drivers.storage.base import VolumeBackends, VolumeDriver
@@ -22,7 +23,14 @@ _log = logs.get("volumes")
 _WITHOUT_DATA = ("creating", "downloading", "deleting", "error", "error_deleting")
 _CUT_OFF = "The action was cut off."
 _ENDS = {"creating": "error", "downloading": "error", "reverting": "error", "deleting": "error_deleting",
-         "extending": "error_extending"}  # fmt: skip
+         "extending": "error_extending", "restoring-backup": "error_restoring"}  # fmt: skip
+
+
+_LOOK_AT = {
+    "volume": "Look at it on its backend (files: volumes/ in the state directory); then remove it.",
+    "snapshot": "Look at it on its backend (files: volumes/snapshots/ in the state directory); then remove it.",
+    "backup": "Does another cloud keep its backups there? Else import its record, or remove its manifest.",
+}
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,8 @@ def end_unowned(database: Database, *, older_than_seconds: float) -> list[str]:
     more had. Returns the ids of volumes and snapshots."""
     with database.write(internal()) as w:
         before, busy = w.now - timedelta(seconds=older_than_seconds), tasks.live_resources(w)
-        mended = [*_volumes(w, before, busy), *_snapshots(w, before, busy), *_lost_servers(w, before, busy)]
+        mended = [*_volumes(w, before, busy), *_snapshots(w, before, busy), *_backups(w, before, busy),
+                  *_lost_servers(w, before, busy)]  # fmt: skip
     for mended_id in mended:
         _log.warning("a state without an owner", id=mended_id)
     return mended
@@ -75,8 +84,8 @@ def _volumes(w: Work, before: datetime, busy: set[str]) -> Iterator[str]:
     for volume in progress.volumes_on_their_way(w, before):
         if volume.id in busy:
             continue
-        if volume.status == "uploading":
-            progress.back(w, volume.id, "uploading")
+        if volume.status in ("uploading", "backing-up"):
+            progress.back(w, volume.id, volume.status)
         else:
             progress.failed(w, volume.id, _ENDS[volume.status], _CUT_OFF, while_=(volume.status,))
         yield volume.id
@@ -87,6 +96,18 @@ def _snapshots(w: Work, before: datetime, busy: set[str]) -> Iterator[str]:
         if snapshot.volume_id not in busy:
             progress.snapshot_failed(w, snapshot.id, _ENDS[snapshot.status], _CUT_OFF)
             yield snapshot.id
+
+
+def _backups(w: Work, before: datetime, busy: set[str]) -> Iterator[str]:
+    for backup in backups.late(w, before):
+        if {backup.id, backup.volume_id, backup.restore_to} & busy:
+            continue
+        if backup.status == "restoring":
+            backups.restored(w, backup.id)
+        else:
+            status = "error_deleting" if backup.status == "deleting" else "error"
+            backups.failed(w, backup.id, status, _CUT_OFF, while_=backup.status)
+        yield backup.id
 
 
 def _lost_servers(w: Work, before: datetime, busy: set[str]) -> Iterator[str]:
@@ -103,6 +124,7 @@ def disagreements(parts: Parts) -> tuple[list[Disagreement], dict[str, int]]:
     """What doctor tells: data without a record, records without data; and how many were looked at."""
     with parts.database.read(internal()) as w:
         all_volumes, all_snapshots = progress.everything(w)
+        all_backups = backups.everything(w)
         busy = tasks.live_resources(w)
     stored_volumes, stored_snapshots, away = _stored(parts.volumes)
     lost = {one.id for one in all_volumes if one.backend in {each.id for each in away}}
@@ -113,7 +135,19 @@ def disagreements(parts: Parts) -> tuple[list[Disagreement], dict[str, int]]:
         *_compare("volume", wanted, {one.id for one in all_volumes}, stored_volumes),
         *_compare("snapshot", kept, {one.id for one in all_snapshots} | busy, stored_snapshots),
     ]
-    return found, {"volumes": len(all_volumes), "snapshots": len(all_snapshots)}
+    found += _of_backups(parts, all_backups, busy)
+    return found, {"volumes": len(all_volumes), "snapshots": len(all_snapshots), "backups": len(all_backups)}
+
+
+def _of_backups(parts: Parts, all_backups: list[Backup], busy: set[str]) -> Iterator[Disagreement]:
+    wanted = {one.id for one in all_backups if one.status == "available" and not {one.id, one.volume_id} & busy}
+    try:
+        stored = set(parts.backups.ids())
+    except (DriverError, OSError) as error:
+        yield Disagreement("error", "backup", parts.backups.place(), f"The store of backups does not answer: {error}",
+                           "Backups can be neither made nor read.", "See to it that it is there.")  # fmt: skip
+        return
+    yield from _compare("backup", wanted, {one.id for one in all_backups} | busy, stored)
 
 
 def _stored(backends: VolumeBackends) -> tuple[set[str], set[str], list[Disagreement]]:
@@ -138,5 +172,5 @@ def _compare(kind: str, wanted: set[str], known: set[str], stored: set[str]) -> 
     for leaked in sorted(stored - known):
         yield Disagreement(
             "warning", kind, leaked, f"There are data of {kind} {leaked}, which does not exist.",
-            "They take room for nothing.", "Look at the file below volumes/ in the state directory; then remove it.",
+            "They take room for nothing.", _LOOK_AT[kind],
         )  # fmt: skip

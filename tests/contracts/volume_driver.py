@@ -49,11 +49,12 @@ class VolumeDriverContract:
     def test_volumes_come_of_images_volumes_and_streams(self, driver: VolumeDriver, tmp_path: Path) -> None:
         image = tmp_path / "image"
         image.write_bytes(bytes(1 << 20))
-        first, second, third = new_id(), new_id(), new_id()
+        first, second, third, fourth = new_id(), new_id(), new_id(), new_id()
         driver.ensure_volume(first, 1, OfImage(image, "raw"))
         driver.ensure_volume(second, 2, OfVolume(first))
         driver.ensure_volume(third, 1, OfStream([empty_qcow2(1 << 20)]))
-        assert set(driver.volume_ids()) == {first, second, third}
+        driver.ensure_volume(fourth, 1, OfStream([b"plain", bytes(1 << 20)], "raw"))
+        assert set(driver.volume_ids()) == {first, second, third, fourth}
 
     def test_what_is_missing_is_told(self, driver: VolumeDriver) -> None:
         for source, code in ((OfVolume(new_id()), "volume.not_found"), (OfSnapshot(new_id()), "snapshot.not_found")):

@@ -24,8 +24,8 @@ class Tokens(Protocol):
 class Parts:
     """``links`` maps a host name to its ``ComputeDriver`` (``novalite.drivers.compute.base``);
     ``image_store`` keeps image bytes (``novalite.drivers.storage.base``); ``network_driver`` makes networks
-    (``novalite.drivers.network.base``), ``volume_driver`` keeps volumes. A front is handed only what it needs; the
-    rest stays None.
+    (``novalite.drivers.network.base``), ``volume_driver`` keeps volumes, ``backups`` backups. A front
+    is handed only what it needs; the rest stays None.
     ``logins`` is made here, once, so that all fronts count failed logins together; ``rendered`` likewise, so
     that all forget together, and ``endings``, which hears of tasks that end. ``mounted`` holds the prefixes of the
     fronts that answer."""
@@ -37,6 +37,7 @@ class Parts:
     image_store: Any = None
     network_driver: Any = None
     volume_driver: Any = None
+    backups: Any = None
     listeners: Any = None
     logins: Logins = field(init=False)
     rendered: Rendered = field(init=False, default_factory=Rendered)

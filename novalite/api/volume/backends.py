@@ -37,6 +37,7 @@ def _services(call: Call) -> list[tuple[str, str]]:
     return [
         ("cinder-scheduler", backends[0].partition("@")[0]),
         *(("cinder-volume", backend) for backend in backends),
+        ("cinder-backup", backends[0].partition("@")[0]),
     ]
 
 
@@ -139,10 +140,13 @@ def list_zones(call: Call) -> dict[str, Any]:
 
 
 _EXTENSIONS = {
+    "backups": ("Backups", "Copies of volumes that are kept elsewhere."),
     "os-admin-actions": ("AdminActions", "Reset states, and delete by force."),
     "os-availability-zone": ("AvailabilityZones", "Where volumes can be."),
     "os-extended-snapshot-attributes": ("ExtendedSnapshotAttributes", "Progress and project of snapshots."),
     "os-hosts": ("Hosts", "Where volumes are kept."),
+    "os-volume-transfer": ("VolumeTransfer", "Volumes go to other projects."),
+    "qos-specs": ("Qos_specs_manage", "What volumes of a type may do."),
     "os-quota-sets": ("Quotas", "What projects may have."),
     "os-quota-class-sets": ("QuotaClasses", "What projects may have by default."),
     "os-services": ("Services", "What runs Block Storage."),
@@ -182,6 +186,7 @@ _FILTERS = {
     "snapshot": ["id", "name", "status", "metadata", "volume_id", "user_id", "created_at", "updated_at"],
     "attachment": ["id", "volume_id", "instance_id", "status", "attach_status"],
     "pool": ["name"],
+    "backup": ["id", "name", "status", "volume_id"],
 }  # fmt: skip
 
 

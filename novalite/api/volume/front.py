@@ -7,6 +7,7 @@ from novalite.api.kit.routes import Front
 from novalite.api.volume import (
     attachments,
     backends,
+    backups,
     limits,
     metadata,
     qos,
@@ -24,7 +25,7 @@ from novalite.api.volume.versions import VERSIONS
 
 _NOUNS = (
     versions, volumes, volume_actions, volume_attaching, metadata, snapshots, attachments, types, quotas, limits,
-    backends, qos, transfers,
+    backends, backups, qos, transfers,
 )  # fmt: skip
 FRONT = Front(
     "volume",

@@ -32,8 +32,8 @@ def show(call: Call) -> dict[str, Any]:
         "totalVolumesUsed": used["volumes"],
         "totalSnapshotsUsed": used["snapshots"],
         "totalGigabytesUsed": used["gigabytes"],
-        "totalBackupsUsed": 0,
-        "totalBackupGigabytesUsed": 0,
+        "totalBackupsUsed": used["backups"],
+        "totalBackupGigabytesUsed": used["backup_gigabytes"],
     }
     return {"limits": {"rate": [], "absolute": absolute}}
 

@@ -36,7 +36,8 @@ _NEW = Body(
     # Parts that are not offered may be named as absent, as old clients do; so may what nobody can choose.
     Item("consistencygroup_id", NULL),
     Item("group_id", NULL),
-    Item("backup_id", NULL),
+    Item("backup_id", NULL, until="3.46"),
+    Item("backup_id", shapes.UUID_OR_NULL, since="3.47"),
     Item("source_replica", NULL),
     Item("user_id", NULL),
     Item("project_id", NULL),
@@ -71,6 +72,7 @@ def create(call: Call) -> Shown:
         size_gib=_size(body.get("size")), metadata=body.get("metadata") or {}, type=body.get("volume_type") or "",
         availability_zone=body.get("availability_zone") or "", image_id=image_id,
         snapshot_id=body.get("snapshot_id") or "", source_volume_id=body.get("source_volid") or "",
+        backup_id=body.get("backup_id") or "",
         multiattach=shapes.truth(body.get("multiattach")), **named(body),
     )  # fmt: skip
     return one(call.w, new_volumes.create(call.w, new))

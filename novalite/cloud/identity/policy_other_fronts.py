@@ -130,6 +130,7 @@ _NETWORK = {
 }
 _VOLUME = {
     CINDER_READER: (
+        "backup:get backup:get_all "
         "limits_extension:used_limits message:get message:get_all volume:get volume:get_all "
         "volume:get_all_snapshots volume:get_all_transfers volume:get_snapshot volume:get_snapshot_metadata "
         "volume:get_transfer volume:get_volume_metadata volume_extension:access_types_extra_specs "
@@ -140,6 +141,7 @@ _VOLUME = {
         "volume:limits_extension volume:quotas:show volume:services_zones volume:types"
     ),
     CINDER_MEMBER: (
+        "backup:create backup:delete backup:restore backup:update "
         "message:delete snapshot_extension:snapshot_actions:update_snapshot_status volume:accept_transfer "
         "volume:attachment_complete volume:attachment_create volume:attachment_delete volume:attachment_update "
         "volume:create volume:create_from_image volume:create_snapshot volume:create_transfer "
@@ -156,6 +158,8 @@ _VOLUME = {
         "volume_extension:volume_type_access"
     ),
     "rule:admin_api": (
+        "backup:backup-export backup:backup-import backup:backup_project_attribute "
+        "volume_extension:backup_admin_actions:force_delete volume_extension:backup_admin_actions:reset_status "
         "scheduler_extension:scheduler_stats:get_pools volume:force_delete volume:quotas:delete "
         "volume:quotas:update volume:services:index volume_extension:hosts volume_extension:quota_classes:get "
         "volume_extension:quota_classes:update volume_extension:quotas:delete volume_extension:quotas:update "

@@ -11,7 +11,7 @@ from novalite.cloud.hosts.hosts import Host
 from novalite.cloud.image import images
 from novalite.cloud.image.records import Image
 from novalite.cloud.volume import snapshots, tasks, types, usage, volumes
-from novalite.cloud.volume.records import Snapshot, Volume
+from novalite.cloud.volume.records import Backup, Snapshot, Volume
 from novalite.db.records import new_id
 from novalite.db.work import Work
 from novalite.errors import Invalid, NotFound
@@ -24,8 +24,8 @@ FORMATS = ("qcow2", "raw")
 
 @dataclass(frozen=True)
 class NewVolume:
-    """``size_gib`` 0 takes the size of what the volume is made of. At most one of ``image_id``, ``snapshot_id``
-    and ``source_volume_id`` is given. ``type`` is a name or an id, empty: the default type."""
+    """``size_gib`` 0 takes the size of what the volume is made of. At most one of ``image_id``, ``snapshot_id``,
+    ``source_volume_id`` and ``backup_id`` is given. ``type`` is a name or an id, empty: the default type."""
 
     size_gib: int = 0
     name: str | None = None
@@ -36,6 +36,7 @@ class NewVolume:
     image_id: str = ""
     snapshot_id: str = ""
     source_volume_id: str = ""
+    backup_id: str = ""
     multiattach: bool = False
 
 
@@ -56,7 +57,7 @@ def create(w: Work, new: NewVolume) -> Volume:
 
     Raises ``Invalid`` naming the field, ``NotFound`` (snapshot, source volume, type), ``OverQuota``.
     """
-    given = [name for name in ("image_id", "snapshot_id", "source_volume_id") if getattr(new, name)]
+    given = [name for name in ("image_id", "snapshot_id", "source_volume_id", "backup_id") if getattr(new, name)]
     if len(given) > 1:
         raise Invalid(f"A volume is made of one thing: {' or '.join(given)}.", field=given[1])
     source = _source(w, new)
@@ -69,7 +70,8 @@ def create(w: Work, new: NewVolume) -> Volume:
         status="creating", size_gib=size_gib, availability_zone=_zone(w, new.availability_zone or source.zone),
         bootable=source.bootable, multiattach=new.multiattach or types.is_multiattach(kind),
         metadata_items=dict(new.metadata), image_metadata=dict(source.image_metadata), image_id=new.image_id or None,
-        snapshot_id=new.snapshot_id or None, source_volume_id=new.source_volume_id or None, type_id=kind.id,
+        snapshot_id=new.snapshot_id or None, source_volume_id=new.source_volume_id or None,
+        backup_id=new.backup_id or None, type_id=kind.id,
         created_at=w.now,
     )  # fmt: skip
     w.session.add(volume)
@@ -86,7 +88,22 @@ def _source(w: Work, new: NewVolume) -> _Source:
         return _of_snapshot(w, snapshots.get(w, new.snapshot_id))
     if new.source_volume_id:
         return _of_volume(volumes.get(w, new.source_volume_id))
+    if new.backup_id:
+        return _of_backup(w, new.backup_id)
     return _Source()
+
+
+def _of_backup(w: Work, backup_id: str) -> _Source:
+    """Its type counts only while there is one of that name."""
+    backup = w.session.get(Backup, backup_id)
+    if backup is None or (backup.project_id != w.ctx.project_id and not w.ctx.is_admin):
+        raise NotFound("backup", backup_id, message=f"Backup {backup_id} could not be found.")
+    if backup.status not in ("available", "restoring"):
+        raise Invalid(f"Invalid backup: backup {backup_id} is {backup.status}; it must be available.",
+                      field="backup_id", code="backup.state")  # fmt: skip
+    facts = backup.volume_facts
+    images = {str(name): str(value)[:255] for name, value in dict(facts.get("image_metadata") or {}).items()}
+    return _Source(backup.size_gib, backup.size_gib, bool(facts.get("bootable")), image_metadata=images)
 
 
 def image_facts(image: Image) -> dict[str, str]:

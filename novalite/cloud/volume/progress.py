@@ -13,7 +13,8 @@ from novalite.cloud.volume.records import Snapshot, Volume
 from novalite.db.work import Work
 
 _LONGEST = 2000
-ON_THEIR_WAY = ("creating", "downloading", "extending", "uploading", "reverting", "deleting")
+ON_THEIR_WAY = ("creating", "downloading", "extending", "uploading", "reverting", "deleting", "backing-up",
+                "restoring-backup")  # fmt: skip
 """Statuses that end with a task."""
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from novalite.cloud.volume import tasks, types, usage, volumes
-from novalite.cloud.volume.records import Snapshot, Volume
+from novalite.cloud.volume.records import Backup, Snapshot, Volume
 from novalite.db.records import new_id
 from novalite.db.work import Work
 from novalite.errors import Invalid, NotFound
@@ -76,20 +76,21 @@ def update(w: Work, snapshot_id: str, values: Mapping[str, Any]) -> Snapshot:
     return found
 
 
-def _feeds_a_volume(snapshot_id: str) -> sa.ColumnElement[bool]:
-    return sa.exists().where(Volume.snapshot_id == snapshot_id, Volume.status == "creating")
+def _feeds_a_copy(snapshot_id: str) -> sa.ColumnElement[bool]:
+    making = sa.exists().where(Volume.snapshot_id == snapshot_id, Volume.status == "creating")
+    return sa.or_(making, sa.exists().where(Backup.snapshot_id == snapshot_id, Backup.status == "creating"))
 
 
 def delete(w: Work, snapshot_id: str, *, force: bool = False) -> None:
     """Give a snapshot up. ``force`` looks at no status. Raises ``NotFound``, ``Invalid``."""
     found = get(w, snapshot_id)
-    where = [~_feeds_a_volume(snapshot_id)]
+    where = [~_feeds_a_copy(snapshot_id)]
     if not force:
         where.append(Snapshot.status.in_(DELETABLE))
     if not change(w, snapshot_id, {"status": "deleting"}, *where):
         raise Invalid(
             f"Invalid snapshot: snapshot {snapshot_id} cannot be deleted while its status is {found.status}, or while "
-            "a volume is made of it.", field="status", code="snapshot.state",
+            "a volume or a backup is made of it.", field="status", code="snapshot.state",
         )  # fmt: skip
     volume = volumes.find(w, found.volume_id)
     assert volume is not None  # a volume with snapshots cannot be deleted

@@ -13,6 +13,11 @@ def key(volume_id: str) -> str:
     return f"volume:{volume_id}"
 
 
+def backup_key(backup_id: str) -> str:
+    """What a task holds that acts on a backup alone."""
+    return f"backup:{backup_id}"
+
+
 def changed(volume_id: str) -> str:
     """The event that wakes tasks which wait for a volume's next status."""
     return f"volume.changed:{volume_id}"
@@ -56,13 +61,14 @@ class VolumeUpload:
 
 @dataclass(frozen=True)
 class VolumeRefill:
-    """Put other data into a volume: those of an image, or of a snapshot of it."""
+    """Put other data into a volume: those of an image, of a snapshot of it, or of a backup."""
 
     kind: ClassVar[str] = "volume.refill"
     action: ClassVar[str] = ""
     volume_id: str
     image_id: str = ""
     snapshot_id: str = ""
+    backup_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,32 @@ class SnapshotDelete:
     snapshot_id: str
 
 
+@dataclass(frozen=True)
+class BackupCreate:
+    """Copy what a volume, or a snapshot of it, holds into the store of backups."""
+
+    kind: ClassVar[str] = "backup.create"
+    action: ClassVar[str] = ""
+    volume_id: str
+    backup_id: str
+
+
+@dataclass(frozen=True)
+class BackupDelete:
+    kind: ClassVar[str] = "backup.delete"
+    action: ClassVar[str] = ""
+    backup_id: str
+
+
+@dataclass(frozen=True)
+class BackupImport:
+    """Look whether the data of a backup from elsewhere are in the store."""
+
+    kind: ClassVar[str] = "backup.import"
+    action: ClassVar[str] = ""
+    backup_id: str
+
+
 KINDS: tuple[type[durable.Kind], ...] = (
     VolumeCreate,
     VolumeDelete,
@@ -100,4 +132,7 @@ KINDS: tuple[type[durable.Kind], ...] = (
     VolumeTune,
     SnapshotCreate,
     SnapshotDelete,
+    BackupCreate,
+    BackupDelete,
+    BackupImport,
 )

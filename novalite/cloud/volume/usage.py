@@ -8,15 +8,14 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from novalite.cloud.identity import quotas
-from novalite.cloud.volume.records import Snapshot, Volume, VolumeType
+from novalite.cloud.volume.records import Backup, Snapshot, Volume, VolumeGroup, VolumeType
 from novalite.db.work import Work
 from novalite.errors import OverQuota
 
 RESOURCES = (
     "volumes", "snapshots", "gigabytes", "per_volume_gigabytes", "backups", "backup_gigabytes", "groups"
 )  # fmt: skip
-"""The quotas of this room. Snapshots count as gigabytes too; ``per_volume_gigabytes`` is for each volume alone. Backups
-and groups cannot be made yet: of them nothing is used."""
+"""The quotas of this room. Snapshots count as gigabytes too; ``per_volume_gigabytes`` is for each volume alone."""
 
 
 TYPED = ("volumes", "snapshots", "gigabytes")
@@ -81,8 +80,9 @@ def _grown() -> sa.ColumnElement[int]:
 
 
 def used_by(w: Work, project_ids: Iterable[str]) -> dict[str, dict[str, int]]:
-    """The same for several projects, in two queries."""
-    found = {project_id: {"volumes": 0, "snapshots": 0, "gigabytes": 0} for project_id in project_ids}
+    """The same for several projects, in four queries."""
+    none = {"volumes": 0, "snapshots": 0, "gigabytes": 0, "backups": 0, "backup_gigabytes": 0, "groups": 0}
+    found = {project_id: dict(none) for project_id in project_ids}
     for name, record, size in (("volumes", Volume, _grown()), ("snapshots", Snapshot, Snapshot.size_gib)):
         query = sa.select(record.project_id, sa.func.count(), sa.func.sum(size))
         for project_id, number, gib in w.session.execute(
@@ -90,7 +90,21 @@ def used_by(w: Work, project_ids: Iterable[str]) -> dict[str, dict[str, int]]:
         ):
             found[project_id][name] = int(number)
             found[project_id]["gigabytes"] += int(gib or 0)
+    _count_backups_and_groups(w, found)
     return found
+
+
+def _count_backups_and_groups(w: Work, found: dict[str, dict[str, int]]) -> None:
+    backups = sa.select(Backup.project_id, sa.func.count(), sa.func.sum(Backup.size_gib))
+    for project_id, number, gib in w.session.execute(
+        backups.where(Backup.project_id.in_(found)).group_by(Backup.project_id)
+    ):
+        found[project_id] |= {"backups": int(number), "backup_gigabytes": int(gib or 0)}
+    groups = sa.select(VolumeGroup.project_id, sa.func.count())
+    for project_id, number in w.session.execute(
+        groups.where(VolumeGroup.project_id.in_(found)).group_by(VolumeGroup.project_id)
+    ):
+        found[project_id]["groups"] = int(number)
 
 
 @dataclass(frozen=True)

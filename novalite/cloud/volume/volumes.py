@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 
 from novalite.cloud.tasks import tasks as durable
 from novalite.cloud.volume import tasks
-from novalite.cloud.volume.records import Snapshot, Volume, VolumeAttachment
+from novalite.cloud.volume.records import Backup, Snapshot, Volume, VolumeAttachment
 from novalite.db.work import Work
 from novalite.errors import Failed, Invalid, NotFound
 
@@ -47,6 +48,12 @@ def serial(volume_id: str) -> str:
 
 def missing(volume_id: str) -> NotFound:
     return NotFound("volume", volume_id, message=f"Volume {volume_id} could not be found.")
+
+
+def require_id(text: str) -> None:
+    """Raises ``ValueError`` for what is no id as they are made here."""
+    if str(UUID(text)) != text:
+        raise ValueError(text)
 
 
 def find(w: Work, volume_id: str) -> Volume | None:
@@ -129,10 +136,13 @@ def has_attachments(volume_id: str) -> sa.ColumnElement[bool]:
 
 
 def being_copied(volume_id: str) -> sa.ColumnElement[bool]:
-    """Whether a volume or a snapshot is just being made of this one."""
+    """Whether a volume, a snapshot or a backup is just being made of this one or of a snapshot of it."""
     copy = aliased(Volume)
     cloning = sa.exists().where(copy.source_volume_id == volume_id, copy.status == "creating")
-    return sa.or_(cloning, sa.exists().where(Snapshot.volume_id == volume_id, Snapshot.status == "creating"))
+    backing_up = sa.exists().where(Backup.volume_id == volume_id, Backup.status == "creating")
+    return sa.or_(
+        cloning, backing_up, sa.exists().where(Snapshot.volume_id == volume_id, Snapshot.status == "creating")
+    )
 
 
 def delete(w: Work, volume_id: str, *, cascade: bool = False, force: bool = False) -> None:

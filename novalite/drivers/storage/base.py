@@ -130,9 +130,11 @@ class OfSnapshot:
 
 @dataclass(frozen=True)
 class OfStream:
-    """A qcow2 that stands on nothing, as bytes from somewhere else (a copy of a disk in use)."""
+    """A qcow2 that stands on nothing, as bytes from somewhere else (a copy of a disk in use), or with ``format`` raw
+    the plain content."""
 
     chunks: Iterable[bytes]
+    format: str = "qcow2"
 
 
 VolumeSource = OfImage | OfVolume | OfSnapshot | OfStream
@@ -178,6 +180,40 @@ class VolumeDriver(Protocol):
 
     def clean(self) -> None:
         """At start: forget copies that were cut off."""
+
+
+@dataclass(frozen=True)
+class StoredBackup:
+    """``added`` is what the store grew by, in bytes; ``pieces`` of how many the backup consists."""
+
+    added: int
+    pieces: int
+
+
+class BackupStore(Protocol):
+    """Keeps backups by their ids (UUIDs). What has its name is whole; every method may be repeated. Raises
+    ``DriverError`` with codes ``backup.not_found``, ``backup.corrupt``, ``disk.full``."""
+
+    def place(self) -> str:
+        """What the store is called, for people."""
+
+    def save(self, backup_id: str, chunks: Iterable[bytes], facts: Mapping[str, str]) -> StoredBackup:
+        """Keep a volume's plain content and what is to be known of it, unless that backup is there."""
+
+    def read(self, backup_id: str) -> Iterator[bytes]:
+        """The content, each piece checked before it is given."""
+
+    def facts(self, backup_id: str) -> Mapping[str, str]:
+        """What was to be known."""
+
+    def delete(self, backup_id: str) -> None:
+        """An absent one is a success. What other backups are made of stays."""
+
+    def ids(self) -> tuple[str, ...]:
+        """Every backup there is, for comparison with the records."""
+
+    def clean(self) -> None:
+        """Forget what belongs to no backup, because saving it was cut off."""
 
 
 @dataclass(frozen=True)

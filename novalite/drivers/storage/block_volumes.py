@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 from novalite.drivers.storage import qemu_img
 from novalite.drivers.storage.base import OfImage, OfSnapshot, OfStream, OfVolume, VolumePlace, VolumePool, VolumeSource
+from novalite.drivers.storage.volumes import write_stream
 from novalite.errors import DriverError
 
 GIB = 1 << 30
@@ -92,12 +93,12 @@ class BlockVolumes(ABC):
             act(self._address(self._known(op, source)), "raw")
         else:
             self._spool.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self._spool) as file:
-                for chunk in source.chunks:
-                    file.write(chunk)
-                file.flush()
-                qemu_img.require_alone(op, Path(file.name))
-                act(file.name, "qcow2")
+            with tempfile.TemporaryDirectory(dir=self._spool) as directory:
+                arrived = Path(directory) / "arrived"
+                write_stream(arrived, source)
+                if source.format == "qcow2":
+                    qemu_img.require_alone(op, arrived)
+                act(str(arrived), source.format)
 
     def _fill(self, op: str, address: str, form: str, part: str, size: int) -> None:
         now = qemu_img.virtual_size(op, address, form)
@@ -164,12 +165,7 @@ class BlockVolumes(ABC):
             if name.startswith(_PART):
                 self._remove(name)
         for path in self._spool.glob("tmp*"):
-            if path.is_dir():
-                for inside in path.iterdir():
-                    os.unlink(inside)
-                path.rmdir()
-            else:
-                path.unlink(missing_ok=True)
+            shutil.rmtree(path)
 
 
 def _checked(text: str) -> str:

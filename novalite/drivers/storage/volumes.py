@@ -79,12 +79,13 @@ class FileVolumes:
             path, image_format = self._open(op, source)
             qemu_img.convert(op, path, image_format, part, form)
             return
-        arrived = part if form == "qcow2" else part.with_name(f"{part.name}.{uuid4().hex}{_UNFINISHED}")
+        arrived = part if form == source.format else part.with_name(f"{part.name}.{uuid4().hex}{_UNFINISHED}")
         try:
-            _write(arrived, source)
-            qemu_img.require_alone(op, arrived)
+            write_stream(arrived, source)
+            if source.format == "qcow2":
+                qemu_img.require_alone(op, arrived)
             if arrived != part:
-                qemu_img.convert(op, arrived, "qcow2", part, form)
+                qemu_img.convert(op, arrived, source.format, part, form)
         finally:
             if arrived != part:
                 arrived.unlink(missing_ok=True)
@@ -202,10 +203,17 @@ def _is_whole(entry: os.DirEntry[str]) -> bool:
     return entry.is_file() and not entry.name.endswith(_UNFINISHED)
 
 
-def _write(part: Path, source: OfStream) -> None:
+def write_stream(part: Path, source: OfStream) -> None:
+    """Zeros become holes."""
     with part.open("xb") as file:
+        size = 0
         for chunk in source.chunks:
-            file.write(chunk)
+            if chunk.strip(b"\0"):
+                file.write(chunk)
+            else:
+                file.seek(len(chunk), os.SEEK_CUR)
+            size += len(chunk)
+        file.truncate(size)
         file.flush()
         os.fsync(file.fileno())
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from novalite.cloud.compute import external_events
 from novalite.cloud.image import made
-from novalite.cloud.volume import attachments, new_volumes, placing, progress, snapshots, tasks, volumes
+from novalite.cloud.volume import attachments, backups, new_volumes, placing, progress, snapshots, tasks, volumes
 from novalite.cloud.volume.records import Volume
 from novalite.drivers.compute.base import ChangesDisks
 from novalite.drivers.storage.base import OfImage, OfSnapshot, OfStream, OfVolume, VolumeSource
@@ -63,7 +63,7 @@ def _place(run: Run) -> None:
 
 def _needed_gib(run: Run, volume: Volume) -> int:
     """What is written at once: an image or a copy is there whole, a blank volume grows later."""
-    if volume.source_volume_id or volume.snapshot_id:
+    if volume.source_volume_id or volume.snapshot_id or volume.backup_id:
         return volume.size_gib
     if volume.image_id:
         return -(-_image(run, volume.image_id).path.stat().st_size // _GIB)
@@ -79,6 +79,8 @@ def _source(run: Run, volume: Volume) -> Iterator[VolumeSource | None]:
             yield _brought(run, source, near, volume.backend)
     elif volume.snapshot_id:
         yield _brought(run, OfSnapshot(volume.snapshot_id), near, volume.backend)
+    elif volume.backup_id:
+        yield OfStream(run.parts.backups.read(volume.backup_id), "raw")
     elif volume.image_id:
         with run.parts.database.write(run.ctx) as w:
             progress.downloading(w, volume.id)
@@ -115,7 +117,18 @@ def _unmake(run: Run) -> None:
 
 def _made(run: Run) -> None:
     with run.parts.database.write(run.ctx) as w:
+        volume = volumes.find(w, _id(run))
         progress.created(w, _id(run))
+        if volume is not None and volume.backup_id:
+            backups.restored(w, volume.backup_id)
+
+
+def _not_made(run: Run, error: Exception) -> None:
+    _into("error", *_NEW)(run, error)
+    with run.parts.database.write(run.ctx) as w:
+        volume = volumes.find(w, _id(run))
+        if volume is not None and volume.backup_id:
+            backups.restored(w, volume.backup_id)
 
 
 def _into(status: str, *while_: str) -> Callable[[Run, Exception], None]:
@@ -163,22 +176,41 @@ def _grown(run: Run) -> None:
 
 
 def _refill(run: Run) -> None:
-    volume, image_id = _volume(run), str(run.args["image_id"])
-    source: VolumeSource = _image(run, image_id) if image_id else OfSnapshot(str(run.args["snapshot_id"]))
+    volume, source = _volume(run), _filling(run)
     driver = run.parts.volumes.of(volume.backend)
     driver.ensure_volume(volume.id, volume.size_gib, source, anew=True, shared=volume.multiattach)
 
 
+def _filling(run: Run) -> VolumeSource:
+    if run.args["image_id"]:
+        return _image(run, str(run.args["image_id"]))
+    if run.args.get("backup_id"):
+        return OfStream(run.parts.backups.read(str(run.args["backup_id"])), "raw")
+    return OfSnapshot(str(run.args["snapshot_id"]))
+
+
 def _refilled(run: Run) -> None:
+    backup_id = str(run.args.get("backup_id", ""))
+    while_ = "downloading" if run.args["image_id"] else "restoring-backup" if backup_id else "reverting"
     with run.parts.database.write(run.ctx) as w:
-        progress.back(w, _id(run), "downloading" if run.args["image_id"] else "reverting")
+        progress.back(w, _id(run), while_)
+        if backup_id:
+            backups.restored(w, backup_id)
+
+
+def _not_refilled(run: Run, error: Exception) -> None:
+    _into("error_restoring" if run.args.get("backup_id") else "error", "downloading", "reverting",
+          "restoring-backup")(run, error)  # fmt: skip
+    if run.args.get("backup_id"):
+        with run.parts.database.write(run.ctx) as w:
+            backups.restored(w, str(run.args["backup_id"]))
 
 
 FLOWS = (
     Flow(
         tasks.VolumeCreate.kind,
         (Step("place", _place), Step("data", _make, _unmake), Step("finish", _made)),
-        failed=_into("error", *_NEW),
+        failed=_not_made,
     ),
     Flow(
         tasks.VolumeDelete.kind,
@@ -193,6 +225,6 @@ FLOWS = (
     Flow(
         tasks.VolumeRefill.kind,
         (Step("data", _refill), Step("finish", _refilled)),
-        failed=_into("error", "downloading", "reverting"),
+        failed=_not_refilled,
     ),
 )

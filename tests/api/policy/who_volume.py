@@ -31,6 +31,9 @@ MAY = {
         GET /v3/extensions
         GET /v3/extensions/{alias}
         GET /v3/resource_filters
+        GET /v3/backups
+        GET /v3/backups/detail
+        GET /v3/backups/{id}
         GET /v3/os-volume-transfer
         GET /v3/os-volume-transfer/detail
         GET /v3/os-volume-transfer/{id}
@@ -79,6 +82,10 @@ MAY = {
         PUT /v3/attachments/{id}
         DELETE /v3/attachments/{id}
         POST /v3/attachments/{id}/action os-complete
+        POST /v3/backups
+        PUT /v3/backups/{id}
+        DELETE /v3/backups/{id}
+        POST /v3/backups/{id}/restore
         POST /v3/os-volume-transfer
         DELETE /v3/os-volume-transfer/{id}
         POST /v3/os-volume-transfer/{id}/accept
@@ -109,6 +116,10 @@ MAY = {
         GET /v3/scheduler-stats/get_pools
         GET /v3/os-hosts
         GET /v3/os-hosts/{host}
+        GET /v3/backups/{id}/export_record
+        POST /v3/backups/import_record
+        POST /v3/backups/{id}/action os-reset_status
+        POST /v3/backups/{id}/action os-force_delete
         GET /v3/qos-specs
         POST /v3/qos-specs
         GET /v3/qos-specs/{id}

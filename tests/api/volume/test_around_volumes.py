@@ -81,11 +81,11 @@ def test_limits(member: Cinder) -> None:
 
 def test_services_and_pools_are_for_admins(admin: Cinder, member: Cinder) -> None:
     services = admin.get("/os-services")["services"]
-    assert {one["binary"] for one in services} == {"cinder-scheduler", "cinder-volume"}
+    assert {one["binary"] for one in services} == {"cinder-scheduler", "cinder-volume", "cinder-backup"}
     assert {one["state"] for one in services} == {"up"}
     (service,) = admin.get("/os-services?binary=cinder-volume")["services"]
     by_host = f"/os-services?host={service['host'].partition('@')[0]}"
-    assert len(admin.get(by_host)["services"]) == 2
+    assert len(admin.get(by_host)["services"]) == 3
     assert admin.get("/os-services?host=mars")["services"] == []
     (pool,) = admin.get("/scheduler-stats/get_pools?detail=True")["pools"]
     assert pool["name"].endswith("@fake#fake")
@@ -116,7 +116,7 @@ def test_zones_extensions_and_filters(member: Cinder) -> None:
         assert "volumes" in member.get(f"/volumes?{name}={value.get(name, 'x')}")
 
 
-@pytest.mark.parametrize("path", ["/backups", "/groups", "/messages", "/clusters"])
+@pytest.mark.parametrize("path", ["/groups", "/messages", "/clusters"])
 def test_what_is_not_offered_is_not_there(member: Cinder, path: str) -> None:
     assert member.call("GET", path).status_code == 404
 

@@ -1,0 +1,276 @@
+"""Backups of volumes: asked for, put back, given up, told to another cloud and taken from one."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from novalite.cloud.tasks import tasks as durable
+from novalite.cloud.volume import new_volumes, snapshots, tasks, types, usage, volumes
+from novalite.cloud.volume.new_volumes import NewVolume
+from novalite.cloud.volume.records import Backup, Snapshot, Volume
+from novalite.db.paging import Page, page_of
+from novalite.db.records import new_id
+from novalite.db.work import Work
+from novalite.errors import Conflict, Invalid, NotFound
+
+TOPIC = "volume_backup"
+DELETABLE = ("available", "error")
+SERVICE = "novalite.drivers.storage.backups"
+SORT_KEYS: Mapping[str, Any] = {
+    "id": Backup.id, "name": Backup.name, "status": Backup.status, "size": Backup.size_gib,
+    "created_at": Backup.created_at, "updated_at": Backup.updated_at, "volume_id": Backup.volume_id,
+}  # fmt: skip
+FILTERS = ("name", "status", "volume_id", "id")
+
+
+def find(w: Work, backup_id: str) -> Backup | None:
+    """A backup by id, whoever owns it."""
+    return w.session.get(Backup, backup_id)
+
+
+def get(w: Work, backup_id: str) -> Backup:
+    """One of the caller's project (of any for admins). Raises ``NotFound``."""
+    found = find(w, backup_id)
+    if found is None or (found.project_id != w.ctx.project_id and not w.ctx.is_admin):
+        raise NotFound("backup", backup_id, message=f"Backup {backup_id} could not be found.")
+    return found
+
+
+def list_all(
+    w: Work, page: Page, *, equal: Mapping[str, str], all_projects: bool = False, offset: int = 0
+) -> list[Backup]:
+    """Newest first unless the page says otherwise. ``equal`` maps ``FILTERS`` to values."""
+    visible = sa.true() if all_projects and w.ctx.is_admin else Backup.project_id == w.ctx.project_id
+    where = [getattr(Backup, name) == value for name, value in equal.items()]
+    query = sa.select(Backup).where(visible, *where)
+    return page_of(w, query.offset(offset) if offset else query, Backup, page, SORT_KEYS, default=("created_at",),
+                   descending=True, visible=visible)  # fmt: skip
+
+
+def change(w: Work, backup_id: str, values: Mapping[str, Any], *where: Any) -> bool:
+    """Compare-and-set on one backup; announces the change."""
+    hit = w.changed(sa.update(Backup).where(Backup.id == backup_id, *where).values(**values, updated_at=w.now))
+    if hit:
+        row = w.session.get(Backup, backup_id, populate_existing=True)
+        w.announce(TOPIC, backup_id, row.project_id if row else "")
+    return bool(hit)
+
+
+def create(
+    w: Work, volume_id: str, *, name: str | None, description: str | None, container: str = "", snapshot_id: str = "",
+    incremental: bool = False, force: bool = False, metadata: Mapping[str, str] | None = None, zone: str = "",
+) -> Backup:  # fmt: skip
+    """Record a backup of a volume, or of one of its snapshots, and its task. Raises ``NotFound``, ``Invalid``,
+    ``OverQuota``."""
+    volume = volumes.get(w, volume_id)
+    snapshot = _snapshot_of(w, volume, snapshot_id) if snapshot_id else None
+    parent = _newest(w, volume_id)
+    if incremental and parent is None:
+        raise Invalid("Invalid backup: No backups available to do an incremental backup.", field="incremental",
+                      code="backup.no_parent")  # fmt: skip
+    size_gib = snapshot.size_gib if snapshot else volume.size_gib
+    usage.require(w, volume.project_id, backups=1, backup_gigabytes=size_gib)
+    if snapshot is None:
+        allowed = ("available", "in-use") if force else ("available",)
+        volumes.move(w, volume, allowed, "backing-up", ~volumes.being_copied(volume_id), doing="backed up")
+    made = Backup(
+        id=new_id(), volume_id=volume_id, snapshot_id=snapshot.id if snapshot else None,
+        parent_id=parent.id if incremental and parent else None, name=name, description=description,
+        project_id=volume.project_id, user_id=w.ctx.user_id, size_gib=size_gib, container=container or "",
+        availability_zone=zone or volume.availability_zone, metadata_items=dict(metadata or {}),
+        volume_facts=_facts(w, volume), data_at=snapshot.created_at if snapshot else w.now, created_at=w.now,
+    )  # fmt: skip
+    w.session.add(made)
+    w.session.flush()
+    volumes.start(w, volume, tasks.BackupCreate(volume_id, made.id))
+    w.announce(TOPIC, made.id, made.project_id)
+    return made
+
+
+def _snapshot_of(w: Work, volume: Volume, snapshot_id: str) -> Snapshot:
+    snapshot = snapshots.get(w, snapshot_id)
+    if snapshot.volume_id != volume.id:
+        raise Invalid(f"Snapshot {snapshot_id} is not one of volume {volume.id}.", field="snapshot_id")
+    if snapshot.status != "available":
+        raise Invalid(f"Snapshot {snapshot_id} is {snapshot.status}; it must be available.", field="snapshot_id",
+                      code="snapshot.state")  # fmt: skip
+    return snapshot
+
+
+def _newest(w: Work, volume_id: str) -> Backup | None:
+    query = sa.select(Backup).where(Backup.volume_id == volume_id, Backup.status == "available")
+    return w.session.scalar(query.order_by(Backup.data_at.desc()).limit(1))
+
+
+def _facts(w: Work, volume: Volume) -> dict[str, Any]:
+    """What a volume that is made of the backup shall be like."""
+    return {
+        "name": volume.name or "", "description": volume.description or "", "bootable": volume.bootable,
+        "image_metadata": dict(volume.image_metadata), "type": types.names(w).get(volume.type_id or "", ""),
+    }  # fmt: skip
+
+
+def update(w: Work, backup_id: str, values: Mapping[str, Any]) -> Backup:
+    """Set ``name``, ``description`` or ``metadata_items``."""
+    found = get(w, backup_id)
+    change(w, backup_id, values)
+    return found
+
+
+def delete(w: Work, backup_id: str, *, force: bool = False) -> None:
+    """Give a backup up; others lose nothing by it. ``force`` looks at no status but whether it is being put back.
+    Raises ``NotFound``, ``Invalid``."""
+    found = get(w, backup_id)
+    allowed = Backup.status != "restoring" if force else Backup.status.in_(DELETABLE)
+    if not change(w, backup_id, {"status": "deleting"}, allowed):
+        raise _refusal(found, "deleted", DELETABLE)
+    if force:
+        durable.cancel_key(w, tasks.backup_key(backup_id))
+    durable.start(w, tasks.BackupDelete(backup_id), key=tasks.backup_key(backup_id), resource_id=backup_id,
+                  project_id=found.project_id)  # fmt: skip
+
+
+def _refusal(backup: Backup, doing: str, allowed: tuple[str, ...]) -> Invalid:
+    return Invalid(
+        f"Invalid backup: backup {backup.id} cannot be {doing} while its status is {backup.status}; it must be "
+        f"{' or '.join(allowed)}.", field="status", code="backup.state",
+    )  # fmt: skip
+
+
+def restore(w: Work, backup_id: str, *, volume_id: str = "", name: str | None = None) -> tuple[Backup, Volume]:
+    """Put a backup into a volume that is free, or into a new one. Raises ``NotFound``, ``Invalid``, ``OverQuota``."""
+    backup = get(w, backup_id)
+    if not change(w, backup_id, {"status": "restoring"}, Backup.status == "available"):
+        raise _refusal(backup, "restored", ("available",))
+    if not volume_id:
+        volume = new_volumes.create(
+            w, NewVolume(size_gib=backup.size_gib, backup_id=backup_id, name=name or f"restore_backup_{backup_id}",
+                         description=str(backup.volume_facts.get("description") or "")),
+        )  # fmt: skip
+    else:
+        volume = volumes.get(w, volume_id)
+        if volume.size_gib < backup.size_gib:
+            raise Invalid(
+                f"Invalid volume: volume size {volume.size_gib} is too small to restore backup of size "
+                f"{backup.size_gib}.", field="volume_id",
+            )  # fmt: skip
+        volumes.move(w, volume, ("available",), "restoring-backup", ~volumes.being_copied(volume_id), doing="restored")
+        volumes.start(w, volume, tasks.VolumeRefill(volume_id, backup_id=backup_id))
+    change(w, backup_id, {"restore_to": volume.id})
+    return backup, volume
+
+
+def export(w: Work, backup_id: str, place: str) -> dict[str, str]:
+    """What another cloud needs to take the backup over: all but the data, which stay where they are."""
+    found = get(w, backup_id)
+    if found.status != "available":
+        raise _refusal(found, "exported", ("available",))
+    told = {
+        "id": found.id, "volume_id": found.volume_id, "name": found.name, "description": found.description,
+        "size": found.size_gib, "size_bytes": found.size_bytes, "object_count": found.object_count,
+        "container": found.container, "data_at": found.data_at.isoformat(), "metadata": found.metadata_items,
+        "volume_facts": found.volume_facts, "place": place,
+    }  # fmt: skip
+    return {"backup_service": SERVICE, "backup_url": base64.b64encode(json.dumps(told).encode()).decode()}
+
+
+def take_over(w: Work, service: str, url: str) -> Backup:
+    """Record a backup that another cloud has told of; its task looks whether the data are in our store. Raises
+    ``Invalid``, ``Conflict`` for one that is known, ``OverQuota``."""
+    if service != SERVICE:
+        raise Invalid(f"Backups of {service[:100]} cannot be read here; {SERVICE} can.", field="backup_service")
+    told = _decoded(url)
+    if find(w, told["id"]) is not None:
+        raise Conflict(f"Backup {told['id']} is known already.", code="backup.exists")
+    usage.require(w, w.ctx.project_id, backups=1, backup_gigabytes=told["size"])
+    made = Backup(
+        id=told["id"], volume_id=told["volume_id"], name=told["name"], description=told["description"],
+        project_id=w.ctx.project_id, user_id=w.ctx.user_id, size_gib=told["size"], size_bytes=told["size_bytes"],
+        object_count=told["object_count"], container=told["container"], availability_zone=new_volumes.DEFAULT_ZONE,
+        metadata_items=told["metadata"], volume_facts=told["volume_facts"],
+        data_at=datetime.fromisoformat(told["data_at"]), created_at=w.now,
+    )  # fmt: skip
+    w.session.add(made)
+    w.session.flush()
+    durable.start(w, tasks.BackupImport(made.id), key=tasks.backup_key(made.id), resource_id=made.id,
+                  project_id=made.project_id)  # fmt: skip
+    return made
+
+
+_TOLD: Mapping[str, tuple[type, ...]] = {
+    "id": (str,), "volume_id": (str,), "name": (str, type(None)), "description": (str, type(None)), "size": (int,),
+    "size_bytes": (int,), "object_count": (int,), "container": (str,), "data_at": (str,), "metadata": (dict,),
+    "volume_facts": (dict,),
+}  # fmt: skip
+
+
+def _decoded(url: str) -> dict[str, Any]:
+    try:
+        told = json.loads(base64.b64decode(url, validate=True))
+        for name, kinds in _TOLD.items():
+            if not isinstance(told[name], kinds) or isinstance(told[name], bool):
+                raise ValueError(name)
+        for name in ("id", "volume_id"):
+            volumes.require_id(told[name])
+        if not 1 <= told["size"] <= new_volumes.LARGEST_GIB or not 0 <= told["size_bytes"] < 2**60:
+            raise ValueError("size")
+        if datetime.fromisoformat(told["data_at"]).tzinfo is None:
+            raise ValueError("data_at")
+        longest = max(len(str(told[name] or "")) for name in ("name", "description", "container"))
+        if longest > 255 or not 0 <= told["object_count"] < 2**31:
+            raise ValueError("name")
+    except (binascii.Error, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise Invalid("The backup_url is not what an export of a backup told.", field="backup_url") from error
+    return dict(told)
+
+
+# What the engine writes down. Everything may be repeated.
+
+
+def stored(w: Work, backup_id: str, *, size_bytes: int, object_count: int, place: str) -> None:
+    """The data are kept."""
+    found = find(w, backup_id)
+    container = {"container": place[:255]} if found is not None and not found.container else {}
+    change(w, backup_id, {"status": "available", "size_bytes": size_bytes, "object_count": object_count, "problem": "",
+                          **container}, Backup.status == "creating")  # fmt: skip
+
+
+def confirmed(w: Work, backup_id: str) -> None:
+    """The data of one from elsewhere are there."""
+    change(w, backup_id, {"status": "available", "problem": ""}, Backup.status == "creating")
+
+
+def failed(w: Work, backup_id: str, status: str, message: str, *, while_: str) -> None:
+    change(w, backup_id, {"status": status, "problem": message[:2000]}, Backup.status == while_)
+
+
+def restored(w: Work, backup_id: str) -> None:
+    """It was put back, or could not be: it is as good as before."""
+    change(w, backup_id, {"status": "available"}, Backup.status == "restoring")
+
+
+def gone(w: Work, backup_id: str) -> None:
+    found = find(w, backup_id)
+    if found is not None:
+        w.session.delete(found)
+        w.announce(TOPIC, backup_id, found.project_id)
+
+
+ON_THEIR_WAY = ("creating", "restoring", "deleting")
+
+
+def late(w: Work, before: datetime) -> list[Backup]:
+    """Backups that have been in a passing status since ``before``."""
+    last = sa.func.coalesce(Backup.updated_at, Backup.created_at)
+    return list(w.session.scalars(sa.select(Backup).where(Backup.status.in_(ON_THEIR_WAY), last < before)))
+
+
+def everything(w: Work) -> list[Backup]:
+    return list(w.session.scalars(sa.select(Backup)))

@@ -1,0 +1,169 @@
+"""Backups as pieces that are named by what they hold: what one backup has stored, the next one only names.
+
+``pieces/AB/SHA256`` is one, compressed; ``manifests/ID.json`` names those of a backup, in order. The manifest is
+written last. Each backup can be read alone, and goes alone: a piece stays as long as any manifest names it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+from uuid import UUID
+
+from novalite.drivers.storage.base import StoredBackup
+from novalite.drivers.storage.objects import Objects
+from novalite.errors import DriverError
+
+PIECE_BYTES = 4 << 20
+_VERSION = 1
+_LEVEL = 1
+_MANIFESTS, _PIECES = "manifests", "pieces"
+
+
+class PieceBackups:
+    """A ``BackupStore`` on any ``Objects``. One process at a time writes to a store: what is being saved is safe from
+    ``delete`` and ``clean`` of the same process only."""
+
+    def __init__(self, objects: Objects, *, piece_bytes: int = PIECE_BYTES) -> None:
+        self._objects, self._piece_bytes = objects, piece_bytes
+        self._changes = threading.Lock()
+        self._held: dict[str, int] = {}
+
+    def place(self) -> str:
+        return self._objects.place
+
+    def save(self, backup_id: str, chunks: Iterable[bytes], facts: Mapping[str, str]) -> StoredBackup:
+        name = _manifest(backup_id)
+        if self._objects.has(name):
+            known = self._manifest(backup_id)
+            return StoredBackup(int(known["added"]), len(set(known["pieces"]) - {None}))
+        held: list[str] = []
+        try:
+            pieces, size, added = self._save_pieces(chunks, held)
+            manifest = {"version": _VERSION, "id": backup_id, "size": size, "piece_bytes": self._piece_bytes,
+                        "added": added, "facts": dict(facts), "pieces": pieces}  # fmt: skip
+            self._objects.put(name, json.dumps(manifest).encode())
+        finally:
+            self._let_go(held)
+        return StoredBackup(added, len(set(pieces) - {None}))
+
+    def _save_pieces(self, chunks: Iterable[bytes], held: list[str]) -> tuple[list[str | None], int, int]:
+        """The names of the pieces (None: zeros), the size of the whole, what the store grew by."""
+        names: list[str | None] = []
+        size = added = 0
+        for piece in _cut(chunks, self._piece_bytes):
+            size += len(piece)
+            if not piece.strip(b"\0"):
+                names.append(None)
+                continue
+            digest = hashlib.sha256(piece).hexdigest()
+            names.append(digest)
+            self._hold(digest, held)
+            if not self._objects.has(_piece(digest)):
+                packed = zlib.compress(piece, _LEVEL)
+                self._objects.put(_piece(digest), packed)
+                added += len(packed)
+        return names, size, added
+
+    def _hold(self, digest: str, held: list[str]) -> None:
+        with self._changes:
+            self._held[digest] = self._held.get(digest, 0) + 1
+        held.append(digest)
+
+    def _let_go(self, held: list[str]) -> None:
+        with self._changes:
+            for digest in held:
+                self._held[digest] -= 1
+                if not self._held[digest]:
+                    del self._held[digest]
+
+    def read(self, backup_id: str) -> Iterator[bytes]:
+        manifest = self._manifest(backup_id)
+        left = int(manifest["size"])
+        for digest in manifest["pieces"]:
+            length = min(left, int(manifest["piece_bytes"]))
+            yield bytes(length) if digest is None else self._checked(backup_id, digest, length)
+            left -= length
+
+    def _checked(self, backup_id: str, digest: str, length: int) -> bytes:
+        packed = self._objects.get(_piece(digest))
+        if packed is None:
+            raise DriverError("read_backup", f"a piece of backup {backup_id} is missing", code="backup.corrupt")
+        try:
+            piece = zlib.decompressobj().decompress(packed, length)
+        except zlib.error:
+            piece = b""
+        if hashlib.sha256(piece).hexdigest() != digest:
+            raise DriverError("read_backup", f"a piece of backup {backup_id} is damaged", code="backup.corrupt")
+        return piece
+
+    def facts(self, backup_id: str) -> Mapping[str, str]:
+        found: dict[str, str] = self._manifest(backup_id)["facts"]
+        return found
+
+    def delete(self, backup_id: str) -> None:
+        try:
+            gone = set(self._manifest(backup_id)["pieces"]) - {None}
+        except DriverError as error:
+            if error.code != "backup.not_found":
+                raise
+            return
+        self._objects.delete(_manifest(backup_id))
+        self._drop_unless_named(gone)
+
+    def ids(self) -> tuple[str, ...]:
+        names = self._objects.names(_MANIFESTS)
+        return tuple(sorted(name.removeprefix(f"{_MANIFESTS}/").removesuffix(".json") for name in names))
+
+    def clean(self) -> None:
+        self._drop_unless_named({name.rpartition("/")[2] for name in self._objects.names(_PIECES)})
+
+    def _drop_unless_named(self, digests: set[str]) -> None:
+        with self._changes:
+            named = {digest for backup_id in self.ids() for digest in self._manifest(backup_id)["pieces"]}
+            for digest in sorted(digests - named - set(self._held)):
+                self._objects.delete(_piece(digest))
+
+    def _manifest(self, backup_id: str) -> dict[str, Any]:
+        text = self._objects.get(_manifest(backup_id))
+        if text is None:
+            raise DriverError("backup", f"there is no backup {backup_id} in {self.place()}", code="backup.not_found")
+        try:
+            found = json.loads(text)
+            if found["version"] != _VERSION or found["id"] != backup_id:
+                raise ValueError
+            int(found["size"]), int(found["piece_bytes"]), dict(found["facts"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise DriverError("backup", f"the manifest of backup {backup_id} is damaged",
+                              code="backup.corrupt") from error  # fmt: skip
+        return dict(found)
+
+
+def _cut(chunks: Iterable[bytes], length: int) -> Iterator[bytes]:
+    """The same bytes in pieces of ``length``, the last one shorter."""
+    waiting = bytearray()
+    for chunk in chunks:
+        waiting += chunk
+        while len(waiting) >= length:
+            yield bytes(waiting[:length])
+            del waiting[:length]
+    if waiting:
+        yield bytes(waiting)
+
+
+def _manifest(backup_id: str) -> str:
+    try:
+        known: str | None = str(UUID(backup_id))
+    except ValueError:
+        known = None
+    if known is None or known != backup_id:
+        raise DriverError("backup", f"{backup_id[:64]!r} is not an id", code="backup.not_found")
+    return f"{_MANIFESTS}/{known}.json"
+
+
+def _piece(digest: str) -> str:
+    return f"{_PIECES}/{digest[:2]}/{digest}"

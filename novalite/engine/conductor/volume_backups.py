@@ -1,0 +1,113 @@
+"""The flows that keep backups of volumes, let them go, and look at those that come from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from novalite.cloud.volume import backups, progress, tasks
+from novalite.cloud.volume.records import Backup
+from novalite.drivers.storage.base import OfSnapshot, OfVolume, StoredBackup
+from novalite.engine.conductor import volume_sources
+from novalite.engine.flow import Flow, Run, Step
+from novalite.errors import Failed
+
+
+def _backup_id(run: Run) -> str:
+    return str(run.args["backup_id"])
+
+
+def _volume_id(run: Run) -> str:
+    return str(run.args["volume_id"])
+
+
+def _copy_name(run: Run) -> str:
+    return f"backup-{run.task_id}"
+
+
+def _backup(run: Run) -> Backup:
+    with run.parts.database.read(run.ctx) as w:
+        found = backups.find(w, _backup_id(run))
+    if found is None:
+        raise Failed("The backup is no longer wanted.", code="backup.gone")
+    return found
+
+
+@contextmanager
+def _content(run: Run, backup: Backup) -> Iterator[Iterator[bytes]]:
+    """Plain bytes. What a guest has goes by way of a snapshot that is named as the backup, and gone afterwards."""
+    driver = volume_sources.keeper(run, _volume_id(run))
+    if backup.snapshot_id:
+        yield driver.read(OfSnapshot(backup.snapshot_id), "raw")
+        return
+    with volume_sources.reading(run, _volume_id(run), _copy_name(run)) as source:
+        if isinstance(source, OfVolume):
+            yield driver.read(source, "raw")
+            return
+        driver.ensure_snapshot(backup.id, source)
+    try:
+        yield driver.read(OfSnapshot(backup.id), "raw")
+    finally:
+        driver.delete_snapshot(backup.id)
+
+
+def _keep(run: Run) -> None:
+    backup = _backup(run)
+    facts = {"volume_id": backup.volume_id, "name": backup.name or "", "size_gib": str(backup.size_gib)}
+    with _content(run, backup) as chunks:
+        kept: StoredBackup = run.parts.backups.save(backup.id, chunks, facts)
+    place = run.parts.backups.place()
+    with run.parts.database.write(run.ctx) as w:
+        backups.stored(w, backup.id, size_bytes=kept.added, object_count=kept.pieces, place=place)
+
+
+def _forget(run: Run) -> None:
+    volume_sources.keeper(run, _volume_id(run)).delete_snapshot(_backup_id(run))
+    volume_sources.forget(run, _volume_id(run), _copy_name(run))
+    run.parts.backups.delete(_backup_id(run))
+    run.parts.backups.clean()
+
+
+def _kept(run: Run) -> None:
+    with run.parts.database.write(run.ctx) as w:
+        progress.back(w, _volume_id(run), "backing-up")
+
+
+def _not_kept(run: Run, error: Exception) -> None:
+    with run.parts.database.write(run.ctx) as w:
+        for status in ("creating", "available"):
+            backups.failed(w, _backup_id(run), "error", volume_sources.told(error), while_=status)
+        progress.back(w, _volume_id(run), "backing-up")
+
+
+def _remove(run: Run) -> None:
+    run.parts.backups.delete(_backup_id(run))
+
+
+def _gone(run: Run) -> None:
+    with run.parts.database.write(run.ctx) as w:
+        backups.gone(w, _backup_id(run))
+
+
+def _not_gone(run: Run, error: Exception) -> None:
+    with run.parts.database.write(run.ctx) as w:
+        backups.failed(w, _backup_id(run), "error", volume_sources.told(error), while_="deleting")
+
+
+def _look(run: Run) -> None:
+    """The manifest tells whose backup it is; what is in it is looked at when it is put back."""
+    run.parts.backups.facts(_backup_id(run))
+    with run.parts.database.write(run.ctx) as w:
+        backups.confirmed(w, _backup_id(run))
+
+
+def _not_found(run: Run, error: Exception) -> None:
+    with run.parts.database.write(run.ctx) as w:
+        backups.failed(w, _backup_id(run), "error", volume_sources.told(error), while_="creating")
+
+
+FLOWS = (
+    Flow(tasks.BackupCreate.kind, (Step("copy", _keep, _forget), Step("finish", _kept)), failed=_not_kept),
+    Flow(tasks.BackupDelete.kind, (Step("data", _remove), Step("finish", _gone)), failed=_not_gone),
+    Flow(tasks.BackupImport.kind, (Step("look", _look),), failed=_not_found),
+)
