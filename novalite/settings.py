@@ -256,7 +256,7 @@ class Quota(Struct, frozen=True, kw_only=True):
     per_volume_gigabytes: Annotated[int, _doc("Largest volume, in GiB; -1: no limit.", ge=-1)] = -1
     backups: Annotated[int, _doc("Backups of volumes per project; -1: no limit.", ge=-1)] = 10
     backup_gigabytes: Annotated[int, _doc("Backups of volumes per project, in GiB; -1: no limit.", ge=-1)] = 1000
-    volume_groups: Annotated[int, _doc("Groups of volumes per project; none can be made yet.", ge=-1)] = 10
+    volume_groups: Annotated[int, _doc("Groups of volumes per project; -1: no limit.", ge=-1)] = 10
 
 
 class Tasks(Struct, frozen=True, kw_only=True):

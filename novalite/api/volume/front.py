@@ -8,6 +8,9 @@ from novalite.api.volume import (
     attachments,
     backends,
     backups,
+    group_snapshots,
+    group_types,
+    groups,
     limits,
     metadata,
     qos,
@@ -25,7 +28,7 @@ from novalite.api.volume.versions import VERSIONS
 
 _NOUNS = (
     versions, volumes, volume_actions, volume_attaching, metadata, snapshots, attachments, types, quotas, limits,
-    backends, backups, qos, transfers,
+    backends, backups, groups, group_types, group_snapshots, qos, transfers,
 )  # fmt: skip
 FRONT = Front(
     "volume",

@@ -32,7 +32,7 @@ SUMMARY = View(
 DETAIL = SUMMARY.extended(
     Field("os-extended-snapshot-attributes:progress", _progress, schema=answers.TEXT),
     Field("os-extended-snapshot-attributes:project_id", "project_id", schema=answers.TEXT),
-    Field("group_snapshot_id", lambda item, call: None, since="3.14", schema=answers.NULL),
+    Field("group_snapshot_id", since="3.14", schema=answers.nullable(answers.UUID)),
     Field("consumes_quota", lambda item, call: True, since="3.65", schema=answers.FLAG),
 )
 _NEW = Body(

@@ -123,7 +123,7 @@ DETAIL = View(
     Field("os-vol-host-attr:host", lambda item, call: item.volume.host or None, only=is_admin, schema=TEXT_OR_NULL),
     Field("os-vol-mig-status-attr:migstat", _nothing, only=is_admin, schema=NULL),
     Field("os-vol-mig-status-attr:name_id", _nothing, only=is_admin, schema=NULL),
-    Field("group_id", _nothing, since="3.13", schema=NULL),
+    Field("group_id", since="3.13", schema=UUID_OR_NULL),
     Field("provider_id", _nothing, since="3.21", only=is_admin, schema=NULL),
     Field("shared_targets", _no, since="3.48", schema=FLAG),
     Field("service_uuid", _nothing, since="3.48", schema=NULL),

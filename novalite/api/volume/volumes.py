@@ -35,7 +35,8 @@ _NEW = Body(
     Item("multiattach", {**BOOLEAN, "type": ["boolean", "string", "null"], "enum": [*BOOLEAN["enum"], None]}),
     # Parts that are not offered may be named as absent, as old clients do; so may what nobody can choose.
     Item("consistencygroup_id", NULL),
-    Item("group_id", NULL),
+    Item("group_id", NULL, until="3.12"),
+    Item("group_id", shapes.UUID_OR_NULL, since="3.13"),
     Item("backup_id", NULL, until="3.46"),
     Item("backup_id", shapes.UUID_OR_NULL, since="3.47"),
     Item("source_replica", NULL),
@@ -57,6 +58,7 @@ _EQUAL = {
     "id": "id", "name": "name", "display_name": "name", "status": "status", "availability_zone": "availability_zone",
     "snapshot_id": "snapshot_id", "source_volid": "source_volume_id", "image_id": "image_id",
     "volume_type_id": "type_id", "user_id": "user_id", "-project_id": "project_id", "-host": "host",
+    "group_id": "group_id",
 }  # fmt: skip
 _ALSO = ("metadata", "glance_metadata", "bootable", "size", "multiattach", "volume_type", "consumes_quota")
 
@@ -72,7 +74,7 @@ def create(call: Call) -> Shown:
         size_gib=_size(body.get("size")), metadata=body.get("metadata") or {}, type=body.get("volume_type") or "",
         availability_zone=body.get("availability_zone") or "", image_id=image_id,
         snapshot_id=body.get("snapshot_id") or "", source_volume_id=body.get("source_volid") or "",
-        backup_id=body.get("backup_id") or "",
+        backup_id=body.get("backup_id") or "", group_id=body.get("group_id") or "",
         multiattach=shapes.truth(body.get("multiattach")), **named(body),
     )  # fmt: skip
     return one(call.w, new_volumes.create(call.w, new))

@@ -130,7 +130,7 @@ _NETWORK = {
 }
 _VOLUME = {
     CINDER_READER: (
-        "backup:get backup:get_all "
+        "backup:get backup:get_all group:get group:get_all group:get_all_group_snapshots group:get_group_snapshot "
         "limits_extension:used_limits message:get message:get_all volume:get volume:get_all "
         "volume:get_all_snapshots volume:get_all_transfers volume:get_snapshot volume:get_snapshot_metadata "
         "volume:get_transfer volume:get_volume_metadata volume_extension:access_types_extra_specs "
@@ -141,7 +141,8 @@ _VOLUME = {
         "volume:limits_extension volume:quotas:show volume:services_zones volume:types"
     ),
     CINDER_MEMBER: (
-        "backup:create backup:delete backup:restore backup:update "
+        "backup:create backup:delete backup:restore backup:update group:create group:create_group_snapshot "
+        "group:delete group:delete_group_snapshot group:update group:update_group_snapshot "
         "message:delete snapshot_extension:snapshot_actions:update_snapshot_status volume:accept_transfer "
         "volume:attachment_complete volume:attachment_create volume:attachment_delete volume:attachment_update "
         "volume:create volume:create_from_image volume:create_snapshot volume:create_transfer "
@@ -158,6 +159,10 @@ _VOLUME = {
         "volume_extension:volume_type_access"
     ),
     "rule:admin_api": (
+        "group:access_group_types_specs group:group_types:create group:group_types:delete group:group_types:update "
+        "group:group_types_specs:create group:group_types_specs:delete group:group_types_specs:get "
+        "group:group_types_specs:get_all group:group_types_specs:update group:reset_group_snapshot_status "
+        "group:reset_status "
         "backup:backup-export backup:backup-import backup:backup_project_attribute "
         "volume_extension:backup_admin_actions:force_delete volume_extension:backup_admin_actions:reset_status "
         "scheduler_extension:scheduler_stats:get_pools volume:force_delete volume:quotas:delete "

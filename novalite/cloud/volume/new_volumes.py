@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from novalite.cloud.hosts.hosts import Host
 from novalite.cloud.image import images
 from novalite.cloud.image.records import Image
-from novalite.cloud.volume import snapshots, tasks, types, usage, volumes
+from novalite.cloud.volume import group_members, snapshots, tasks, types, usage, volumes
 from novalite.cloud.volume.records import Backup, Snapshot, Volume
 from novalite.db.records import new_id
 from novalite.db.work import Work
@@ -37,6 +37,7 @@ class NewVolume:
     snapshot_id: str = ""
     source_volume_id: str = ""
     backup_id: str = ""
+    group_id: str = ""
     multiattach: bool = False
 
 
@@ -64,14 +65,16 @@ def create(w: Work, new: NewVolume) -> Volume:
     size_gib = new.size_gib or source.size_gib
     _check_size(size_gib, source)
     kind = types.get_usable(w, new.type) if new.type else types.get_or_default(w, source.type_id)
+    if new.group_id:
+        group_members.join(w, new.group_id, kind.id)
     usage.require(w, w.ctx.project_id, kind=kind, volume_gib=size_gib, volumes=1, gigabytes=size_gib)
     volume = Volume(
         id=new_id(), name=new.name, description=new.description, project_id=w.ctx.project_id, user_id=w.ctx.user_id,
-        status="creating", size_gib=size_gib, availability_zone=_zone(w, new.availability_zone or source.zone),
+        status="creating", size_gib=size_gib, availability_zone=zone_of(w, new.availability_zone or source.zone),
         bootable=source.bootable, multiattach=new.multiattach or types.is_multiattach(kind),
         metadata_items=dict(new.metadata), image_metadata=dict(source.image_metadata), image_id=new.image_id or None,
         snapshot_id=new.snapshot_id or None, source_volume_id=new.source_volume_id or None,
-        backup_id=new.backup_id or None, type_id=kind.id,
+        backup_id=new.backup_id or None, group_id=new.group_id or None, type_id=kind.id,
         created_at=w.now,
     )  # fmt: skip
     w.session.add(volume)
@@ -176,7 +179,8 @@ def _check_size(size_gib: int, source: _Source) -> None:
         )
 
 
-def _zone(w: Work, zone: str) -> str:
+def zone_of(w: Work, zone: str) -> str:
+    """The zone asked for, by default the one there always is. Raises ``Invalid``."""
     if zone in ("", DEFAULT_ZONE):
         return DEFAULT_ZONE
     if w.session.scalar(sa.select(Host.id).where(Host.zone == zone).limit(1)) is None:

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from novalite.cloud.tasks import tasks as durable
-from novalite.cloud.volume import attachments, snapshots, tasks, volumes
+from novalite.cloud.volume import attachments, groups, snapshots, tasks, volumes
 from novalite.cloud.volume.records import Snapshot, Volume
 from novalite.db.work import Work
 
@@ -73,16 +73,25 @@ def snapshot_made(w: Work, snapshot_id: str) -> None:
     snapshots.change(
         w, snapshot_id, {"status": "available", "progress": "", "problem": ""}, Snapshot.status == "creating"
     )
+    _settle_group(w, snapshot_id)
 
 
 def snapshot_failed(w: Work, snapshot_id: str, status: str, message: str) -> None:
     snapshots.change(w, snapshot_id, {"status": status, "problem": message[:_LONGEST]})
+    _settle_group(w, snapshot_id)
+
+
+def _settle_group(w: Work, snapshot_id: str) -> None:
+    snapshot = snapshots.find(w, snapshot_id)
+    groups.settle(w, snapshot.group_snapshot_id if snapshot else None)
 
 
 def snapshot_gone(w: Work, snapshot_id: str) -> None:
     snapshot = snapshots.find(w, snapshot_id)
     if snapshot is not None:
         w.session.delete(snapshot)
+        w.session.flush()
+        groups.settle(w, snapshot.group_snapshot_id)
         w.announce(snapshots.TOPIC, snapshot_id, snapshot.project_id)
 
 

@@ -47,6 +47,7 @@ def create(
     description: str | None = None,
     metadata: Mapping[str, str] | None = None,
     force: bool = False,
+    group_snapshot_id: str | None = None,
 ) -> Snapshot:
     """Record a snapshot and its task. ``force`` allows volumes that are in use; those are copied while the guest
     runs. Raises ``NotFound``, ``Invalid``, ``OverQuota``."""
@@ -60,7 +61,8 @@ def create(
         raise volumes.refusal(volume, "copied into a snapshot", allowed)
     made = Snapshot(
         id=new_id(), volume_id=volume_id, name=name, description=description, project_id=volume.project_id,
-        user_id=w.ctx.user_id, size_gib=volume.size_gib, metadata_items=dict(metadata or {}), created_at=w.now,
+        user_id=w.ctx.user_id, size_gib=volume.size_gib, metadata_items=dict(metadata or {}),
+        group_snapshot_id=group_snapshot_id, created_at=w.now,
     )  # fmt: skip
     w.session.add(made)
     w.session.flush()
@@ -81,9 +83,13 @@ def _feeds_a_copy(snapshot_id: str) -> sa.ColumnElement[bool]:
     return sa.or_(making, sa.exists().where(Backup.snapshot_id == snapshot_id, Backup.status == "creating"))
 
 
-def delete(w: Work, snapshot_id: str, *, force: bool = False) -> None:
-    """Give a snapshot up. ``force`` looks at no status. Raises ``NotFound``, ``Invalid``."""
+def delete(w: Work, snapshot_id: str, *, force: bool = False, with_group: bool = False) -> None:
+    """Give a snapshot up, one of a group only ``with_group``. ``force`` looks at no status. Raises ``NotFound``,
+    ``Invalid``."""
     found = get(w, snapshot_id)
+    if found.group_snapshot_id and not with_group:
+        raise Invalid(f"Invalid snapshot: snapshot {snapshot_id} is part of group snapshot {found.group_snapshot_id}.",
+                      field="id", code="snapshot.in_group")  # fmt: skip
     where = [~_feeds_a_copy(snapshot_id)]
     if not force:
         where.append(Snapshot.status.in_(DELETABLE))

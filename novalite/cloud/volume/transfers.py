@@ -65,7 +65,7 @@ def create(w: Work, volume_id: str, *, name: str | None, no_snapshots: bool = Fa
     """Offer a volume; the transfer and its key. Raises ``Invalid`` for one that is not free."""
     volume = volumes.get(w, volume_id)
     volumes.move(w, volume, ("available",), OFFERED, ~volumes.being_copied(volume_id),
-                 ~volumes.has_attachments(volume_id), doing="transferred")  # fmt: skip
+                 ~volumes.has_attachments(volume_id), Volume.group_id.is_(None), doing="transferred")  # fmt: skip
     key, salt = secrets.token_hex(8), secrets.token_hex(16)
     made = VolumeTransfer(
         id=new_id(), volume_id=volume_id, project_id=volume.project_id, name=name, salt=salt,

@@ -166,6 +166,9 @@ def delete(w: Work, volume_id: str, *, cascade: bool = False, force: bool = Fals
 
 
 def _refuse_when_used(w: Work, volume: Volume, *, cascade: bool) -> None:
+    if volume.group_id is not None:
+        raise Invalid(f"Invalid volume: volume {volume.id} cannot be deleted: it is in group {volume.group_id}.",
+                      field="volume", code="volume.in_group")  # fmt: skip
     for used, why, stops in (
         (has_attachments(volume.id), "it is attached to a server", True),
         (being_copied(volume.id), "a copy of it is being made", True),

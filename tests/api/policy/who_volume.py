@@ -31,6 +31,15 @@ MAY = {
         GET /v3/extensions
         GET /v3/extensions/{alias}
         GET /v3/resource_filters
+        GET /v3/groups
+        GET /v3/groups/detail
+        GET /v3/groups/{id}
+        GET /v3/group_types
+        GET /v3/group_types/default
+        GET /v3/group_types/{id}
+        GET /v3/group_snapshots
+        GET /v3/group_snapshots/detail
+        GET /v3/group_snapshots/{id}
         GET /v3/backups
         GET /v3/backups/detail
         GET /v3/backups/{id}
@@ -82,6 +91,13 @@ MAY = {
         PUT /v3/attachments/{id}
         DELETE /v3/attachments/{id}
         POST /v3/attachments/{id}/action os-complete
+        POST /v3/groups
+        PUT /v3/groups/{id}
+        POST /v3/groups/action create-from-src
+        POST /v3/groups/{id}/action delete
+        POST /v3/group_snapshots
+        PUT /v3/group_snapshots/{id}
+        DELETE /v3/group_snapshots/{id}
         POST /v3/backups
         PUT /v3/backups/{id}
         DELETE /v3/backups/{id}
@@ -116,6 +132,16 @@ MAY = {
         GET /v3/scheduler-stats/get_pools
         GET /v3/os-hosts
         GET /v3/os-hosts/{host}
+        POST /v3/groups/{id}/action reset_status
+        POST /v3/group_snapshots/{id}/action reset_status
+        POST /v3/group_types
+        PUT /v3/group_types/{id}
+        DELETE /v3/group_types/{id}
+        GET /v3/group_types/{id}/group_specs
+        POST /v3/group_types/{id}/group_specs
+        GET /v3/group_types/{id}/group_specs/{key}
+        PUT /v3/group_types/{id}/group_specs/{key}
+        DELETE /v3/group_types/{id}/group_specs/{key}
         GET /v3/backups/{id}/export_record
         POST /v3/backups/import_record
         POST /v3/backups/{id}/action os-reset_status

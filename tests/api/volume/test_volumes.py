@@ -91,8 +91,8 @@ NEW: list[tuple[dict[str, Any], str]] = [
     ({"size": 1, "imageRef": UNKNOWN}, "Image"),
     ({"size": 1, "imageRef": UNKNOWN, "source_volid": UNKNOWN}, "source_volume_id"),
     ({"size": 1, "availability_zone": "mars"}, "mars"),
-    ({"size": 1, "backup_id": UNKNOWN}, "backup_id"),
-    ({"size": 1, "group_id": UNKNOWN}, "group_id"),
+    ({"size": 1, "backup_id": "x"}, "backup_id"),
+    ({"size": 1, "group_id": "x"}, "group_id"),
     ({"size": 1, "multiattach": "maybe"}, "multiattach"),
 ]
 

@@ -195,7 +195,8 @@ def test_quotas_count_volumes_snapshots_and_what_grows(room: Room) -> None:
     volume_id = room.new(size_gib=3)
     with room.unit() as w:
         snapshots.create(w, volume_id)
-        assert usage.used(w, "mine") == {"volumes": 1, "snapshots": 1, "gigabytes": 6}
+        used = {name: number for name, number in usage.used(w, "mine").items() if number}
+        assert used == {"volumes": 1, "snapshots": 1, "gigabytes": 6}
         w.session.execute(snapshots.sa.delete(snapshots.Snapshot))
         quotas.set_limits(w, "mine", {"gigabytes": 5, "volumes": 2, "per_volume_gigabytes": 4})
     for size in (3, 5):
