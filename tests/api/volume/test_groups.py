@@ -149,7 +149,8 @@ def test_a_part_that_fails_makes_the_whole_an_error(member: Cinder, group: str) 
 @pytest.mark.parametrize(
     ("body", "status"),
     [({}, 400), ({"group_type": "x"}, 400), ({"group_type": "nothing", "volume_types": ["__DEFAULT__"]}, 404),
-     ({"group_type": "together", "volume_types": ["nothing"]}, 404), ({"group_type": "together", "volume_types": []}, 400),
+     ({"group_type": "together", "volume_types": ["nothing"]}, 404),
+     ({"group_type": "together", "volume_types": []}, 400),
      ({"group_type": "together", "volume_types": ["__DEFAULT__"], "availability_zone": "mars"}, 400)],
 )  # fmt: skip
 def test_bad_groups(member: Cinder, kind: str, body: dict[str, Any], status: int) -> None:
@@ -165,4 +166,5 @@ def test_groups_count(member: Cinder, admin: Cinder, group: str, kind: str) -> N
     assert used == {"limit": 1, "in_use": 1, "reserved": 0}
     admin.call("DELETE", f"/os-quota-sets/{project_id}")
     assert member.refused("GET", f"/groups/{UNKNOWN}")[0] == 404
+    assert member.refused("POST", "/volumes", {"volume": {"size": 1, "group_id": UNKNOWN}})[0] == 404
     assert member.refused("GET", "/groups", version="3.12")[0] == 404
