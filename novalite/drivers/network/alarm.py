@@ -19,16 +19,14 @@ class Alarm:
         except BlockingIOError:
             return  # a full pipe rings as well
 
-    def wait(self, descriptors: Iterable[int | None], seconds: float, kept: Iterable[int] = ()) -> None:
-        """Until one of the process descriptors is readable, and not at all when one is None: its process has just
-        ended. The descriptors are closed; those that are ``kept`` end the wait as well, and stay open."""
-        poll, known = select.poll(), list(descriptors)
-        opened = [descriptor for descriptor in known if descriptor is not None]
+    def wait(self, descriptors: Iterable[int], seconds: float, kept: Iterable[int] = ()) -> None:
+        """Until one of the process descriptors is readable: its process has ended. They are closed; those that are
+        ``kept`` end the wait as well, and stay open."""
+        poll, opened = select.poll(), list(descriptors)
         for descriptor in (self._read, *opened, *kept):
             poll.register(descriptor, select.POLLIN)
         try:
-            if len(opened) == len(known):
-                poll.poll(seconds * 1000)
+            poll.poll(seconds * 1000)
         finally:
             for descriptor in opened:
                 os.close(descriptor)
