@@ -24,7 +24,7 @@ from novalite.cloud.compute.boot_devices import Asked
 from novalite.cloud.compute.servers import TOPIC, Server
 from novalite.cloud.hosts import hosts
 from novalite.cloud.identity import quotas
-from novalite.cloud.network import allocation, networks, ports
+from novalite.cloud.network import allocation, auto_topology, ports
 from novalite.cloud.tasks import tasks as durable
 from novalite.db.records import new_id
 from novalite.db.work import Work
@@ -82,7 +82,7 @@ def create(w: Work, new: NewServer, *, boot_seconds: float = 900.0) -> list[Serv
     zone, forced_host = _zone(w, new.zone)
     group = _group(w, new)
     count = _within_quota(w, new, flavor, group)
-    wanted = networks.choose(w, new.networks)
+    wanted = auto_topology.choose(w, new.networks)
     if count > 1 and any(item.port_id or item.fixed_ip for item in wanted):
         raise Invalid("A port or a fixed IP can be given to one server only.", field="max_count")
     reservation_id = f"r-{secrets.token_hex(4)}"

@@ -193,7 +193,8 @@ _PLACEMENT = {
         "traits:list usages:show"
     )
 }
-_APPLIANCE = {"rule:context_is_admin": "status doctor lans", NEUTRON_MEMBER: "forwards"}
+_APPLIANCE = {"rule:context_is_admin": "status doctor lans"}
+_OF_PROJECTS = {NEUTRON_MEMBER: "forwards"}
 
 
 def _named(prefix: str, table: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -211,6 +212,7 @@ def scoped_to_projects() -> Iterator[tuple[str, str]]:
     yield from _named("", _IMAGE)
     yield from _named("", _NETWORK)
     yield from _named("", _VOLUME)
+    yield from _named("novalite:admin:", _OF_PROJECTS)
 
 
 def of_any_scope() -> Iterator[tuple[str, str]]:

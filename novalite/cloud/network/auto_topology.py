@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from novalite.cloud.network import networks, router_ports, routers, subnet_pools, subnets
 from novalite.cloud.network.addresses import free_range
-from novalite.cloud.network.networks import NewNetwork
+from novalite.cloud.network.networks import NetworkRequest, NewNetwork
 from novalite.cloud.network.records import Network, Router, Subnet
 from novalite.cloud.network.router_gateways import Gateway
 from novalite.cloud.network.subnet_pool_records import AutoTopology
@@ -23,13 +23,24 @@ def _failure(reason: str) -> Conflict:
     return Conflict(f"Deployment error: {reason}.", code="auto_allocation.failure")
 
 
+def _outside(w: Work) -> Network | None:
+    query = networks.query_visible(w).where(Network.is_external, Network.subnets.any())
+    return w.session.scalar(query.order_by(Network.is_default.desc(), Network.created_at, Network.id).limit(1))
+
+
 def outside(w: Work) -> Network:
     """The external network that such routers lead to: the default one, else the oldest. Raises ``Conflict``."""
-    query = networks.query_visible(w).where(Network.is_external, Network.subnets.any())
-    found = w.session.scalar(query.order_by(Network.is_default.desc(), Network.created_at, Network.id).limit(1))
+    found = _outside(w)
     if found is None:
         raise _failure("No default router:external network")
     return found
+
+
+def choose(w: Work, requested: str | Sequence[NetworkRequest] | None) -> list[NetworkRequest]:
+    """As ``networks.choose``; for ``auto`` a project without a network gets one, where there is a way outside."""
+    if requested == "auto" and w.session.scalar(networks.usable(w).limit(1)) is None and _outside(w) is not None:
+        return [NetworkRequest(network_id=ensure(w, w.ctx.project_id))]
+    return networks.choose(w, requested)
 
 
 def find(w: Work, project_id: str) -> str | None:

@@ -15,6 +15,7 @@ def ensure(w: Work, private_id: str, *, name: str, cidr: str) -> str:
     public = networks.create(
         w, networks.NewNetwork(name, mtu=private.mtu, project_id=private.project_id, external=True)
     )
+    public.is_default = True
     subnets.create(w, public, subnets.NewSubnet(cidr=cidr, name=name))
     gateway = router_gateways.Gateway(public.id)
     router = routers.create(w, name=ROUTER, gateway=gateway, project_id=private.project_id)

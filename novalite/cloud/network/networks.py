@@ -367,10 +367,14 @@ def choose(w: Work, requested: str | Sequence[NetworkRequest] | None) -> list[Ne
     return [_checked(w, request, known, plugged) for request in requested]
 
 
+def usable(w: Work) -> sa.Select[str]:
+    """Ids of the networks that the project's servers may be on when none is named."""
+    has_addresses = sa.or_(Network.lan, sa.exists().where(Subnet.network_id == Network.id))
+    return sa.select(Network.id).where(_visible(w, own_only=True), has_addresses)
+
+
 def _only_one(w: Work, *, asked: bool) -> list[NetworkRequest]:
-    usable = sa.or_(Network.lan, sa.exists().where(Subnet.network_id == Network.id))
-    query = sa.select(Network.id).where(_visible(w, own_only=True), usable)
-    ids = w.session.scalars(query.limit(2)).all()
+    ids = w.session.scalars(usable(w).limit(2)).all()
     if len(ids) > 1:
         raise Conflict(
             "Multiple possible networks found, use a Network ID to be more specific.", code="network.ambiguous"

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from novalite.cloud.network import routing
+from novalite.cloud.network import auto_topology, routing
 from novalite.context import internal
-from tests.api.network.conftest import MINE, OTHERS, Neutron
+from tests.api.network.conftest import MINE, OTHERS, WHO, Neutron
 
 TOPOLOGY = "/v2.0/auto-allocated-topology"
 
@@ -95,3 +95,18 @@ def test_administrators_see_how_many_addresses_are_left(neutron: Neutron, public
     assert (none["total_ips"], none["subnet_ip_availability"]) == (0, [])
     assert neutron.call("GET", path).status_code == 403
     assert neutron.get("/v2.0/service-providers")["service_providers"][0]["service_type"] == "L3_ROUTER_NAT"
+
+
+def test_a_server_that_asks_for_any_network_gets_the_projects_own(neutron: Neutron, public: dict[str, Any]) -> None:
+    """What Compute asks for ``auto``: only a project that sees no network gets a new one."""
+    with neutron.database.write(WHO["other"]) as w:
+        assert [one.network_id for one in auto_topology.choose(w, "auto")] == [neutron.first], "the shared one"
+    change = {"network": {"shared": False}}
+    assert neutron.call("PUT", f"/v2.0/networks/{neutron.first}", change, who="admin").status_code == 200
+    with neutron.database.write(WHO["other"]) as w:
+        (made,) = auto_topology.choose(w, "auto")
+    found = neutron.get(f"{TOPOLOGY}/{OTHERS}", who="other")["auto_allocated_topology"]["id"]
+    assert made.network_id == found
+    with neutron.database.write(WHO["other"]) as w:
+        assert [one.network_id for one in auto_topology.choose(w, "auto")] == [found]
+        assert auto_topology.choose(w, "none") == []
