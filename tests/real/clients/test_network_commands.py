@@ -79,4 +79,6 @@ def test_sharing_pools_limits_and_tags(openstack: Shell) -> None:
     assert openstack.json("network", "list", "--tags", "red") == []
     assert openstack.json("network", "qos", "rule", "type", "list") == [{"Type": "bandwidth_limit"}]
     assert openstack.json("ip", "availability", "list")
-    assert "pass" in openstack("network", "auto", "allocated", "topology", "create", "--check-resources")
+    openstack("network", "auto", "allocated", "topology", "create", "--check-resources")
+    made = openstack.json("network", "auto", "allocated", "topology", "create")
+    assert openstack.json("network", "show", made["id"])["name"] == "auto_allocated_network"
