@@ -49,7 +49,7 @@ class Engine:
         self.started_at = clock.now()
         self.waiting_requests: Callable[[], int] = lambda: 0
         self.metadata = Metadata(built) if built.serves_metadata else None
-        self.network_changes = NetworkChanges(built.database, built.network)
+        self.network_changes = NetworkChanges(built.database, built.network, self._networks_changed)
         built.database.listen(self._on_change)
 
     def _on_change(self, topic: str, id: str, project_id: str) -> None:
@@ -58,10 +58,12 @@ class Engine:
             self.queue.put(id)
         elif topic == consoles.REVOKED_TOPIC:
             self.proxy.close_server(id)
-        elif topic == "network" and self.metadata is not None:
-            self.metadata.network_changed()
         elif topic in (SERVER_TOPIC, "host", "image", "keypair"):
             self.hub.publish(topic, id, project_id)
+
+    def _networks_changed(self) -> None:
+        if self.metadata is not None:
+            self.metadata.network_changed()
 
     def start(self) -> None:
         """Start every component. The first one restores the machine's state, then lets tasks run."""

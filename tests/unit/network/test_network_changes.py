@@ -15,6 +15,7 @@ from novalite.cloud.network import (
     routers,
     security_group_rules,
     security_groups,
+    subnets,
 )
 from novalite.context import internal
 from novalite.db.work import Database
@@ -107,6 +108,30 @@ def test_what_failed_is_done_again(site: Site) -> None:
         stop.set()
         thread.join(10)
     assert not thread.is_alive()
+
+
+def test_what_cannot_be_done_for_one_keeps_nothing_from_the_others(site: Site) -> None:
+    site.changes.apply()
+    with site.database.write(MEMBER) as w:
+        made = [networks.create(w, networks.NewNetwork(name)) for name in ("one", "two")]
+        ids = sorted(network.id for network in made)
+        for network in made:
+            subnets.create(w, network, subnets.NewSubnet("10.7.0.0/24"))
+    site.driver.fail_next("ensure_network")
+    assert not site.changes.apply()
+    assert [network_id in site.driver.networks for network_id in ids] == [False, True]
+    assert site.changes.apply()
+    assert ids[0] in site.driver.networks
+
+
+def test_a_gateway_of_the_outside_that_moves_reaches_the_routers(site: Site) -> None:
+    site.changes.apply()
+    with site.database.write(internal()) as w:
+        (public,) = networks.list_visible(w, name="public")
+        subnets.update(w, public.subnets[0].id, {"gateway_ip": None})
+    assert site.changes.apply()
+    (told,) = site.driver.routers.values()
+    assert told.next_hops == ()
 
 
 def test_what_does_not_matter_is_not_noted(site: Site) -> None:
