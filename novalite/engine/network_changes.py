@@ -56,7 +56,7 @@ class NetworkChanges:
     def loop(self, stop: threading.Event) -> None:
         """The component. What a driver refuses is tried again after a pause, which grows while nothing helps, and with
         the next change."""
-        pause, done = _PAUSES_SECONDS[0], True
+        pause, done = _PAUSES_SECONDS[0], not self._noted
         while not stop.is_set():
             changed = self._changed.wait(timeout=1.0 if done else pause)
             if changed or not done:
