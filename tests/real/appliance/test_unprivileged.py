@@ -36,7 +36,7 @@ def guest_image() -> Path:
 
 @pytest.fixture
 def libvirtd(machine: Machine) -> Iterator[PrivateLibvirtd]:
-    made = PrivateLibvirtd(machine.directory / "libvirt", GUESTS)
+    made = PrivateLibvirtd(machine.directory / "libvirt", "root")
     made.start()
     (machine.directory / "libvirt/run/libvirt-sock").chmod(0o666)
     yield made
@@ -51,6 +51,7 @@ def appliance(machine: Machine, libvirtd: PrivateLibvirtd) -> Iterator[RealAppli
     program = (sys.executable, as_user.__file__, USER, GROUP, NOVALITE, "serve")
     with privileged_command(machine.directory, unit_capabilities(), USER) as (path, _):
         given = {"compute.libvirt_uri": libvirtd.uri, "compute.virt_type": "qemu", "compute.guest_group": GROUP,
+                 "compute.guest_user": GUESTS,
                  "network.privileged_socket": str(path), "compute.stop_timeout_seconds": 5}  # fmt: skip
         made = RealAppliance(state_dir, driver="libvirt", given=given, program=program)
         try:
