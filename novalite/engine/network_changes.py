@@ -117,6 +117,10 @@ class NetworkChanges:
         failed: set[str] = set()
         for port in self._plugged(ids):
             failed |= self._tried("port", partial(self._port, port), {port.id})
+        with self._database.read(internal()) as w:
+            led_to = host_forwards.lead_to(w, ids)
+        if led_to:
+            self._keep("forwards", ids)  # they come after ports
         return failed
 
     def _port(self, port: PortSpec) -> None:

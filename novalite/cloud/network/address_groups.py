@@ -11,6 +11,7 @@ from sqlalchemy.orm import selectinload
 
 from novalite.cloud.network import grants
 from novalite.cloud.network.address_group_records import AddressGroup
+from novalite.cloud.network.default_rule_records import DefaultRule
 from novalite.cloud.network.records import SecurityGroupRule
 from novalite.cloud.network.security_groups import TOPIC
 from novalite.db.records import new_id
@@ -127,7 +128,10 @@ def _tell(w: Work, group_id: str) -> None:
 def delete(w: Work, group_id: str) -> None:
     """Raises ``Conflict`` while rules name it."""
     group = get_own(w, group_id)
-    if w.session.scalar(sa.select(sa.exists().where(SecurityGroupRule.remote_address_group_id == group_id))):
+    named = (
+        sa.exists().where(record.remote_address_group_id == group_id) for record in (SecurityGroupRule, DefaultRule)
+    )
+    if w.session.scalar(sa.select(sa.or_(*named))):
         raise Conflict(f"Address group {group_id} is in use on one or more security group rules.",
                        code="address_group.in_use")  # fmt: skip
     grants.forget(w, group_id)

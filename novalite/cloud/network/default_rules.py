@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from novalite.cloud.network import rule_values
+from novalite.cloud.network.address_group_records import AddressGroup
 from novalite.cloud.network.default_rule_records import OWN_GROUP, DefaultRule
 from novalite.cloud.network.records import SecurityGroup, SecurityGroupRule
 from novalite.db.records import new_id
@@ -33,6 +34,7 @@ def create(w: Work, new: NewRule, *, in_default: bool = False, in_others: bool =
     """One more; groups that are there stay as they are. ``remote_group_id`` may be ``PARENT``. Raises ``Invalid`` as
     rules of groups do, ``Conflict`` for one that is there."""
     values = rule_values.checked(new)
+    _require_remotes(w, values["remote_group_id"], values["remote_address_group_id"])
     made = DefaultRule(id=new_id(), in_default=in_default, in_others=in_others, created_at=w.now,
                        description=new.description, **values)  # fmt: skip
     for other in list_all(w):
@@ -42,6 +44,19 @@ def create(w: Work, new: NewRule, *, in_default: bool = False, in_others: bool =
     w.session.add(made)
     w.session.flush()
     return made
+
+
+def _require_remotes(w: Work, group_id: str | None, address_group_id: str | None) -> None:
+    if group_id not in (None, OWN_GROUP) and w.session.get(SecurityGroup, group_id) is None:
+        raise NotFound("security group", str(group_id), message=f"Security group {group_id} does not exist")
+    if address_group_id is not None and w.session.get(AddressGroup, address_group_id) is None:
+        raise NotFound("address group", address_group_id,
+                       message=f"Address group {address_group_id} could not be found.")  # fmt: skip
+
+
+def forget_group(w: Work, group_id: str) -> None:
+    """A security group is going: no new group begins with a rule that names it."""
+    w.changed(sa.delete(DefaultRule).where(DefaultRule.remote_group_id == group_id))
 
 
 def delete(w: Work, rule_id: str) -> None:

@@ -145,7 +145,7 @@ def _way(w: Work, server_id: str) -> Way:
     """The first of the server's addresses that the machine can reach: one of a network that it is on before one behind
     a router with a gateway."""
     query = (
-        sa.select(Port.id, Port.project_id, FixedIp.ip_address, FixedIp.subnet_id, Network.nat)
+        sa.select(Port.id, Port.project_id, FixedIp.ip_address, FixedIp.subnet_id, Network.nat, Network.lan)
         .join(FixedIp, FixedIp.port_id == Port.id)
         .join(Network, Network.id == Port.network_id)
         .where(Port.device_id == server_id, ~FixedIp.ip_address.contains(":"))
@@ -155,7 +155,7 @@ def _way(w: Work, server_id: str) -> Way:
     if not rows:
         raise Invalid(f"Server {server_id} has no IPv4 address.", field="server_id")
     for row in rows:
-        if row.nat:
+        if row.nat or row.lan:
             return Way(row.id, row.project_id, row.ip_address)
     for row in rows:
         router_id = _router(w, row.subnet_id)
@@ -232,25 +232,34 @@ def forget_router(w: Work, router_id: str) -> None:
 
 
 def specs(w: Work) -> tuple[HostForwardSpec, ...]:
-    """What the machine is told: all of its ports that lead somewhere now."""
-    gateway = (
-        sa.select(sa.func.min(FixedIp.ip_address))
-        .join(Port, Port.id == FixedIp.port_id)
-        .where(Port.device_id == HostForward.router_id, Port.device_owner == GATEWAY,
-               ~FixedIp.ip_address.contains(":"))
-        .correlate(HostForward)
-        .scalar_subquery()
-    )  # fmt: skip
-    rows = w.session.execute(sa.select(HostForward, gateway.label("gateway")).order_by(HostForward.host_port))
+    """What the machine is told: all of its ports that lead somewhere now. Guests on LANs may have got other addresses
+    since."""
+    router_port = sa.and_(Port.device_id == HostForward.router_id, Port.device_owner == GATEWAY)
+    query = sa.select(
+        HostForward,
+        _address(router_port).label("gateway"),
+        _address(Port.id == HostForward.port_id, FixedIp.ip_address == HostForward.fixed_ip_address).label("asked"),
+        _address(Port.id == HostForward.port_id).label("other"),
+    )
     found = []
-    for forward, through in rows:
-        if forward.router_id is None:
-            found.append(
-                HostForwardSpec(forward.protocol, forward.host_port, forward.fixed_ip_address, forward.guest_port)
-            )
-        elif through is not None and forward.router_port is not None:
-            found.append(HostForwardSpec(forward.protocol, forward.host_port, through, forward.router_port))
+    for forward, gateway, asked, other in w.session.execute(query.order_by(HostForward.host_port)):
+        address, port = asked or other, forward.guest_port
+        if forward.router_id is not None:
+            address, port = gateway, forward.router_port
+        if address and port:
+            found.append(HostForwardSpec(forward.protocol, forward.host_port, address, port))
     return tuple(found)
+
+
+def _address(*which: sa.ColumnElement[bool]) -> Any:
+    """An IPv4 address of the port of a forward, or of its router's gateway."""
+    query = sa.select(sa.func.min(FixedIp.ip_address)).join(Port, Port.id == FixedIp.port_id)
+    return query.where(*which, ~FixedIp.ip_address.contains(":")).correlate(HostForward).scalar_subquery()
+
+
+def lead_to(w: Work, port_ids: Iterable[str]) -> bool:
+    """Whether a port of the machine leads to one of these ports."""
+    return bool(w.session.scalar(sa.select(sa.exists().where(HostForward.port_id.in_(list(port_ids))))))
 
 
 def _lets_in(rule: SecurityGroupRule, forward: HostForward) -> bool:

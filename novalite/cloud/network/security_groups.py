@@ -165,6 +165,7 @@ def delete(w: Work, group_id: str) -> None:
     for other in w.session.scalars(sa.select(SecurityGroupRule.group_id).where(naming).distinct()):
         w.announce(TOPIC, other)
     w.changed(sa.delete(SecurityGroupRule).where(sa.or_(naming, SecurityGroupRule.group_id == group_id)))
+    default_rules.forget_group(w, group_id)
     grants.forget(w, group_id)
     w.session.expunge(group)
     w.changed(sa.delete(SecurityGroup).where(SecurityGroup.id == group_id))

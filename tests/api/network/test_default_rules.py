@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 from tests.api.network.conftest import OTHERS, Neutron
 
@@ -65,3 +66,16 @@ def test_only_administrators_change_them(neutron: Neutron) -> None:
     for bad in ({}, {"direction": "in"}, {"direction": "ingress", "port_range_min": 5},
                 {"direction": "ingress", "remote_ip_prefix": "x"}):  # fmt: skip
         assert _new(neutron, **bad).status_code == 400
+
+
+def test_what_they_name_is_there_or_they_go(neutron: Neutron) -> None:
+    for remote in ("remote_group_id", "remote_address_group_id"):
+        assert _new(neutron, direction="ingress", **{remote: str(uuid4())}).status_code == 404
+    group = neutron.call("POST", "/v2.0/security-groups", {"security_group": {"name": "g"}}).json["security_group"]
+    rule = _new(neutron, direction="ingress", remote_group_id=group["id"]).json["default_security_group_rule"]
+    assert neutron.call("DELETE", f"/v2.0/security-groups/{group['id']}").status_code == 204
+    assert neutron.call("GET", f"{RULES}/{rule['id']}").status_code == 404
+    named = neutron.call("POST", "/v2.0/address-groups", {"address_group": {"addresses": []}}).json["address_group"]
+    assert _new(neutron, direction="ingress", remote_address_group_id=named["id"]).status_code == 201
+    assert neutron.call("DELETE", f"/v2.0/address-groups/{named['id']}").status_code == 409
+    assert neutron.call("POST", "/v2.0/security-groups", {"security_group": {"name": "h"}}).status_code == 201

@@ -145,3 +145,30 @@ def test_a_database_of_a_newer_version_is_left_alone(file: Path) -> None:
         migrate.upgrade(_url(file))
     assert refused.value.code == "database.newer"
     assert file.read_bytes() == before
+
+
+def test_networks_for_everybody_are_so_by_policies_afterwards(file: Path) -> None:
+    """And groups begin with the rules they always had."""
+    url = _url(file)
+    file.parent.mkdir(parents=True)
+    command.upgrade(migrate._config(url), "0003")
+    engine = make_engine(url)
+    with engine.begin() as connection:
+        for id_, shared, external in (("a", 1, 0), ("b", 0, 1), ("c", 0, 0)):
+            connection.execute(
+                sa.text(
+                    "INSERT INTO networks (id, project_id, name, description, status, is_shared, mtu, nat, is_external,"
+                    " created_at, updated_at, revision) VALUES (:id, 'p', 'n', '', 'ACTIVE', :shared, 1500, 0,"
+                    " :external, '2026-01-01', '2026-01-01', 0)"
+                ),
+                {"id": id_, "shared": shared, "external": external},
+            )
+    command.upgrade(migrate._config(url), "0004")
+    with engine.connect() as connection:
+        policies = connection.execute(
+            sa.text("SELECT object_id, action, target_project, project_id FROM rbac_policies ORDER BY object_id")
+        ).all()
+        rules = connection.execute(sa.text("SELECT count(*) FROM default_security_group_rules")).scalar()
+    engine.dispose()
+    assert policies == [("a", "access_as_shared", "*", "p"), ("b", "access_as_external", "*", "p")]
+    assert rules == 4
