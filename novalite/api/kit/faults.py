@@ -153,9 +153,23 @@ def glance_shape(status: int, error: errors.NovaLiteError) -> Any:
     }
 
 
+_NEUTRON_TYPES = {
+    "request.invalid": "HTTPBadRequest",
+    "quota.exceeded": "OverQuota",
+    "auth.forbidden": "PolicyNotAuthorized",
+    "network.no_addresses": "IpAddressGenerationFailure",
+    "network.contention": "IpAddressGenerationFailure",
+    "allowed_address_pairs.port_security_required": "AddressPairAndPortSecurityRequired",
+    "allowed_address_pairs.duplicate": "DuplicateAddressPairInRequest",
+}
+"""What Neutron calls otherwise."""
+
+
 def neutron_type(error: errors.NovaLiteError) -> str:
     """``NetworkInUse`` from ``network.in_use``."""
-    return "".join(word.capitalize() for word in error.code.replace(".", "_").split("_"))
+    return _NEUTRON_TYPES.get(error.code) or "".join(
+        word.capitalize() for word in error.code.replace(".", "_").split("_")
+    )
 
 
 def neutron_shape(status: int, error: errors.NovaLiteError) -> Any:

@@ -78,8 +78,28 @@ def test_several_pools_are_kept_and_changed(neutron: Neutron, network: dict[str,
     assert (changed["allocation_pools"], changed["revision_number"]) == (pools[:1], 1)
     taken = {"subnet": {"gateway_ip": "10.2.0.11"}}
     refused = neutron.call("PUT", path, taken)
-    assert refused.status_code == 409
+    assert (refused.status_code, refused.json["NeutronError"]["type"]) == (409, "GatewayConflictWithAllocationPools")
     assert "Gateway ip 10.2.0.11 conflicts with allocation pool 10.2.0.10-10.2.0.12" in refused.text
+
+
+def test_errors_have_neutrons_types(neutron: Neutron, network: dict[str, Any]) -> None:
+    subnet = neutron.new("subnet", network_id=network["id"], cidr="10.2.0.0/30", enable_dhcp=False)
+    port = neutron.new("port", network_id=network["id"])
+    body = {"network_id": network["id"]}
+    for path, sent, kind in (
+        ("ports", {"port": body}, "IpAddressGenerationFailure"),
+        ("ports", {"port": {**body, "fixed_ips": [{"ip_address": "10.2.0.2"}]}}, "IpAddressAlreadyAllocated"),
+        ("ports", {"port": {**body, "fixed_ips": [{"ip_address": "10.3.0.2"}]}}, "InvalidIpForNetwork"),
+        ("ports", {"port": {**body, "mac_address": port["mac_address"]}}, "IpAddressGenerationFailure"),
+        ("ports", {"port": {**body, "mac_address": port["mac_address"], "fixed_ips": []}}, "MacAddressInUse"),
+        ("subnets", {"subnet": {**body, "cidr": "10.2.0.0/24"}}, "InvalidInput"),
+        ("subnets", {"subnet": {**body, "cidr": "nonsense"}}, "HTTPBadRequest"),
+    ):
+        answer = neutron.call("POST", f"/v2.0/{path}", sent)
+        assert answer.json["NeutronError"]["type"] == kind, answer.text
+    for path, kind in ((f"subnets/{subnet['id']}", "SubnetInUse"), (f"networks/{network['id']}", "NetworkInUse")):
+        answer = neutron.call("DELETE", f"/v2.0/{path}")
+        assert (answer.status_code, answer.json["NeutronError"]["type"]) == (409, kind)
 
 
 def test_a_gateway_that_a_router_has_stays(neutron: Neutron, network: dict[str, Any]) -> None:
