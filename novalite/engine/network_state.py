@@ -9,7 +9,7 @@ from novalite import logs
 from novalite.cloud.network import host_forwards, lans, networks, port_views, routing, security_groups
 from novalite.context import internal
 from novalite.db.work import Database
-from novalite.drivers.network.base import NetworkDriver, NetworkSpec, PortSpec
+from novalite.drivers.network.base import HostForwardSpec, NetworkDriver, NetworkSpec, PortSpec
 from novalite.errors import DriverError
 
 _log = logs.get("networks")
@@ -30,8 +30,16 @@ def restore(database: Database, driver: NetworkDriver) -> list[str]:
     for network_id in set(driver.check().networks) - {spec.id for spec in wanted}:
         driver.remove_network(network_id)
     driver.ensure_routers(routers, only=True)
-    driver.ensure_forwards(forwards)
+    _forward(driver, forwards)
     return lost
+
+
+def _forward(driver: NetworkDriver, forwards: tuple[HostForwardSpec, ...]) -> None:
+    """A machine that allows one of them no longer must not keep everything from starting."""
+    try:
+        driver.ensure_forwards(forwards)
+    except DriverError as error:
+        _log.error("the machine's ports could not be forwarded", error=str(error))
 
 
 def _attach(driver: NetworkDriver, interface: str) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from novalite.drivers.network.base import LanSpec, UplinkSpec
+from novalite.errors import DriverError
 from tests.api.conftest import Appliance, wait_for
 
 LAN = LanSpec("eth9", "br-eth9", ("192.168.7.20/24",), "192.168.7.1")
@@ -57,3 +60,23 @@ def test_a_lan_that_cannot_be_attached_leaves_nothing(appliance: Appliance) -> N
         {"interface": "eth8", "wait_seconds": 0},
     ):
         assert appliance.post("/admin/lans", {"lan": bad}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("driver.forbidden", 403),
+        ("network.no_interface", 400),
+        ("network.interface_in_use", 409),
+    ],
+)
+def test_what_the_machine_refuses_is_told_as_what_it_is(
+    appliance: Appliance, monkeypatch: pytest.MonkeyPatch, code: str, status: int
+) -> None:
+    def refuse(interface: str, *, wait_seconds: float) -> None:
+        raise DriverError("attach_lan", f"{interface} is refused", code=code, hint="Do this.")
+
+    monkeypatch.setattr(_driver(appliance), "attach_lan", refuse)
+    answer = appliance.post("/admin/lans", {"lan": {"interface": "eth9"}})
+    assert answer.status_code == status
+    assert "eth9 is refused" in answer.text

@@ -31,6 +31,15 @@ def test_the_others_are_made_when_one_cannot(appliance: Appliance) -> None:
     assert set(driver.networks) == everyone - set(failed)
 
 
+def test_forwards_that_the_machine_refuses_keep_nothing_else_from_starting(appliance: Appliance) -> None:
+    driver = appliance.built.network._driver  # type: ignore[attr-defined]
+    driver.networks.clear()
+    driver.fail_next("ensure_forwards")
+    assert network_state.restore(appliance.built.database, appliance.built.network) == []
+    with appliance.built.database.read(internal()) as w:
+        assert set(driver.networks) == {spec.id for spec in networks.specs(w)}
+
+
 def test_what_the_records_do_not_know_goes(appliance: Appliance) -> None:
     driver = appliance.built.network._driver  # type: ignore[attr-defined]
     driver.ensure_network(NetworkSpec("99999999-2222-4333-8444-555555555555", "left over"))

@@ -8,7 +8,7 @@ from novalite.api.kit.body import Body, Item
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
 from novalite.cloud.network import lans
-from novalite.errors import NovaLiteError
+from novalite.errors import Conflict, DriverError, Forbidden, Invalid, NovaLiteError
 
 _RULE = "novalite:admin:lans"
 _SECONDS = {"type": "integer", "minimum": 1, "maximum": 60}
@@ -39,11 +39,24 @@ def attach(call: Call) -> dict[str, Any]:
             network = lans.attach(w, made, name=name, mtu=call.parts.settings.network.mtu)
             return {"lan": {"name": name, "interface": interface, "network_id": network.id, "bridge": made.bridge,
                             "addresses": list(made.addresses), "gateway": made.gateway}}  # fmt: skip
-    except NovaLiteError:
+    except NovaLiteError as error:
         if is_new:
             with database.write(call.ctx) as w:
                 lans.forget(w, name)
-        raise
+        raise _told(error) from error
+
+
+def _told(error: NovaLiteError) -> NovaLiteError:
+    """What the machine refuses for good is the request's fault, not the program's."""
+    if not isinstance(error, DriverError):
+        return error
+    if error.code == "driver.forbidden":
+        return Forbidden(error.message, code=error.code, hint=error.hint)
+    if error.code in ("network.no_interface", "network.invalid"):
+        return Invalid(error.message, code=error.code, hint=error.hint, field="interface")
+    if error.code == "network.interface_in_use":
+        return Conflict(error.message, code=error.code, hint=error.hint)
+    return error
 
 
 def detach(call: Call) -> None:
