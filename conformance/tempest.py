@@ -95,6 +95,7 @@ def sections(cloud: Cloud, directory: Path) -> dict[str, dict[str, str]]:
             "min_microversion": "3.0", "max_microversion": "latest",
             "volume_type_multiattach": cloud.shared_volume_type,
         },
+        "volume-feature-enabled": {"extend_attached_volume": _ON},
         "validation": _validation(cloud),
     }  # fmt: skip
 

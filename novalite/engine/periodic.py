@@ -16,6 +16,7 @@ from novalite import clock, logs
 from novalite.cloud.compute import consoles, migrations, resize, soft_delete
 from novalite.cloud.identity import tokens
 from novalite.cloud.tasks import tasks
+from novalite.cloud.volume import messages
 from novalite.context import internal
 from novalite.engine import heartbeat, reconcile, volume_files
 from novalite.engine.conductor.shelve import offload_in_time
@@ -128,6 +129,7 @@ def jobs(parts: Parts, queue: Queue) -> list[Job]:
             migrations.prune(w, older_than=w.now - timedelta(days=settings.tasks.keep_days))
             consoles.prune(w)
             tokens.prune(w)
+            messages.prune(w, w.now)
 
     def reclaim() -> None:
         seconds = settings.compute.reclaim_instance_interval_seconds

@@ -187,6 +187,9 @@ _FILTERS = {
     "attachment": ["id", "volume_id", "instance_id", "status", "attach_status"],
     "pool": ["name"],
     "backup": ["id", "name", "status", "volume_id"],
+    "group": ["id", "name", "status", "group_type"],
+    "group_snapshot": ["id", "name", "status", "group_id"],
+    "message": ["resource_uuid", "resource_type", "event_id", "request_id", "message_level"],
 }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from novalite.api.volume import (
     group_types,
     groups,
     limits,
+    messages,
     metadata,
     qos,
     quotas,
@@ -28,7 +29,7 @@ from novalite.api.volume.versions import VERSIONS
 
 _NOUNS = (
     versions, volumes, volume_actions, volume_attaching, metadata, snapshots, attachments, types, quotas, limits,
-    backends, backups, groups, group_types, group_snapshots, qos, transfers,
+    backends, backups, messages, groups, group_types, group_snapshots, qos, transfers,
 )  # fmt: skip
 FRONT = Front(
     "volume",

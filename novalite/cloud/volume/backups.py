@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from novalite.cloud.tasks import tasks as durable
-from novalite.cloud.volume import new_volumes, snapshots, tasks, types, usage, volumes
+from novalite.cloud.volume import messages, new_volumes, snapshots, tasks, types, usage, volumes
 from novalite.cloud.volume.new_volumes import NewVolume
 from novalite.cloud.volume.records import Backup, Snapshot, Volume
 from novalite.db.paging import Page, page_of
@@ -248,7 +248,10 @@ def confirmed(w: Work, backup_id: str) -> None:
 
 
 def failed(w: Work, backup_id: str, status: str, message: str, *, while_: str) -> None:
-    change(w, backup_id, {"status": status, "problem": message[:2000]}, Backup.status == while_)
+    found = find(w, backup_id)
+    if change(w, backup_id, {"status": status, "problem": message[:2000]}, Backup.status == while_) and found:
+        doing = "deleting backup" if while_ == "deleting" else "backup"
+        messages.tell(w, found.project_id, "volume_backup", backup_id, doing, message[:2000])
 
 
 def restored(w: Work, backup_id: str) -> None:

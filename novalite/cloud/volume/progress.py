@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from novalite.cloud.tasks import tasks as durable
-from novalite.cloud.volume import attachments, groups, snapshots, tasks, volumes
+from novalite.cloud.volume import attachments, groups, messages, snapshots, tasks, volumes
 from novalite.cloud.volume.records import Snapshot, Volume
 from novalite.db.work import Work
 
@@ -41,8 +41,11 @@ def created(w: Work, volume_id: str) -> None:
 
 def failed(w: Work, volume_id: str, status: str, message: str, *, while_: tuple[str, ...]) -> None:
     """An action came to nothing: ``status`` and why, unless the volume does something else by now."""
-    values = {"status": status, "problem": message[:_LONGEST], "target_gib": 0}
-    volumes.change(w, volume_id, values, Volume.status.in_(while_))
+    volume, problem = volumes.find(w, volume_id), message[:_LONGEST]
+    doing = volume.status if volume else ""
+    values = {"status": status, "problem": problem, "target_gib": 0}
+    if volumes.change(w, volume_id, values, Volume.status.in_(while_)) and volume is not None:
+        messages.tell(w, volume.project_id, "volume", volume_id, doing, problem)
 
 
 def back(w: Work, volume_id: str, doing: str) -> None:
@@ -77,7 +80,11 @@ def snapshot_made(w: Work, snapshot_id: str) -> None:
 
 
 def snapshot_failed(w: Work, snapshot_id: str, status: str, message: str) -> None:
-    snapshots.change(w, snapshot_id, {"status": status, "problem": message[:_LONGEST]})
+    if snapshots.change(w, snapshot_id, {"status": status, "problem": message[:_LONGEST]}):
+        snapshot = snapshots.find(w, snapshot_id)
+        doing = "deleting snapshot" if status == "error_deleting" else "snapshot"
+        if snapshot is not None:
+            messages.tell(w, snapshot.project_id, "volume_snapshot", snapshot_id, doing, message[:_LONGEST])
     _settle_group(w, snapshot_id)
 
 

@@ -31,6 +31,8 @@ MAY = {
         GET /v3/extensions
         GET /v3/extensions/{alias}
         GET /v3/resource_filters
+        GET /v3/messages
+        GET /v3/messages/{id}
         GET /v3/groups
         GET /v3/groups/detail
         GET /v3/groups/{id}
@@ -91,6 +93,7 @@ MAY = {
         PUT /v3/attachments/{id}
         DELETE /v3/attachments/{id}
         POST /v3/attachments/{id}/action os-complete
+        DELETE /v3/messages/{id}
         POST /v3/groups
         PUT /v3/groups/{id}
         POST /v3/groups/action create-from-src
