@@ -94,6 +94,7 @@ def sections(cloud: Cloud, directory: Path) -> dict[str, dict[str, str]]:
         "volume": {
             "min_microversion": "3.0", "max_microversion": "latest",
             "volume_type_multiattach": cloud.shared_volume_type,
+            "vendor_name": "NovaLite", "storage_protocol": "fake" if cloud.driver == "fake" else "file",
         },
         "volume-feature-enabled": {"extend_attached_volume": _ON},
         "validation": _validation(cloud),

@@ -140,14 +140,15 @@ def disagreements(parts: Parts) -> tuple[list[Disagreement], dict[str, int]]:
 
 
 def _of_backups(parts: Parts, all_backups: list[Backup], busy: set[str]) -> Iterator[Disagreement]:
-    wanted = {one.id for one in all_backups if one.status == "available" and not {one.id, one.volume_id} & busy}
+    wanted = {backups.data_id(one) for one in all_backups
+              if one.status == "available" and not {one.id, one.volume_id} & busy}  # fmt: skip
     try:
         stored = set(parts.backups.ids())
     except (DriverError, OSError) as error:
         yield Disagreement("error", "backup", parts.backups.place(), f"The store of backups does not answer: {error}",
                            "Backups can be neither made nor read.", "See to it that it is there.")  # fmt: skip
         return
-    yield from _compare("backup", wanted, {one.id for one in all_backups} | busy, stored)
+    yield from _compare("backup", wanted, {backups.data_id(one) for one in all_backups} | busy, stored)
 
 
 def _stored(backends: VolumeBackends) -> tuple[set[str], set[str], list[Disagreement]]:

@@ -93,6 +93,22 @@ def _capabilities(pool: VolumePool) -> dict[str, Any]:
     }
 
 
+def show_capabilities(call: Call) -> dict[str, Any]:
+    """Of a backend, which may be named with its pool."""
+    wanted = call.path["host"]
+    for pool in call.parts.volume_driver.pools().values():
+        if wanted in (pool.name, pool.name.partition("#")[0]):
+            told = _capabilities(pool)
+            return {
+                "namespace": f"OS::Storage::Capabilities::{pool.name.partition('#')[0]}",
+                "vendor_name": told["vendor_name"], "volume_backend_name": told["volume_backend_name"],
+                "pool_name": None, "driver_version": None, "storage_protocol": told["storage_protocol"],
+                "display_name": None, "description": None, "visibility": None, "replication_targets": [],
+                "properties": {},
+            }  # fmt: skip
+    raise NotFound("host", wanted, message=f"Service {wanted[:255]} could not be found.")
+
+
 def _host_names(call: Call) -> list[str]:
     return [pool.name.partition("#")[0] for pool in call.parts.volume_driver.pools().values()]
 
@@ -202,6 +218,14 @@ def list_filters(call: Call) -> dict[str, Any]:
     }
 
 
+_CAPABILITIES = record(
+    {
+        **dict.fromkeys(("namespace", "vendor_name", "volume_backend_name", "storage_protocol"), TEXT),
+        **dict.fromkeys(("pool_name", "driver_version", "display_name", "description", "visibility"), TEXT_OR_NULL),
+        "replication_targets": array(ANY),
+        "properties": mapping(ANY),
+    }
+)
 _SERVICES = Told("services", whole=lambda version: array(_service(version)))
 _POOL = record({"name": TEXT, "capabilities": mapping(ANY)}, optional=["capabilities"])
 _HOST = record(
@@ -231,6 +255,8 @@ ROUTES = [
     Route("GET", f"{ROOT}/os-services", list_services, rule=EXTENSION + "services:index", view=_SERVICES),
     Route("GET", f"{ROOT}/scheduler-stats/get_pools", list_pools,
           rule="scheduler_extension:scheduler_stats:get_pools", view=Told("pools", whole=array(_POOL))),
+    Route("GET", f"{ROOT}/capabilities/{{host}}", show_capabilities, rule=EXTENSION + "capabilities",
+          view=Told(whole=_CAPABILITIES)),
     Route("GET", f"{ROOT}/os-hosts", list_hosts, rule=EXTENSION + "hosts", view=Told("hosts", whole=array(_HOST))),
     Route("GET", f"{ROOT}/os-hosts/{{host}}", show_host, rule=EXTENSION + "hosts",
           view=Told("host", whole=array(record({"resource": _KEPT})))),

@@ -22,7 +22,8 @@ from novalite.errors import Conflict, Invalid, NotFound
 
 TOPIC = "volume_backup"
 DELETABLE = ("available", "error")
-SERVICE = "novalite.drivers.storage.backups"
+SERVICE = "cinder.backup.drivers.novalite"
+"""Clients look for Cinder's name of its drivers at the beginning."""
 SORT_KEYS: Mapping[str, Any] = {
     "id": Backup.id, "name": Backup.name, "status": Backup.status, "size": Backup.size_gib,
     "created_at": Backup.created_at, "updated_at": Backup.updated_at, "volume_id": Backup.volume_id,
@@ -113,7 +114,8 @@ def _facts(w: Work, volume: Volume) -> dict[str, Any]:
     """What a volume that is made of the backup shall be like."""
     return {
         "name": volume.name or "", "description": volume.description or "", "bootable": volume.bootable,
-        "image_metadata": dict(volume.image_metadata), "type": types.names(w).get(volume.type_id or "", ""),
+        "metadata": dict(volume.metadata_items), "image_metadata": dict(volume.image_metadata),
+        "type": types.names(w).get(volume.type_id or "", ""),
     }  # fmt: skip
 
 
@@ -152,7 +154,8 @@ def restore(w: Work, backup_id: str, *, volume_id: str = "", name: str | None = 
     if not volume_id:
         volume = new_volumes.create(
             w, NewVolume(size_gib=backup.size_gib, backup_id=backup_id, name=name or f"restore_backup_{backup_id}",
-                         description=str(backup.volume_facts.get("description") or "")),
+                         description=str(backup.volume_facts.get("description") or ""),
+                         metadata=_texts(backup.volume_facts.get("metadata"))),
         )  # fmt: skip
     else:
         volume = volumes.get(w, volume_id)
@@ -167,6 +170,23 @@ def restore(w: Work, backup_id: str, *, volume_id: str = "", name: str | None = 
     return backup, volume
 
 
+def _texts(items: Any) -> dict[str, str]:
+    """Metadata as a record from elsewhere may tell them."""
+    pairs = items.items() if isinstance(items, dict) else ()
+    return {str(name)[:255]: str(value)[:255] for name, value in list(pairs)[:128]}
+
+
+def data_id(backup: Backup) -> str:
+    """Whose data in the store are its: its own, unless a record from elsewhere told of others."""
+    return str(backup.volume_facts.get("data_id") or backup.id)
+
+
+def has_data_of_its_own(w: Work, backup: Backup) -> bool:
+    """Whether no other backup has the same data."""
+    others = w.session.scalars(sa.select(Backup).where(Backup.volume_id == backup.volume_id, Backup.id != backup.id))
+    return all(data_id(other) != data_id(backup) for other in others)
+
+
 def export(w: Work, backup_id: str, place: str) -> dict[str, str]:
     """What another cloud needs to take the backup over: all but the data, which stay where they are."""
     found = get(w, backup_id)
@@ -176,7 +196,7 @@ def export(w: Work, backup_id: str, place: str) -> dict[str, str]:
         "id": found.id, "volume_id": found.volume_id, "name": found.name, "description": found.description,
         "size": found.size_gib, "size_bytes": found.size_bytes, "object_count": found.object_count,
         "container": found.container, "data_at": found.data_at.isoformat(), "metadata": found.metadata_items,
-        "volume_facts": found.volume_facts, "place": place,
+        "volume_facts": {**found.volume_facts, "data_id": data_id(found)}, "place": place,
     }  # fmt: skip
     return {"backup_service": SERVICE, "backup_url": base64.b64encode(json.dumps(told).encode()).decode()}
 
@@ -217,8 +237,8 @@ def _decoded(url: str) -> dict[str, Any]:
         for name, kinds in _TOLD.items():
             if not isinstance(told[name], kinds) or isinstance(told[name], bool):
                 raise ValueError(name)
-        for name in ("id", "volume_id"):
-            volumes.require_id(told[name])
+        for each in (told["id"], told["volume_id"], told["volume_facts"].get("data_id", told["id"])):
+            volumes.require_id(str(each))
         if not 1 <= told["size"] <= new_volumes.LARGEST_GIB or not 0 <= told["size_bytes"] < 2**60:
             raise ValueError("size")
         if datetime.fromisoformat(told["data_at"]).tzinfo is None:

@@ -81,7 +81,11 @@ def _not_kept(run: Run, error: Exception) -> None:
 
 
 def _remove(run: Run) -> None:
-    run.parts.backups.delete(_backup_id(run))
+    with run.parts.database.read(run.ctx) as w:
+        found = backups.find(w, _backup_id(run))
+        alone = found is not None and backups.has_data_of_its_own(w, found)
+    if found is not None and alone:
+        run.parts.backups.delete(backups.data_id(found))
 
 
 def _gone(run: Run) -> None:
@@ -96,7 +100,7 @@ def _not_gone(run: Run, error: Exception) -> None:
 
 def _look(run: Run) -> None:
     """The manifest tells whose backup it is; what is in it is looked at when it is put back."""
-    run.parts.backups.facts(_backup_id(run))
+    run.parts.backups.facts(backups.data_id(_backup(run)))
     with run.parts.database.write(run.ctx) as w:
         backups.confirmed(w, _backup_id(run))
 

@@ -70,6 +70,14 @@ def _needed_gib(run: Run, volume: Volume) -> int:
     return 0
 
 
+def _kept_content(run: Run, backup_id: str) -> OfStream:
+    with run.parts.database.read(run.ctx) as w:
+        found = backups.find(w, backup_id)
+    if found is None:
+        raise Failed(f"Backup {backup_id} is no longer there.", code="backup.gone")
+    return OfStream(run.parts.backups.read(backups.data_id(found)), "raw")
+
+
 @contextmanager
 def _source(run: Run, volume: Volume) -> Iterator[VolumeSource | None]:
     with run.parts.database.read(run.ctx) as w:
@@ -80,7 +88,7 @@ def _source(run: Run, volume: Volume) -> Iterator[VolumeSource | None]:
     elif volume.snapshot_id:
         yield _brought(run, OfSnapshot(volume.snapshot_id), near, volume.backend)
     elif volume.backup_id:
-        yield OfStream(run.parts.backups.read(volume.backup_id), "raw")
+        yield _kept_content(run, volume.backup_id)
     elif volume.image_id:
         with run.parts.database.write(run.ctx) as w:
             progress.downloading(w, volume.id)
@@ -185,7 +193,7 @@ def _filling(run: Run) -> VolumeSource:
     if run.args["image_id"]:
         return _image(run, str(run.args["image_id"]))
     if run.args.get("backup_id"):
-        return OfStream(run.parts.backups.read(str(run.args["backup_id"])), "raw")
+        return _kept_content(run, str(run.args["backup_id"]))
     return OfSnapshot(str(run.args["snapshot_id"]))
 
 

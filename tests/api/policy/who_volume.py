@@ -135,6 +135,7 @@ MAY = {
         GET /v3/scheduler-stats/get_pools
         GET /v3/os-hosts
         GET /v3/os-hosts/{host}
+        GET /v3/capabilities/{host}
         POST /v3/groups/{id}/action reset_status
         POST /v3/group_snapshots/{id}/action reset_status
         POST /v3/group_types

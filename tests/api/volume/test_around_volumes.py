@@ -91,6 +91,10 @@ def test_services_and_pools_are_for_admins(admin: Cinder, member: Cinder) -> Non
     assert pool["name"].endswith("@fake#fake")
     assert pool["capabilities"]["total_capacity_gb"] > 0
     assert "capabilities" not in admin.get("/scheduler-stats/get_pools")["pools"][0]
+    for name in (pool["name"], pool["name"].partition("#")[0]):
+        told = admin.get(f"/capabilities/{name.replace('#', '%23')}")
+        assert (told["storage_protocol"], told["volume_backend_name"]) == ("fake", "fake")
+    assert admin.refused("GET", "/capabilities/mars")[0] == 404
     (host,) = admin.get("/os-hosts?service=cinder-volume")["hosts"]
     assert host["host_name"].endswith("@fake")
     total = admin.get(f"/os-hosts/{host['host_name']}")["host"][0]["resource"]

@@ -28,7 +28,7 @@ def backup(member: Cinder, volume_id: str, **fields: Any) -> dict[str, Any]:
 
 def test_a_backup_is_put_into_a_new_volume(member: Cinder, other: Cinder) -> None:
     image_id = member.appliance.image()
-    volume_id = member.volume(name="data", size=2, imageRef=image_id)["id"]
+    volume_id = member.volume(name="data", size=2, imageRef=image_id, metadata={"k": "v"})["id"]
     made = backup(member, volume_id, name="first", metadata={"a": "b"})
     assert (made["size"], made["is_incremental"], made["metadata"]) == (2, False, {"a": "b"})
     assert other.refused("GET", f"/backups/{made['id']}")[0] == 404
@@ -37,7 +37,7 @@ def test_a_backup_is_put_into_a_new_volume(member: Cinder, other: Cinder) -> Non
     told = member.ask(f"/backups/{made['id']}/restore", {"restore": {"name": "again"}})["restore"]
     new = member.until("volumes", told["volume_id"], "available")
     assert (new["name"], new["size"], new["bootable"]) == ("again", 2, "true")
-    assert new["volume_image_metadata"]["image_id"] == image_id
+    assert (new["volume_image_metadata"]["image_id"], new["metadata"]) == (image_id, {"k": "v"})
     assert member.until("backups", made["id"], "available")["fail_reason"] is None
     by_create = member.volume(backup_id=made["id"], size=3)
     for one in (new["id"], by_create["id"], volume_id):
@@ -177,6 +177,13 @@ def test_another_cloud_takes_a_backup_over(member: Cinder, admin: Cinder, tmp_pa
     assert member.refused("GET", f"/backups/{made['id']}/export_record")[0] == 403
     assert admin.refused("POST", "/backups/import_record", record)[0] == 409
     store = admin.appliance.built.parts.backups.place()
+    told = json.loads(base64.b64decode(record["backup-record"]["backup_url"]))
+    second_id = "22222222-2222-4222-8222-222222222222"
+    url = base64.b64encode(json.dumps({**told, "id": second_id}).encode()).decode()
+    admin.ask("/backups/import_record", {"backup-record": {**record["backup-record"], "backup_url": url}}, 201)
+    admin.until("backups", second_id, "available")
+    admin.delete("backups", second_id)
+    assert made["id"] in admin.appliance.built.parts.backups.ids()
     with running(tmp_path, backups__directory=store) as second:
         there = Cinder(second, second.token())
         taken = there.ask("/backups/import_record", record, 201)["backup"]
@@ -188,7 +195,7 @@ def test_another_cloud_takes_a_backup_over(member: Cinder, admin: Cinder, tmp_pa
             url = base64.b64encode(json.dumps({**broken, field: value}).encode()).decode()
             bad = {"backup-record": {**record["backup-record"], "backup_url": url}}
             assert there.refused("POST", "/backups/import_record", bad)[0] == 400
-        lost = base64.b64encode(json.dumps({**broken, "id": UNKNOWN}).encode()).decode()
+        lost = base64.b64encode(json.dumps({**broken, "id": UNKNOWN, "volume_facts": {}}).encode()).decode()
         body = {"backup-record": {**record["backup-record"], "backup_url": lost}}
         assert there.ask("/backups/import_record", body, 201)["backup"]["id"] == UNKNOWN
         assert "there is no backup" in there.until("backups", UNKNOWN, "error")["fail_reason"]
