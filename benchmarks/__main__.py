@@ -20,6 +20,7 @@ SECTIONS = {
     "lists": "every list of the Compute API with 10 to 100,000 servers",
     "networks": "rules among 10 to 10,000 ports, ports from nothing, throughput",
     "burst": "boots per second in a burst of 200, simulated guests",
+    "images": "upload, import and download of 4 GiB over copying with sha512, and the memory meanwhile",
     "boot": "POST to ACTIVE and to the login prompt, real guests, over raw libvirt",
 }
 

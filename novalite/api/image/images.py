@@ -6,12 +6,14 @@ from typing import Any
 
 from novalite.api.image import filters, patch
 from novalite.api.image.attributes import NEW_IMAGE, WRITABLE, require_writable
+from novalite.api.image.imports import methods
 from novalite.api.image.views import ImageList, ImagePage, OneImage, Shown
 from novalite.api.kit.body import Body
 from novalite.api.kit.call import Answer, Call
 from novalite.api.kit.routes import Route
 from novalite.cloud.image import images, tags
 from novalite.cloud.image.images import NewImage
+from novalite.cloud.image.imports import STORE
 from novalite.cloud.image.records import Image
 
 
@@ -27,7 +29,11 @@ def create(call: Call) -> Answer:
     attributes["tags"] = tuple(attributes.get("tags", ()))
     custom = {name: value for name, value in given.items() if name not in WRITABLE}
     image = images.create(call.w, NewImage(**attributes, properties=custom))
-    return Answer(_shown(call.w, image), headers={"Location": call.link(f"/v2/images/{image.id}")})
+    headers = {
+        "Location": call.link(f"/v2/images/{image.id}"), "OpenStack-image-import-methods": ",".join(methods(call)),
+        "OpenStack-image-store-ids": STORE,
+    }  # fmt: skip
+    return Answer(_shown(call.w, image), headers=headers)
 
 
 def index(call: Call) -> ImagePage:

@@ -326,6 +326,8 @@ def test_tasks_are_listed_in_pages(appliance: Appliance) -> None:
 def test_stores_and_methods_are_told(appliance: Appliance) -> None:
     assert [store["id"] for store in appliance.get("/image/v2/info/stores").json["stores"]] == ["local"]
     assert appliance.get("/image/v2/info/stores/detail").json["stores"][0]["type"] == "file"
+    made = appliance.post("/image/v2/images", {"name": "x"})
+    assert made.headers["OpenStack-image-import-methods"] == "glance-direct,web-download"
     methods = appliance.get("/image/v2/info/import").json["import-methods"]["value"]
     assert methods == ["glance-direct", "web-download"]
     image = new(appliance)
