@@ -12,6 +12,7 @@ from novalite.api.network import listing
 from novalite.api.network.shapes import PROJECT, ROOT, UUID, owner
 from novalite.cloud.identity import policy
 from novalite.cloud.network import rbac
+from novalite.cloud.network.grants import EXTERNAL
 from novalite.cloud.network.rbac_records import EVERYBODY
 from novalite.errors import Invalid
 
@@ -59,6 +60,9 @@ def show(call: Call) -> dict[str, Any]:
 
 
 def create(call: Call) -> Any:
+    """What makes a network external is for those who may make external ones: the machine is on it then."""
+    if (call.body["object_type"], call.body["action"]) == ("network", EXTERNAL):
+        policy.require("create_network:router:external", call.ctx)
     return rbac.create(
         call.w,
         object_type=call.body["object_type"],

@@ -50,9 +50,10 @@ def open_to_all(w: Work, kind: str, object_id: str, project_id: str, action: str
         w.session.flush()
 
 
-def close_to_all(w: Work, object_id: str, action: str = SHARED) -> None:
-    """The other way round: only policies that name projects are left."""
-    w.changed(sa.delete(RbacPolicy).where(*_to_all(object_id, action)))
+def close(w: Work, object_id: str, action: str = SHARED, *, everybody_only: bool = True) -> None:
+    """The other way round; policies that name projects stay when only everybody's is meant."""
+    which = (RbacPolicy.object_id == object_id, RbacPolicy.action == action)
+    w.changed(sa.delete(RbacPolicy).where(*(_to_all(object_id, action) if everybody_only else which)))
 
 
 def _to_all(object_id: str, action: str) -> tuple[sa.ColumnElement[bool], ...]:

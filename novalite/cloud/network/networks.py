@@ -211,7 +211,7 @@ def _reach(w: Work, network: Network, changes: Mapping[str, Any]) -> None:
         if changes.get(column):
             grants.open_to_all(w, "network", network.id, network.project_id, action)
         elif column in changes:
-            grants.close_to_all(w, network.id, action)
+            grants.close(w, network.id, action, everybody_only=action == grants.SHARED)
     w.session.flush()
 
 

@@ -80,7 +80,7 @@ def _share(w: Work, policy: QosPolicy, changes: Mapping[str, Any]) -> None:
     if changes.get("shared"):
         grants.open_to_all(w, KIND, policy.id, policy.project_id)
     elif "shared" in changes:
-        grants.close_to_all(w, policy.id)
+        grants.close(w, policy.id)
     w.session.flush()
 
 

@@ -133,3 +133,14 @@ def test_policies_are_counted_and_go_with_their_object(neutron: Neutron, network
         assert neutron.call("DELETE", f"/v2.0/subnets/{found['id']}").status_code == 204
     assert neutron.call("DELETE", f"/v2.0/networks/{network}").status_code == 204
     assert neutron.get(f"{POLICIES}?object_id={network}")["rbac_policies"] == []
+
+
+def test_only_administrators_make_a_network_external(neutron: Neutron, network: str) -> None:
+    """The machine would be on it: more than its owner may ask for."""
+    assert _ask(neutron, network, action="access_as_external").status_code == 403
+    assert neutron.get(f"/v2.0/networks/{network}")["network"]["router:external"] is False
+    assert _ask(neutron, network, action="access_as_external", who="admin").status_code == 201
+    assert neutron.get(f"/v2.0/networks/{network}", who="other")["network"]["router:external"] is True
+    back = neutron.call("PUT", f"/v2.0/networks/{network}", {"network": {"router:external": False}}, who="admin")
+    assert back.status_code == 200, back.text
+    assert neutron.call("GET", f"/v2.0/networks/{network}", who="other").status_code == 404
