@@ -97,6 +97,32 @@ def create(
     session.show_one(made, [(key, made[key]) for key in ("id", "name", "status", "disk_format", "size", "checksum")])
 
 
+@image.command("import")
+@click.argument("name")
+@click.argument("uri", metavar="URL")
+@click.option(
+    "--disk-format", default="qcow2", show_default=True, help="What it is: qcow2, raw, iso, vmdk, vdi, vhdx …"
+)
+@click.option("--ova", is_flag=True, help="It is an OVA, whose first disk has that format.")
+@click.option("--public/--private", default=False, help="Whether every project may use it.")
+@click.option(
+    "--timeout", type=click.FloatRange(0), default=3600.0, show_default=True, help="Seconds to wait; 0: none."
+)
+@pass_session
+def import_(session: Session, name: str, uri: str, disk_format: str, ova: bool, public: bool, timeout: float) -> None:
+    """Let the cloud itself bring an image from the web; it goes on after any crash."""
+    from novalite.cli import image_import
+
+    body = {
+        "name": name, "disk_format": disk_format, "container_format": "ova" if ova else "bare",
+        "visibility": "public" if public else "private",
+    }  # fmt: skip
+    made = image_import.begin(session.client, body, uri)
+    if timeout:
+        made = image_import.ended(session.client, made["id"], seconds=timeout)
+    session.show_one(made, [(key, made[key]) for key in ("id", "name", "status", "disk_format", "size", "checksum")])
+
+
 @image.command()
 @click.argument("references", metavar="IMAGE...", nargs=-1, required=True, shell_complete=names.of("image"))
 @pass_session

@@ -5,6 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from tests.api.cli.conftest import Novalite
+from tests.api.conftest import running
+from tests.contracts.web_server import serving
+
 
 def test_an_image_is_uploaded_shown_and_deleted(novalite: Any, tmp_path: Path) -> None:
     path = tmp_path / "disk.img"
@@ -24,6 +30,24 @@ def test_a_hostile_image_is_refused_and_leaves_nothing(novalite: Any, tmp_path: 
     path.write_bytes(b"QFI\xfb" + b"\xff" * 4096)
     assert novalite("image", "create", "evil", "--file", str(path)) == 1
     assert novalite.json("image", "list") == []
+
+
+def test_an_image_that_may_not_be_brought_leaves_nothing(novalite: Any) -> None:
+    assert novalite("image", "import", "inside", "http://169.254.169.254/disk") == 1
+    assert "not a public one" in novalite.err
+    assert novalite.json("image", "list") == []
+
+
+def test_an_image_from_the_web(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with serving() as web, running(
+        tmp_path, images__web_download_networks=["127.0.0.1/32"], images__web_download_ports=[web.port]
+    ) as appliance:  # fmt: skip
+        novalite = Novalite(appliance, capsys)
+        web.files["/disk"] = b"x" * 4096
+        made = novalite.json("image", "import", "web", web.url("/disk"), "--disk-format", "raw")
+        assert (made["status"], made["size"]) == ("active", 4096)
+        assert novalite("image", "import", "lost", web.url("/lost"), "--disk-format", "raw") == 1
+        assert "404" in novalite.err
 
 
 def test_flavors(novalite: Any) -> None:
