@@ -6,18 +6,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from novalite import logs
-from novalite.drivers.network import namespaces
-from novalite.drivers.network.commands import run_json
+from novalite.drivers.network import kernel_state, namespaces
 
 _log = logs.get("network")
 _SWITCHES = Path("/proc/sys/net")
 
 
-def default_links(version: int) -> tuple[str, ...]:
-    """Links that the machine's default routes of this IP version lead to."""
-    routes = run_json("ensure_network", ["ip", "-j", f"-{version}", "route", "show", "default"])
-    devices = {str(hop["dev"]) for route in routes for hop in (route.get("nexthops") or [route]) if "dev" in hop}
-    return tuple(sorted(devices))
+def outer_links(version: int) -> tuple[str, ...]:
+    """Links that the machine's routes of this IP version lead to, uplinks of networks aside: what guests send goes out
+    there, and answers come in."""
+    return tuple(sorted(name for name in kernel_state.route_links(version) if name != "lo" and name[:3] != "nlu"))
 
 
 def _read(switch: str) -> str | None:
@@ -29,15 +27,19 @@ def _read(switch: str) -> str | None:
 
 def switches(links: Iterable[str], *, ipv6: bool) -> dict[str, str]:
     """What must be set so that packets that come in on these links are routed: no other link routes for it."""
-    found = {f"ipv4/conf/{link}/forwarding": "1" for link in (*links, *default_links(4))}
+    found = {f"ipv4/conf/{link}/forwarding": "1" for link in (*links, *outer_links(4))}
     if not ipv6 or _read("ipv6/conf/all/forwarding") in (None, "1"):
         return found
-    outer = default_links(6)
+    outer = outer_links(6)
     if _read("ipv6/conf/all/force_forwarding") is not None:
         return found | {f"ipv6/conf/{link}/force_forwarding": "1" for link in (*links, *outer)}
     # One switch for all links; those that listen to a router go on doing so.
     listening = {f"ipv6/conf/{link}/accept_ra": "2" for link in outer if _read(f"ipv6/conf/{link}/accept_ra") == "1"}
     return found | listening | {"ipv6/conf/all/forwarding": "1"}
+
+
+def _changes(links: Iterable[str], *, ipv6: bool) -> dict[str, str]:
+    return {name: value for name, value in switches(links, ipv6=ipv6).items() if _read(name) not in (None, value)}
 
 
 class Forwarding:
@@ -47,10 +49,9 @@ class Forwarding:
         self._record = record
 
     def ensure(self, links: Iterable[str], *, ipv6: bool) -> None:
-        """Packets find their way between ``links``, which are ours, and the links of the default routes."""
+        """Packets find their way between ``links``, which are ours, and all links that routes lead to."""
         links = tuple(links)
-        wanted = switches(links, ipv6=ipv6)
-        changes = {switch: value for switch, value in wanted.items() if _read(switch) not in (None, value)}
+        changes = _changes(links, ipv6=ipv6)
         foreign = {s: _read(s) or "" for s in changes if not any(f"/conf/{link}/" in s for link in links)}
         if foreign:
             before = self._record.read_text() if self._record.exists() else ""
@@ -59,8 +60,12 @@ class Forwarding:
             temporary = self._record.with_suffix(".new")
             temporary.write_text(before + added)
             temporary.replace(self._record)
-            _log.info("the machine now routes what comes in on its uplinks", switches=sorted(foreign))
+            _log.info("the machine now routes what comes in on its links", switches=sorted(foreign))
         namespaces.switches("ensure_network", "", changes)
+
+    def stands(self, links: Iterable[str], *, ipv6: bool) -> bool:
+        """Whether there is nothing for ``ensure`` to do: links and routes of the machine come and go."""
+        return not _changes(links, ipv6=ipv6)
 
     def restore(self) -> None:
         """As it was before, unless another appliance needs it."""

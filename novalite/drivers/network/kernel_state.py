@@ -13,7 +13,9 @@ from pathlib import Path
 
 from novalite.drivers.network import namespaces
 
-_ROUTE, _GET_LINK, _LINK_NAME, _LINK_MASTER, _ERROR = 0, 18, 3, 10, 2
+_ROUTE, _GET_LINK, _LINK_NAME, _LINK_MASTER, _DONE, _ERROR = 0, 18, 3, 10, 3, 2
+_GET_ROUTE, _NEW_ROUTE, _DUMP, _UNICAST = 26, 24, 0x300, 1
+_ROUTE_TO, _ROUTE_LINK, _ROUTE_HOPS = 1, 4, 9
 _NETFILTER, _SUBSYSTEM, _GET_GENERATION, _GENERATION_ID = 12, 10, 16, 1
 _OWN_ADDRESS = re.compile(r"\|-- (\S+)\n\s+/32 host LOCAL")
 _PROC = Path("/proc/thread-self/net")
@@ -54,6 +56,39 @@ def _master(link: str) -> int:
     if struct.unpack_from("=IH", data)[1] == _ERROR:
         return 0
     return int.from_bytes(_attributes(data, 32).get(_LINK_MASTER, b"\0"), sys.byteorder)
+
+
+def route_links(version: int) -> frozenset[str]:
+    """Links of this thread's namespace that routes of this IP version lead to, whichever table they are in; IPv6's
+    link-local routes, which each link has, do not count."""
+    family = socket.AF_INET6 if version == 6 else socket.AF_INET
+    indices: set[int] = set()
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _ROUTE) as asked:
+        asked.settimeout(5)
+        asked.bind((0, 0))
+        asked.send(struct.pack("=IHHII", 28, _GET_ROUTE, 1 | _DUMP, 1, 0) + struct.pack("=BBBBBBBBI", family, *[0] * 8))
+        kind = 0
+        while kind not in (_DONE, _ERROR):
+            data = memoryview(asked.recv(1 << 18))
+            while len(data) >= 16 and kind not in (_DONE, _ERROR):
+                length, kind = struct.unpack_from("=IH", data)
+                if kind == _NEW_ROUTE and data[23] == _UNICAST:
+                    indices |= _hops(_attributes(bytes(data[:length]), 28))
+                data = data[(length + 3) & ~3 :]
+    names = dict(socket.if_nameindex())
+    return frozenset(names[index] for index in indices if index in names)
+
+
+def _hops(route: dict[int, bytes]) -> set[int]:
+    """Indices of the links a route leads to."""
+    if route.get(_ROUTE_TO, b"").startswith(b"\xfe\x80"):
+        return set()
+    found, hops = {int.from_bytes(route.get(_ROUTE_LINK, b""), sys.byteorder)}, route.get(_ROUTE_HOPS, b"")
+    while len(hops) >= 8:
+        length, index = struct.unpack_from("=HxxI", hops)
+        found.add(index)
+        hops = hops[max(8, (length + 3) & ~3) :]
+    return found
 
 
 def are_ports(namespace: str, links: Iterable[str], bridge: str) -> bool:

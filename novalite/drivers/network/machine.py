@@ -113,7 +113,7 @@ class Machine:
         self._reopen()
 
     def _reopen(self) -> None:
-        """The default route has another link now."""
+        """The machine's routes lead to another link now."""
         with files("ensure_network"), self._lock:
             if self._wanted.networks or self._wanted.forwards:
                 self._open(list(self._wanted.networks.values()), self._wanted.forwards)
@@ -205,8 +205,7 @@ class Machine:
         """The kernel routes, and Docker lets us."""
         present = uplinks.own(self._appliance_id)
         names = [uplink_name(spec.id) for spec in own if uplink_name(spec.id) in present]
-        ipv6 = any(subnet.version == 6 for spec in own for subnet in spec.subnets)
-        self._forwarding.ensure(names, ipv6=ipv6)
+        self._forwarding.ensure(names, ipv6=_routes_ipv6(own))
         loopback = "1" if forwards else "0"
         namespaces.switches("ensure_network", "", {f"ipv4/conf/{name}/route_localnet": loopback for name in names})
         for name in names:
@@ -251,6 +250,8 @@ class Machine:
             if hosts and self._advertiser.is_wanted and not self._advertiser.runs_in(""):
                 torn |= hosts
             present = {name: False for name in links if links[name] in hosts}
+            if hosts and not self._forwarding.stands(present, ipv6=_routes_ipv6(self._wanted.networks.values())):
+                torn |= hosts
             if not docker.lets_through(present | dict.fromkeys(self._bridges(), True)):
                 torn |= set(self._uplinks)
             return tuple(sorted(torn))
@@ -288,6 +289,10 @@ class Machine:
             if (self._wanted.networks or self._wanted.forwards) and not self._filtered():
                 found.append("The packet filter table of the uplinks is missing or was changed.")
             return (*found, *docker.problems(), *uplinks.strays())
+
+
+def _routes_ipv6(own: Iterable[NetworkSpec]) -> bool:
+    return any(subnet.version == 6 for spec in own for subnet in spec.subnets)
 
 
 def _as_listed(address: str) -> str:

@@ -87,6 +87,31 @@ def test_a_network_the_machine_is_on_leads_outside_as_the_machine(site: Site) ->
         assert seen_as("", guest.address, 80) == "198.51.100.1"
 
 
+def test_what_is_behind_a_second_link_of_the_machine_is_outside_too(site: Site) -> None:
+    guest = site.lab.guest(site.public, "198.51.100.5/24")
+    other, forwarding = site.lab.namespace(), "/proc/sys/net/ipv4/conf/second0/forwarding"
+    sh("ip", "link", "add", "second0", "type", "veth", "peer", "name", "eth0", "netns", other)
+    sh("ip", "link", "set", "second0", "up")
+    assert site.machine.missing() == (), "no route leads there yet"
+    sh("ip", "addr", "add", "192.0.2.1/30", "dev", "second0")
+    sh("ip", "-n", other, "addr", "add", "192.0.2.2/30", "dev", "eth0")
+    sh("ip", "-n", other, "addr", "add", "192.0.2.129/32", "dev", "lo")
+    sh("ip", "-n", other, "link", "set", "eth0", "up")
+    sh("ip", "route", "add", "192.0.2.129/32", "table", "77", "nexthop", "via", "192.0.2.2", "dev", "second0")
+    sh("ip", "rule", "add", "to", "192.0.2.129", "lookup", "77")
+    assert eventually(lambda: site.machine.missing() == (site.public.id,))
+    assert not guest.pings("192.0.2.2"), "answers do not find in"
+    site.machine.ensure_uplink(site.public)
+    site.tell()
+    assert site.machine.missing() == ()
+    with server(other, 80):
+        assert seen_as(guest.name, "192.0.2.2", 80) == "192.0.2.1"
+        assert seen_as(guest.name, "192.0.2.129", 80) == "192.0.2.1"
+    site.machine.remove_uplink(site.public.id)
+    site.machine.ensure({}, (), ())
+    assert sh("cat", forwarding).strip() == "0"
+
+
 def test_without_nat_addresses_stay(site: Site) -> None:
     plain = site.uplinked("198.18.0.0/24", uplink=UplinkSpec("host", nat=False))
     guest = site.lab.guest(plain, "198.18.0.5/24")

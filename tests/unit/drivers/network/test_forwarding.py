@@ -11,19 +11,21 @@ from novalite.drivers.network.forwarding import Forwarding
 
 
 class Kernel:
-    """Switches and their values; the machine's default routes lead to eth0."""
+    """Switches and their values; the machine's routes lead to ``outer``, at first eth0, and to a network's uplink."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, values: dict[str, str]) -> None:
-        self.values, self.others = values, False
+        self.values, self.others, self.outer = values, False, {"eth0"}
         monkeypatch.setattr(forwarding, "_read", self.values.get)
-        monkeypatch.setattr(forwarding, "default_links", lambda version: ("eth0",))
+        monkeypatch.setattr(forwarding.kernel_state, "route_links", lambda version: frozenset({*self.outer, "nlu2"}))
         monkeypatch.setattr(forwarding.namespaces, "switches", lambda op, name, values: self.values.update(values))
         monkeypatch.setattr(forwarding, "_others_need_it", lambda: self.others)
 
 
 _OLD = {
     "ipv4/conf/eth0/forwarding": "0",
+    "ipv4/conf/eth1/forwarding": "0",
     "ipv4/conf/nlu1/forwarding": "0",
+    "ipv4/conf/nlu2/forwarding": "0",
     "ipv6/conf/all/forwarding": "0",
     "ipv6/conf/eth0/accept_ra": "1",
 }
@@ -72,3 +74,17 @@ def test_what_was_on_before_stays_on(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     Forwarding(tmp_path / "record").ensure(["nlu1"], ipv6=False)
     Forwarding(tmp_path / "record").restore()
     assert kernel.values["ipv4/conf/eth0/forwarding"] == "1"
+
+
+def test_a_link_that_gets_a_route_later_is_noticed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    kernel, record = Kernel(monkeypatch, dict(_OLD)), tmp_path / "record"
+    Forwarding(record).ensure(["nlu1"], ipv6=False)
+    assert kernel.values["ipv4/conf/eth1/forwarding"] == "0"
+    assert Forwarding(record).stands(["nlu1"], ipv6=False)
+    kernel.outer.add("eth1")
+    assert not Forwarding(record).stands(["nlu1"], ipv6=False)
+    Forwarding(record).ensure(["nlu1"], ipv6=False)
+    assert kernel.values["ipv4/conf/eth1/forwarding"] == "1"
+    assert Forwarding(record).stands(["nlu1"], ipv6=False)
+    Forwarding(record).restore()
+    assert kernel.values == _OLD | {"ipv4/conf/nlu1/forwarding": "1"}
