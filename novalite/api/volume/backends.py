@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from novalite import clock
+from novalite import __version__, clock
 from novalite.api.kit.answers import (
     ANY,
     FLAG,
@@ -102,7 +102,7 @@ def show_capabilities(call: Call) -> dict[str, Any]:
             return {
                 "namespace": f"OS::Storage::Capabilities::{pool.name.partition('#')[0]}",
                 "vendor_name": told["vendor_name"], "volume_backend_name": told["volume_backend_name"],
-                "pool_name": None, "driver_version": None, "storage_protocol": told["storage_protocol"],
+                "pool_name": None, "driver_version": __version__, "storage_protocol": told["storage_protocol"],
                 "display_name": None, "description": None, "visibility": None, "replication_targets": [],
                 "properties": {},
             }  # fmt: skip
@@ -220,8 +220,10 @@ def list_filters(call: Call) -> dict[str, Any]:
 
 _CAPABILITIES = record(
     {
-        **dict.fromkeys(("namespace", "vendor_name", "volume_backend_name", "storage_protocol"), TEXT),
-        **dict.fromkeys(("pool_name", "driver_version", "display_name", "description", "visibility"), TEXT_OR_NULL),
+        **dict.fromkeys(
+            ("namespace", "vendor_name", "volume_backend_name", "storage_protocol", "driver_version"), TEXT
+        ),
+        **dict.fromkeys(("pool_name", "display_name", "description", "visibility"), TEXT_OR_NULL),
         "replication_targets": array(ANY),
         "properties": mapping(ANY),
     }

@@ -1,4 +1,4 @@
-"""kill -9 while volumes and snapshots are made, grow, become images, begin anew and go.
+"""kill -9 while volumes, snapshots and backups are made, grow, become images, begin anew and go.
 
 A killed process may have done a step without knowing: that is ``done``, after which all of it is done again."""
 
@@ -129,3 +129,45 @@ def test_a_snapshot_goes(here: _Cloud, boundary: str) -> None:
     here.call("DELETE", f"/snapshots/{snapshot_id}")
     here.cloud.dies_at(boundary)
     here.gone("snapshots", snapshot_id)
+
+
+def _backup(here: _Cloud) -> str:
+    return str(here.call("POST", "/backups", {"backup": {"volume_id": here.volume_id}})["backup"]["id"])
+
+
+@pytest.mark.parametrize("boundary", _boundaries("backup.create"))
+def test_a_backup(here: _Cloud, boundary: str) -> None:
+    here.cloud.hold_at(boundary)
+    backup_id = _backup(here)
+    here.cloud.dies_at(boundary)
+    here.settled("backups", backup_id)
+    here.settled("volumes", here.volume_id)
+    here.call("DELETE", f"/backups/{backup_id}")
+    here.gone("backups", backup_id)
+
+
+@pytest.mark.parametrize("boundary", _boundaries("backup.delete"))
+def test_a_backup_goes(here: _Cloud, boundary: str) -> None:
+    backup_id = _backup(here)
+    here.settled("backups", backup_id)
+    here.cloud.hold_at(boundary)
+    here.call("DELETE", f"/backups/{backup_id}")
+    here.cloud.dies_at(boundary)
+    here.gone("backups", backup_id)
+
+
+@pytest.mark.parametrize("boundary", [*_boundaries("volume.refill"), *_boundaries("volume.create")])
+def test_a_backup_is_put_back(here: _Cloud, boundary: str) -> None:
+    backup_id, kind = _backup(here), boundary.partition("/")[0]
+    here.settled("backups", backup_id)
+    into = {"volume_id": here.volume_id} if kind == "volume.refill" else {}
+    here.cloud.hold_at(boundary)
+    told = here.call("POST", f"/backups/{backup_id}/restore", {"restore": into})["restore"]
+    here.cloud.dies_at(boundary)
+    here.settled("volumes", told["volume_id"])
+    here.settled("backups", backup_id)
+    if not into:
+        here.call("DELETE", f"/volumes/{told['volume_id']}")
+        here.gone("volumes", told["volume_id"])
+    here.call("DELETE", f"/backups/{backup_id}")
+    here.gone("backups", backup_id)
