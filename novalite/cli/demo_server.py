@@ -81,6 +81,7 @@ class Report:
             ]
         )
         click.echo("\nTry next:")
+        click.echo(f"  {command} access allow ssh    # once: nothing comes in otherwise")
         click.echo(f"  {command} server ssh -i {shlex.quote(str(self.key_path))} {NAME}")
         click.echo(f"  {command} server list")
         click.echo(f"  {command} server console url {NAME}\n")

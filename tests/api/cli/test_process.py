@@ -107,6 +107,7 @@ def test_the_demo_serves_until_it_is_told_to_stop(
     out = demo.stdout.read()
     assert "hello reached its login prompt" in out
     assert "Try next:" in out
+    assert out.index(f"--state-dir {state} access allow ssh") < out.index(f"--state-dir {state} server ssh")
     assert f"--state-dir {state} server list" in out
     assert novalite(state, "server", "list").returncode == 4
 
