@@ -12,13 +12,16 @@ import msgspec
 from novalite.errors import DriverError
 
 TIMEOUT_SECONDS = 20.0
+_BYTES_PER_SECOND = 5000
+"""A program that is told a thousand ports' worth of lines has that much longer."""
 
 
 def run(op: str, argv: Sequence[str], *, text: str = "", keep: Sequence[int] = ()) -> str:
     """Standard output of the program; ``text`` is its standard input, ``keep`` are descriptors it inherits."""
+    seconds = TIMEOUT_SECONDS + len(text) / _BYTES_PER_SECOND
     try:
         done = subprocess.run(
-            argv, input=text, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False, pass_fds=keep
+            argv, input=text, capture_output=True, text=True, timeout=seconds, check=False, pass_fds=keep
         )
     except FileNotFoundError:
         raise DriverError(
@@ -29,7 +32,7 @@ def run(op: str, argv: Sequence[str], *, text: str = "", keep: Sequence[int] = (
         ) from None
     except subprocess.TimeoutExpired:
         raise DriverError(
-            op, f"'{argv[0]}' did not end within {TIMEOUT_SECONDS:.0f} seconds", code="driver.timeout", retryable=True
+            op, f"'{argv[0]}' did not end within {seconds:.0f} seconds", code="driver.timeout", retryable=True
         ) from None
     if done.returncode:
         detail = (done.stderr or done.stdout).strip() or f"exit code {done.returncode}"

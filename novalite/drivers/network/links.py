@@ -1,4 +1,4 @@
-"""Links by ``ip`` and ``tc``: which exist, whose they are, and their end. A link in the machine's namespace is ours
+"""Links by ``ip``: which exist, whose they are, and their end. A link in the machine's namespace is ours
 only when its alias says so."""
 
 from __future__ import annotations
@@ -22,18 +22,30 @@ def alias(appliance_id: str, *words: str) -> str:
 
 
 def names(namespace: str = "") -> set[str]:
-    """Names of all links of the namespace; cheap."""
+    """Names of all links of the namespace."""
     return namespaces.within(namespace, lambda: {name for _, name in socket.if_nameindex()})
+
+
+def present(wanted: Iterable[str], namespace: str = "") -> set[str]:
+    """Those of these links that exist; what it costs does not depend on how many others do."""
+    return namespaces.within(namespace, lambda: {name for name in wanted if _exists(name)})
+
+
+def _exists(name: str) -> bool:
+    try:
+        return socket.if_nametoindex(name) > 0
+    except OSError:
+        return False
 
 
 def details(wanted: Iterable[str], namespace: str = "") -> dict[str, dict[str, Any]]:
     """What ``ip -d link show`` tells of those of these links that exist."""
-    present = sorted(set(wanted) & names(namespace))
+    there = present(set(wanted), namespace)
     chosen = ["-n", namespace] if namespace else []
-    if len(present) > _FEW:
+    if len(there) > _FEW:
         found = run_json("check", ["ip", *chosen, "-j", "-d", "link", "show"])
-        return {link["ifname"]: link for link in found if link and link["ifname"] in set(present)}
-    shown = [run_json("check", ["ip", *chosen, "-j", "-d", "link", "show", "dev", name]) for name in present]
+        return {link["ifname"]: link for link in found if link and link["ifname"] in there}
+    shown = [run_json("check", ["ip", *chosen, "-j", "-d", "link", "show", "dev", name]) for name in sorted(there)]
     return {link["ifname"]: link for found in shown for link in found}
 
 
@@ -61,15 +73,15 @@ def foreign(name: str) -> DriverError:
 def delete(wanted: Iterable[str], namespace: str = "") -> None:
     """These links gone, many at once by a group of their own: one by one, the kernel takes as long for each as for all.
     One that goes by itself meanwhile, like the end of a pair whose other end went, is no error."""
-    present = sorted(set(wanted) & names(namespace))
-    lines = [f"link del dev {name}" for name in present]
-    if len(present) > _FEW:
+    there = sorted(present(set(wanted), namespace))
+    lines = [f"link del dev {name}" for name in there]
+    if len(there) > _FEW:
         group = _GROUPS + secrets.randbelow(_GROUPS)
-        lines = [*(f"link set dev {name} group {group}" for name in present), f"link del group {group}"]
+        lines = [*(f"link set dev {name} group {group}" for name in there), f"link del group {group}"]
     try:
         namespaces.batch("remove_port", namespace, lines)
     except DriverError:
-        left = set(present) & names(namespace)
-        if left and len(left) == len(present):
+        left = present(there, namespace)
+        if left and len(left) == len(there):
             raise
         delete(left, namespace)

@@ -192,8 +192,10 @@ class Networks:
         self._tell_names(_projects(had, {port.id: port}), but=port.network_id)
 
     def _has_links(self, port: PortSpec) -> bool:
-        far = bridges.look(port.network_id)
-        return far is not None and taps.stands(port.id, links.names(), far.names)
+        try:
+            return taps.stand(port)
+        except FileNotFoundError:  # the namespace is gone
+            return False
 
     def remove_port(self, network_id: str, port_id: str) -> None:
         with self._lock:

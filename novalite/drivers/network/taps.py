@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
-from novalite.drivers.network import links, namespaces
+from novalite.drivers.network import links, namespaces, redirects
 from novalite.drivers.network.base import (
     NetworkSpec,
     PortSpec,
@@ -21,7 +21,6 @@ from novalite.drivers.network.base import (
 )
 from novalite.errors import DriverError
 
-_REDIRECT = "pref 1 handle 800::800 protocol all u32 match u32 0 0 action mirred egress redirect dev"
 _LATENCY = "50ms"
 _SHORTEST_BURST_SECONDS = 0.02
 
@@ -41,7 +40,7 @@ def ensure(
         return frozenset()
     namespace = network_namespace(spec.id)
     near = links.details(name for port in wanted for name in (tap_name(port.id), link_name(port.id)))
-    far = links.names(namespace)
+    far = links.present((tap_name(port.id) for port in wanted), namespace)
     _clear(appliance_id, wanted, near, far)
     here, there = [], []
     for port in wanted:
@@ -50,8 +49,9 @@ def ensure(
         there.append(f"link set dev {tap_name(port.id)} mtu {spec.mtu} master {bridge_name(spec.id)} up")
     namespaces.batch("ensure_port", "", here)
     namespaces.batch("ensure_port", namespace, there)
+    redirects.ensure(pair for port in wanted for pair in _redirected(port))
     had = set(limited)
-    lines = [line for port in wanted for line in _traffic_lines(port, spec, had_limit=port.id in had)]
+    lines = [line for port in wanted for line in _limit_lines(port, spec, had_limit=port.id in had)]
     namespaces.batch("ensure_port", "", lines, program="tc")
     return frozenset(port.id for port in wanted if _has_other_queues(near.get(tap_name(port.id)), port))
 
@@ -108,12 +108,14 @@ def _pair_lines(appliance_id: str, port: PortSpec, spec: NetworkSpec, is_there: 
     return lines
 
 
-def _traffic_lines(port: PortSpec, spec: NetworkSpec, *, had_limit: bool) -> list[str]:
+def _redirected(port: PortSpec) -> tuple[tuple[str, str], tuple[str, str]]:
+    tap, pair = tap_name(port.id), link_name(port.id)
+    return (tap, pair), (pair, tap)
+
+
+def _limit_lines(port: PortSpec, spec: NetworkSpec, *, had_limit: bool) -> list[str]:
     tap, pair, rate = tap_name(port.id), link_name(port.id), port.rate
     lines = []
-    for dev, other in ((tap, pair), (pair, tap)):
-        lines.append(f"qdisc replace dev {dev} clsact")
-        lines.append(f"filter replace dev {dev} ingress {_REDIRECT} {other}")
     for dev, kbps, burst, unlimited in (
         (tap, rate.in_kbps, rate.in_burst_kb, "pfifo limit 1000"),
         (pair, rate.out_kbps, rate.out_burst_kb, "noqueue"),
@@ -139,6 +141,13 @@ def has_limit(rate: RateSpec) -> bool:
 def stands(port_id: str, near: Set[str], far: Set[str]) -> bool:
     """Whether the port's links are among the names in the machine's and the network's namespace."""
     return tap_name(port_id) in near and link_name(port_id) in near and tap_name(port_id) in far
+
+
+def stand(port: PortSpec) -> bool:
+    """Whether the port's links are where they should be, by a look at these alone."""
+    tap, namespace = tap_name(port.id), network_namespace(port.network_id)
+    near, far = links.present([tap, link_name(port.id)]), links.present([tap], namespace)
+    return stands(port.id, near, far)
 
 
 def known(appliance_id: str) -> dict[str, tuple[str, str]]:
