@@ -277,15 +277,18 @@ def until_or(condition: Callable[[], bool], what: Callable[[], str], seconds: fl
 
 
 def remove_host_state(settings: Settings) -> None:
-    """Guests, bridges, rules and DHCP servers of an appliance that does not run any more."""
+    """Guests, networks and routers of an appliance that does not run any more."""
     made = build(settings)
     with made.database.read(internal()) as w:
-        network_ids = [spec.id for spec in networks.specs(w)]
+        network_ids = {spec.id for spec in networks.specs(w)}
     for host in made.links.hosts():
         driver = made.links.driver(host)
         for artifact in driver.artifacts():
             driver.delete_guest(artifact.id)
-    for network_id in network_ids:
+    there = made.network.check()
+    for router_id in there.routers:
+        made.network.remove_router(router_id)
+    for network_id in network_ids | set(there.networks):
         made.network.remove_network(network_id)
     made.links.close()
     made.network.close()

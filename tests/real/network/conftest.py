@@ -176,7 +176,10 @@ class Machine:
         for pump in self._pumps:
             pump.stop()
         for driver in self.drivers:
-            for network_id in set(driver.check().networks):
+            report = driver.check()
+            for router_id in report.routers:
+                driver.remove_router(router_id)
+            for network_id in report.networks:
                 driver.remove_network(network_id)
             driver.close()
         for name in self._namespaces:
