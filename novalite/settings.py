@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -300,6 +301,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     @property
     def state_path(self) -> Path:
         return Path(self.state_dir)
+
+    @property
+    def local_host(self) -> str:
+        """Name of the host that is this machine."""
+        return self.compute.host_name or socket.gethostname()
 
     @property
     def database_url(self) -> str:

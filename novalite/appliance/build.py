@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,12 +74,8 @@ def build(settings: Settings) -> Built:
     return Built(settings, database, store, links, network, parts, names)
 
 
-def local_host_name(settings: Settings) -> str:
-    return settings.compute.host_name or socket.gethostname()
-
-
 def _local_drivers(settings: Settings, appliance_id: str) -> Iterator[tuple[str, ComputeDriver]]:
-    options, name = settings.compute, local_host_name(settings)
+    options, name = settings.compute, settings.local_host
     if options.driver != "fake" or options.fake_hosts == 1:
         yield name, open_local(settings, appliance_id)
         return
@@ -133,7 +128,7 @@ def _privileged_driver(socket_path: str, appliance_id: str) -> NetworkDriver:
 
 def _volume_backends(settings: Settings) -> VolumeBackends:
     """Volumes are named as Block Storage names its pools: HOST@BACKEND#POOL."""
-    host = local_host_name(settings)
+    host = settings.local_host
     if settings.volumes.backends:
         drivers = backends.load(
             settings.volumes.backends, host=host, directory=settings.state_path / "volume-backends"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
@@ -64,7 +63,7 @@ def _shown(call: Call, host: Host) -> Shown:
 
 def own_host(call: Call) -> str:
     """The name of the machine this process runs on."""
-    return call.parts.settings.compute.host_name or socket.gethostname()
+    return call.parts.settings.local_host
 
 
 def _own(call: Call) -> list[Shown]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 
+from novalite import clock
 from novalite.api.kit.endings import Endings
 from novalite.api.kit.rendered import Rendered
 from novalite.cloud.identity.login import Logins
@@ -27,8 +29,8 @@ class Parts:
     (``novalite.drivers.network.base``), ``volume_driver`` keeps volumes, ``backups`` backups. A front
     is handed only what it needs; the rest stays None.
     ``logins`` is made here, once, so that all fronts count failed logins together; ``rendered`` likewise, so
-    that all forget together, and ``endings``, which hears of tasks that end. ``mounted`` holds the prefixes of the
-    fronts that answer."""
+    that all forget together, ``endings``, which hears of tasks that end, and the moment of it. ``mounted`` holds the
+    prefixes of the fronts that answer."""
 
     settings: Settings
     database: Database
@@ -43,6 +45,7 @@ class Parts:
     rendered: Rendered = field(init=False, default_factory=Rendered)
     endings: Endings = field(init=False)
     mounted: set[str] = field(init=False, default_factory=set)
+    started_at: datetime = field(init=False, default_factory=clock.now)
 
     def __post_init__(self) -> None:
         self.database.listen(self.rendered.on_change)

@@ -60,9 +60,16 @@ def list_providers(call: Call) -> dict[str, Any]:
     return {"service_providers": [{"service_type": "L3_ROUTER_NAT", "name": "single_node", "default": True}]}
 
 
+def list_zones(call: Call) -> dict[str, Any]:
+    """Networks and routers are wherever the hosts are: one zone."""
+    name = call.parts.settings.compute.availability_zone
+    return {"availability_zones": [{"name": name, "resource": "network", "state": "available"}]}
+
+
 _ALL = f"{ROOT}/network-ip-availabilities"
 ROUTES = [
     Route("GET", _ALL, index, rule="get_network_ip_availability", unit="read"),
     Route("GET", f"{_ALL}/{{network_id}}", show, rule="get_network_ip_availability", unit="read"),
     Route("GET", f"{ROOT}/service-providers", list_providers, rule="get_service_provider"),
+    Route("GET", f"{ROOT}/availability_zones", list_zones, rule="get_availability_zone"),
 ]

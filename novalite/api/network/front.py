@@ -7,10 +7,10 @@ from novalite.api.kit.routes import Front
 from novalite.api.network import (
     address_groups,
     address_scopes,
+    agents,
     auto_topology,
     availability,
     default_rules,
-    empty,
     floating_ips,
     networks,
     port_forwardings,
@@ -36,7 +36,7 @@ from novalite.cloud.network.subnet_pool_records import SubnetPool
 _NOUNS = (
     versions, networks, subnets, ports, security_groups, security_group_rules, default_rules, address_groups, routers,
     floating_ips, port_forwardings, rbac, subnet_pools, address_scopes, qos, quotas, tags,
-    auto_topology, availability, empty,
+    agents, auto_topology, availability,
 )  # fmt: skip
 _RECORDS = {
     f"{ROOT}/address-groups/{{group_id}}": AddressGroup,
