@@ -70,6 +70,9 @@ def test_the_page_tells_each_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert "### suite 9, fake driver" in text
     assert "| a.b.c.d | 1 | 1 | 0 |" in text
     assert "- failed: `a.b.c.d.bad`" in text
+    kept_too = "### other 1.2, fake driver\n\nas it was\n"
+    old = "### suite 8, fake driver\n\nlong ago\n"
+    assert page.runs(f"made by\n{kept_too}\n{old}") == f"{kept_too}\n{text}"
 
 
 def test_results_are_told_by_the_exception_and_what_it_says() -> None:
