@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 
 from novalite import logs
@@ -16,7 +15,6 @@ _LEASE_HOURS = 24
 _LONGEST_OPTION = 255
 _ON_LINK = "0.0.0.0"  # noqa: S104 - as a next hop
 _log = logs.get("network")
-_checked = lru_cache(1 << 14)(checks.port)
 _MOST_LEASES = 1 << 24
 _SHORTEST_PREFIX_6 = 64  # dnsmasq serves no wider range of IPv6
 
@@ -156,44 +154,69 @@ def _tag(port: PortSpec) -> str:
     return "p" + port.id.replace("-", "")[:16]
 
 
-def hosts(spec: NetworkSpec, ports: Iterable[PortSpec]) -> str:
-    """The reservations, two lines each: the port's id in a comment; MAC, addresses, host name.
+Ranges = tuple[tuple[IPv4Network | IPv6Network, SubnetSpec], ...]
+
+
+def ranges(spec: NetworkSpec) -> Ranges:
+    """The ranges of the network of which reservations are made."""
+    return tuple((ip_network(subnet.cidr), subnet) for subnet in served(spec))
+
+
+def host(ranges: Ranges, port: PortSpec) -> str:
+    """A reservation, two lines: the port's id in a comment; MAC, addresses, host name.
 
     A port's tag is not set here: dnsmasq (2.81 to 2.90 at least) crashes when it reads such a file again after it
     has given a lease.
     """
-    ranges = [(ip_network(subnet.cidr), subnet) for subnet in served(spec)]
+    port = checks.port(port)
+    told, has_4 = [port.mac_address], False
+    for address in map(ip_address, port.addresses):
+        subnet = next((subnet for range_, subnet in ranges if address in range_), None)
+        if subnet is None or (address.version == 4 and has_4) or subnet.address_mode == "dhcpv6-stateless":
+            continue
+        has_4 = has_4 or address.version == 4
+        told.append(str(address) if address.version == 4 else f"[{address}]")
+    told += [port.hostname] if port.hostname else []
+    return f"# {port.id}\n{','.join(told)}\n"
+
+
+def options(port: PortSpec) -> str:
+    """What a single port is told beside or instead of what its subnet says."""
     lines = []
-    for port in map(_checked, ports):
-        told, has_4 = [port.mac_address], False
-        for address in map(ip_address, port.addresses):
-            subnet = next((subnet for range_, subnet in ranges if address in range_), None)
-            if subnet is None or (address.version == 4 and has_4) or subnet.address_mode == "dhcpv6-stateless":
-                continue
-            has_4 = has_4 or address.version == 4
-            told.append(str(address) if address.version == 4 else f"[{address}]")
-        told += [port.hostname] if port.hostname else []
-        lines.append(f"# {port.id}\n{','.join(told)}\n")
+    for name, value, version in checks.port(port).dhcp_options if port.dhcp_options else ():
+        if version == 6:
+            lines.append(f"tag:{_tag(port)},option6:{name},{value}\n")
+        else:
+            lines.append(f"tag:{_tag(port)},{name if name.isdigit() else f'option:{name}'},{value}\n")
     return "".join(lines)
 
 
-def options(ports: Iterable[PortSpec]) -> str:
-    """What single ports are told beside or instead of what their subnet says."""
-    lines = []
-    for port in (_checked(port) for port in ports if port.dhcp_options):
-        for name, value, version in port.dhcp_options:
-            if version == 6:
-                lines.append(f"tag:{_tag(port)},option6:{name},{value}\n")
-            else:
-                lines.append(f"tag:{_tag(port)},{name if name.isdigit() else f'option:{name}'},{value}\n")
-    return "".join(lines)
+def names(domain: str, port: PortSpec) -> str:
+    """The port's addresses with its name; the full one first, so that it is the answer to who an address is."""
+    if not (port.hostname and checks.label(port.hostname)):
+        return ""
+    full = f"{port.hostname}.{domain} " if domain else ""
+    return "".join(f"{address} {full}{port.hostname}\n" for address in port.addresses)
 
 
-def names(spec: NetworkSpec, ports: Iterable[PortSpec]) -> str:
-    """Addresses with their names; the full one first, so that it is the answer to who an address is."""
-    lines = []
-    for port in ports:
-        if port.hostname and checks.label(port.hostname):
-            full = f"{port.hostname}.{spec.dns_domain} " if spec.dns_domain else ""
-            lines += [f"{address} {full}{port.hostname}\n" for address in port.addresses]
-    return "".join(lines)
+class Lines:
+    """What ports bring into a file: each port's part is made once, as long as ``about`` stays the same. Several threads
+    at once may ask."""
+
+    def __init__(self) -> None:
+        self._known: tuple[object, Mapping[str, PortSpec], dict[str, tuple[PortSpec, str]], str] = (None, {}, {}, "")
+
+    def text(self, about: object, ports: Mapping[str, PortSpec], make: Callable[[PortSpec], str]) -> str:
+        """``ports`` is never changed, but replaced."""
+        was_about, was, parts, text = self._known
+        if about != was_about:
+            parts = {}
+        elif ports is was:
+            return text
+        made = {}
+        for id_, port in ports.items():
+            part = parts.get(id_)
+            made[id_] = part if part and part[0] == port else (port, make(port))
+        text = "".join(part for _, part in made.values())
+        self._known = (about, ports, made, text)
+        return text

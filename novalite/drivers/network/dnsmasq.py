@@ -8,21 +8,32 @@ from __future__ import annotations
 
 import hashlib
 import signal
+import threading
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
+from novalite.clock import Deadline
 from novalite.drivers.network import dhcp_files, namespaces
 from novalite.drivers.network.base import NetworkSpec, PortSpec, network_namespace
 from novalite.drivers.network.commands import run
 from novalite.drivers.network.daemons import Daemon
-from novalite.drivers.network.dhcp_files import Files, write_file
+from novalite.drivers.network.dhcp_files import Files, Lines, write_file
+
+_NAMES_PER_SECOND = 400_000
+"""Bytes of names that a server may spend a small part of its time on reading again: 10,000 names once a second."""
+_SOON_SECONDS = 0.02
 
 
 class DhcpServer(Daemon):
-    """The dnsmasq of one network, with its files in ``directory``; calls are not thread-safe."""
+    """The dnsmasq of one network, with its files in ``directory``; calls are not thread-safe. ``is_told`` is false
+    until this process has told it all: what one that was killed had written, it may not have read."""
 
     def __init__(self, directory: Path) -> None:
         self.files = Files(directory)
+        self._hosts, self._options = Lines(), Lines()
+        self.is_told = False
+        self._rest, self._due = Deadline(0), threading.Event()
         super().__init__("dnsmasq", self.files.pid)
 
     def argv(self, configuration: str, bridge_index: int) -> list[str]:
@@ -47,9 +58,11 @@ class DhcpServer(Daemon):
         return True
 
     def tell(self, spec: NetworkSpec, ports: Mapping[str, PortSpec]) -> None:
-        """Write reservations and ports' options, for ``ensure`` or ``reload`` to take up."""
-        write_file(self.files.hosts, dhcp_files.hosts(spec, ports.values()))
-        write_file(self.files.options, dhcp_files.options(ports.values()))
+        """Write reservations and ports' options, for ``ensure`` or ``reload`` to take up. ``ports`` is never
+        changed, but replaced."""
+        ranges = dhcp_files.ranges(spec)
+        write_file(self.files.hosts, self._hosts.text(ranges, ports, partial(dhcp_files.host, ranges)))
+        write_file(self.files.options, self._options.text(None, ports, dhcp_files.options))
 
     def tell_names(self, text: str) -> bool:
         """Write the names that are known, for ``ensure`` or ``reload`` to take up; whether that is a change."""
@@ -70,10 +83,28 @@ class DhcpServer(Daemon):
             self._drop_leases(stale)
         if not self.ensure(spec, ports, bridge_index):
             self.reread()
+        self.is_told = True
 
     def reread(self) -> None:
         """Take up reservations, options and names; a server that does not run will when it is started."""
+        size = self.files.names.stat().st_size if self.files.names.exists() else 0
+        self._rest = Deadline(size / _NAMES_PER_SECOND)
+        self._due.clear()
         self.signal(signal.SIGHUP)
+
+    def reread_names(self) -> None:
+        """Take up names: at once when they are few, else with those that come in the next moment."""
+        if self._rest.remaining < _SOON_SECONDS:
+            self.reread()
+        elif not self._due.is_set():
+            self._due.set()
+            timer = threading.Timer(self._rest.remaining, self._reread_if_due)
+            timer.daemon = True  # the next process tells all anew
+            timer.start()
+
+    def _reread_if_due(self) -> None:
+        if self._due.is_set():
+            self.reread()
 
     def _leases(self) -> list[str]:
         try:

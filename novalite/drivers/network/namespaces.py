@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from novalite.drivers.network.commands import run, run_json
+from novalite.drivers.network.commands import files, run, run_json
 from novalite.errors import DriverError
 
 NETNS = Path("/run/netns")
@@ -73,7 +73,8 @@ def batch(op: str, name: str, lines: Iterable[str], *, program: str = "ip") -> N
 def nft(op: str, name: str, text: str) -> None:
     """One transaction of the packet filter in the namespace: all of it or nothing."""
     if text:
-        run(op, inside(name, ["nft", "-f", "-"]), text=text)
+        with files(op):
+            within(name, lambda: run(op, ["nft", "-f", "-"], text=text))
 
 
 def nft_json(op: str, name: str, argv: Sequence[str]) -> Any:

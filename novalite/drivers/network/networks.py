@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,7 @@ from novalite import logs
 from novalite.drivers.network import bridges, dhcp_files, links, taps
 from novalite.drivers.network.base import NetworkSpec, PortSpec, network_namespace
 from novalite.drivers.network.commands import files
+from novalite.drivers.network.dhcp_files import Lines
 from novalite.drivers.network.dnsmasq import DhcpServer
 from novalite.drivers.network.filters import Filters
 from novalite.drivers.network.memory import Memory
@@ -23,15 +24,25 @@ _log = logs.get("network")
 
 @dataclass
 class Network:
-    """What is wanted of one network; ``lock`` orders changes to its links, files and server. ``index`` is the
-    kernel's number of its bridge; ``stale_taps`` are of ports whose tap cannot be as it should while its guest runs."""
+    """What is wanted of one network; ``lock`` orders changes to its links, files and server. ``ports`` is never
+    changed, but replaced. ``index`` is the kernel's number of its bridge; ``stale_taps`` are of ports whose tap cannot
+    be as it should while its guest runs."""
 
     spec: NetworkSpec
     server: DhcpServer
-    ports: dict[str, PortSpec]
+    ports: Mapping[str, PortSpec]
     index: int = 0
     stale_taps: set[str] = field(default_factory=set)
     lock: threading.RLock = field(default_factory=threading.RLock)
+    _names: dict[tuple[str, str], Lines] = field(default_factory=dict)
+
+    def names(self, domain: str, project_id: str = "") -> str:
+        """Of its ports, or of those of a project, for servers of that domain."""
+
+        def of(port: PortSpec) -> str:
+            return dhcp_files.names(domain, port) if project_id in ("", port.project_id) else ""
+
+        return self._names.setdefault((domain, project_id), Lines()).text(None, self.ports, of)
 
     def faults(self, near: set[str], filters: Filters) -> list[str]:
         """What is missing, as sentences; ``near`` are the names of links in the machine's namespace."""
@@ -181,7 +192,7 @@ class Networks:
                 and self._filters.is_sure(port.network_id)
             ):
                 return
-            known.ports[port.id] = port
+            known.ports = {**known.ports, port.id: port}
             self._filters.change_port(known.spec, known.ports.values(), before, port)
             limited = [port.id] if before and taps.has_limit(before.rate) else []
             known.stale_taps.discard(port.id)
@@ -203,7 +214,8 @@ class Networks:
         if known is None:
             return
         with files("remove_port"), known.lock:
-            before = known.ports.pop(port_id, None)
+            before = known.ports.get(port_id)
+            known.ports = {id_: port for id_, port in known.ports.items() if id_ != port_id}
             taps.remove(self._appliance_id, port_id)
             if before is None:
                 return
@@ -217,7 +229,7 @@ class Networks:
 
     def _serve(self, known: Network, moved: Iterable[str] = (), *, reload: bool) -> None:
         known.server.tell(known.spec, known.ports)
-        known.server.tell_names(self._names(known.spec))
+        reload = known.server.tell_names(self._names(known.spec)) or reload or not known.server.is_told
         if not known.is_served:
             known.server.stop("ensure_network")
             return
@@ -232,10 +244,9 @@ class Networks:
     def _names(self, spec: NetworkSpec) -> str:
         """Of the network's own ports, and of those that its project has elsewhere."""
         known = self.all()
-        own = [port for one in known if one.spec.id == spec.id for port in list(one.ports.values())]
-        elsewhere = (one for one in known if one.spec.id != spec.id) if spec.project_id else ()
-        others = [port for one in elsewhere for port in list(one.ports.values()) if port.project_id == spec.project_id]
-        return dhcp_files.names(spec, [*own, *others])
+        own = [one.names(spec.dns_domain) for one in known if one.spec.id == spec.id]
+        elsewhere = [one for one in known if one.spec.id != spec.id] if spec.project_id else []
+        return "".join([*own, *(one.names(spec.dns_domain, spec.project_id) for one in elsewhere)])
 
     def _tell_names(self, projects: set[str], *, but: str) -> None:
         """Names of ports of these projects have changed: the servers of their other networks know."""
@@ -243,17 +254,17 @@ class Networks:
             if known.spec.project_id in projects and known.spec.id != but and dhcp_files.answers_names(known.spec):
                 with files("ensure_port"), known.lock:
                     if self.is_known(known.spec.id) and known.server.tell_names(self._names(known.spec)):
-                        known.server.reread()
+                        known.server.reread_names()
 
 
-def _moved(before: dict[str, PortSpec], after: dict[str, PortSpec]) -> set[str]:
+def _moved(before: Mapping[str, PortSpec], after: Mapping[str, PortSpec]) -> set[str]:
     """Addresses that another card has now, or none."""
     had = {address: port.mac_address for port in before.values() for address in port.addresses}
     have = {address: port.mac_address for port in after.values() for address in port.addresses}
     return {address for address, mac in had.items() if have.get(address) != mac}
 
 
-def _projects(before: dict[str, PortSpec], after: dict[str, PortSpec]) -> set[str]:
+def _projects(before: Mapping[str, PortSpec], after: Mapping[str, PortSpec]) -> set[str]:
     """The projects whose ports' names differ."""
     found = set()
     for id_ in before.keys() | after.keys():

@@ -3,7 +3,9 @@ security groups, and which addresses are in which group."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 from novalite.drivers.network import nftables
 from novalite.drivers.network.base import GroupSpec, NetworkSpec, PortSpec, network_namespace
@@ -12,6 +14,8 @@ from novalite.drivers.network.members import Members, Range, spans
 from novalite.drivers.network.network_filter import NetworkFilter
 from novalite.drivers.network.nftables import Tracking
 from novalite.errors import DriverError
+
+_AT_ONCE = max(2, os.cpu_count() or 2)
 
 
 class _Change:
@@ -39,6 +43,14 @@ class _Change:
 
 def _membership(port: PortSpec | None) -> object:
     return (port.groups, port.addresses, port.pairs) if port else None
+
+
+def _error_of(step: Callable[[], None]) -> DriverError | None:
+    try:
+        step()
+    except DriverError as error:
+        return error
+    return None
 
 
 class PacketRules:
@@ -141,15 +153,16 @@ class PacketRules:
         )
 
     def _all(self, steps: Iterable[Callable[[], None]]) -> None:
-        """Each of them, and then the first error."""
-        failed: DriverError | None = None
-        for step in steps:
-            try:
-                step()
-            except DriverError as error:
-                failed = failed or error
-        if failed:
-            raise failed
+        """Each of them, of a network of its own, several at once; and then the first error."""
+        wanted = list(steps)
+        if len(wanted) < 2:
+            failed = [_error_of(step) for step in wanted]
+        else:
+            with ThreadPoolExecutor(min(len(wanted), _AT_ONCE), "packet filter") as pool:
+                failed = list(pool.map(_error_of, wanted))
+        for error in failed:
+            if error:
+                raise error
 
     def sure(self, network_id: str) -> bool:
         """Whether the kernel is known to hold what is wanted of the network."""

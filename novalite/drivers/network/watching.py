@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from novalite.clock import Deadline
 from novalite.drivers.network import links
@@ -13,6 +14,7 @@ from novalite.drivers.network.networks import Networks
 from novalite.drivers.network.routers import Routers
 
 _SETTLE_SECONDS = 0.2  # between two looks that the kernel asks for
+_REST = 9  # times as long as a look takes, so that looks at thousands of links leave time for other work
 
 
 class Watch:
@@ -72,10 +74,12 @@ class Watch:
 
     def _torn(self) -> tuple[str, ...]:
         """Networks and routers of which something is missing."""
-        self._look, self._settled = Deadline(self._look_seconds), Deadline(_SETTLE_SECONDS)
+        self._look, began = Deadline(self._look_seconds), time.monotonic()
         near = links.names()
         found = {known.spec.id for known in self._networks.all() if self._networks.faults(known, near)}
-        return tuple(sorted({*found, *self._routers.missing(), *self._machine.missing()}))
+        found.update(self._routers.missing(), self._machine.missing())
+        self._settled = Deadline(max(_SETTLE_SECONDS, _REST * (time.monotonic() - began)))
+        return tuple(sorted(found))
 
     def _dead(self) -> tuple[str, ...]:
         """Networks and routers whose servers have ended."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from novalite.drivers.network import checks, dhcp_files
 from novalite.drivers.network.base import NetworkSpec, PortSpec, SubnetSpec
-from novalite.drivers.network.dhcp_files import Files
+from novalite.drivers.network.dhcp_files import Files, Lines
 from novalite.drivers.network.dnsmasq import DhcpServer
 from novalite.errors import DriverError
 
@@ -28,20 +28,24 @@ def _configuration(spec: NetworkSpec = NETWORK, *ports: PortSpec) -> list[str]:
     return dhcp_files.configuration(spec, ports, Files(Path("/run/x"))).splitlines()
 
 
+def _host(port: PortSpec, spec: NetworkSpec = NETWORK) -> str:
+    return dhcp_files.host(dhcp_files.ranges(spec), port)
+
+
 def test_a_reservation_is_a_comment_and_a_line() -> None:
-    assert dhcp_files.hosts(NETWORK, [PORT]) == f"# {PORT.id}\nfa:16:3e:01:02:03,10.0.0.5,[fd00:1::5],web\n"
+    assert _host(PORT) == f"# {PORT.id}\nfa:16:3e:01:02:03,10.0.0.5,[fd00:1::5],web\n"
 
 
 def test_only_what_dhcp_gives_is_reserved() -> None:
     more = replace(PORT, addresses=("10.0.0.5", "10.0.0.6", "192.0.2.7", "fd00:2::5"))
-    assert dhcp_files.hosts(NETWORK, [more]).splitlines()[1] == "fa:16:3e:01:02:03,10.0.0.5,web"
+    assert _host(more).splitlines()[1] == "fa:16:3e:01:02:03,10.0.0.5,web"
     stateless = replace(NETWORK, subnets=(replace(SIX, address_mode="dhcpv6-stateless"),))
-    assert dhcp_files.hosts(stateless, [PORT]).splitlines()[1] == "fa:16:3e:01:02:03,web"
+    assert _host(PORT, stateless).splitlines()[1] == "fa:16:3e:01:02:03,web"
 
 
 @given(st.text(max_size=80))
 def test_no_host_name_breaks_out_of_its_line(name: str) -> None:
-    text = dhcp_files.hosts(NETWORK, [replace(PORT, hostname=name, addresses=("10.0.0.5",))])
+    text = _host(replace(PORT, hostname=name, addresses=("10.0.0.5",)))
     comment, line = text.split("\n")[:2]
     assert text.count("\n") == 2
     assert comment == f"# {PORT.id}"
@@ -54,7 +58,7 @@ def test_no_host_name_breaks_out_of_its_line(name: str) -> None:
 @given(st.text(max_size=20), st.text(max_size=40))
 def test_no_option_breaks_out_of_its_line(name: str, value: str) -> None:
     try:
-        text = dhcp_files.options([replace(PORT, dhcp_options=((name, value, 4),))])
+        text = dhcp_files.options(replace(PORT, dhcp_options=((name, value, 4),)))
     except DriverError:
         return
     assert text.count("\n") == 1
@@ -149,7 +153,7 @@ def test_options_of_a_port_are_its_alone() -> None:
     assert [line for line in lines if line.startswith("dhcp-mac")] == [
         "dhcp-mac=set:p1d6f6a2e11114222,fa:16:3e:01:02:03"
     ]
-    assert dhcp_files.options([port]).splitlines() == [
+    assert dhcp_files.options(port).splitlines() == [
         "tag:p1d6f6a2e11114222,option:bootfile-name,pxe.0",
         "tag:p1d6f6a2e11114222,66,10.0.0.9",
         "tag:p1d6f6a2e11114222,option6:59,tftp://x",
@@ -159,8 +163,27 @@ def test_options_of_a_port_are_its_alone() -> None:
 def test_names_are_told_in_full_and_bare() -> None:
     nameless = replace(PORT, hostname="")
     expected = "10.0.0.5 web.cloud.test web\nfd00:1::5 web.cloud.test web\n"
-    assert dhcp_files.names(NETWORK, [PORT, nameless]) == expected
-    assert dhcp_files.names(replace(NETWORK, dns_domain=""), [PORT]) == "10.0.0.5 web\nfd00:1::5 web\n"
+    assert dhcp_files.names("cloud.test", PORT) == expected
+    assert dhcp_files.names("cloud.test", nameless) == ""
+    assert dhcp_files.names("", PORT) == "10.0.0.5 web\nfd00:1::5 web\n"
+
+
+def test_a_ports_part_is_made_once_until_it_or_what_it_is_about_changes() -> None:
+    lines, made = Lines(), []
+
+    def part(port: PortSpec) -> str:
+        made.append(port.id)
+        return port.hostname + "\n"
+
+    other = replace(PORT, id=NETWORK.id, hostname="other")
+    ports = {PORT.id: PORT, other.id: other}
+    assert lines.text("a", ports, part) == lines.text("a", ports, part) == "web\nother\n"
+    assert made == [PORT.id, other.id]
+    assert lines.text("a", {**ports, other.id: replace(other, hostname="new")}, part) == "web\nnew\n"
+    assert made == [PORT.id, other.id, other.id]
+    assert lines.text("a", {PORT.id: PORT}, part) == "web\n"
+    assert lines.text("b", {PORT.id: PORT}, part) == "web\n"
+    assert made == [PORT.id, other.id, other.id, PORT.id]
 
 
 def test_another_configuration_or_bridge_asks_for_a_new_server(tmp_path: Path) -> None:
