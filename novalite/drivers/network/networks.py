@@ -45,7 +45,8 @@ class Network:
         return self._names.setdefault((domain, project_id), Lines()).text(None, self.ports, of)
 
     def faults(self, near: set[str], filters: Filters) -> list[str]:
-        """What is missing, as sentences; ``near`` are the names of links in the machine's namespace."""
+        """What is missing, as sentences; ``near`` are the names of links in the machine's namespace, which may be from
+        before a port was made."""
         id_ = self.spec.id
         far = bridges.look(id_)
         if far is None:
@@ -54,8 +55,8 @@ class Network:
             return [f"Network {id_} has no bridge."]
         found = [
             f"Port {port_id} of network {id_} has lost its links."
-            for port_id in list(self.ports)
-            if not taps.stands(port_id, near, far.names)
+            for port_id, port in list(self.ports.items())
+            if not taps.stands(port_id, near, far.names) and not self.has_links(port)
         ]
         own = {address.partition("/")[0] for address in bridges.own_addresses(self.spec)}
         if filters.is_torn(id_):
@@ -65,6 +66,14 @@ class Network:
         if self.is_served and not self.server.runs_in(network_namespace(id_)):
             found.append(f"The DHCP server of network {id_} does not run.")
         return found
+
+    @staticmethod
+    def has_links(port: PortSpec) -> bool:
+        """By a look at these alone."""
+        try:
+            return taps.stand(port)
+        except FileNotFoundError:  # the namespace is gone
+            return False
 
     @property
     def is_served(self) -> bool:
@@ -188,7 +197,7 @@ class Networks:
             if (
                 before == port
                 and port.id not in known.stale_taps
-                and self._has_links(port)
+                and known.has_links(port)
                 and self._filters.is_sure(port.network_id)
             ):
                 return
@@ -201,12 +210,6 @@ class Networks:
             if before != port:
                 self._tell_server(known, _moved(had, {port.id: port}))
         self._tell_names(_projects(had, {port.id: port}), but=port.network_id)
-
-    def _has_links(self, port: PortSpec) -> bool:
-        try:
-            return taps.stand(port)
-        except FileNotFoundError:  # the namespace is gone
-            return False
 
     def remove_port(self, network_id: str, port_id: str) -> None:
         with self._lock:

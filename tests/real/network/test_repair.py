@@ -20,6 +20,7 @@ from novalite.drivers.network.base import (
     network_namespace,
     tap_name,
 )
+from novalite.drivers.network.links import names
 from novalite.drivers.network.linux import LinuxNetworkDriver
 from tests.real.network import talk
 from tests.real.network.conftest import Guest, Machine, new_network, new_port, on, sh
@@ -207,3 +208,15 @@ def test_a_reboot(machine: Machine) -> None:
     assert first.lease()["ip"] == "10.97.0.5"
     assert second.lease()
     assert first.pings("10.97.0.6")
+
+
+def test_a_port_that_is_made_during_a_look_is_not_missed(place: Place) -> None:
+    networks = place.driver._networks
+    (known,) = (known for known in networks.all() if known.spec.id == place.network.id)
+    port = new_port(place.network, 9)
+    before = names()
+    place.driver.ensure_port(port)
+    assert networks.faults(known, before) == []
+    sh("ip", "link", "delete", tap_name(port.id))
+    (fault,) = networks.faults(known, before)
+    assert fault == f"Port {port.id} of network {place.network.id} has lost its links."
