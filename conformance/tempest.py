@@ -129,11 +129,14 @@ def _validation(cloud: Cloud) -> dict[str, str]:
     return {**login, "connect_method": "fixed", "network_for_ssh": shared["name"] if shared else ""}
 
 
-_PART = r"^tempest\.api\.compute\.(?:" + "|".join((
-    r"flavors\.", r"keypairs\.", r"images\.test_image_metadata", r"servers\.test_create_server\.ServersTestJSON",
-    r"servers\.test_server_actions\.ServerActionsTestJSON", r"servers\.test_server_rescue\.ServerRescueTestJSON\.",
-    r"servers\.test_servers_negative", r"servers\.test_attach_interfaces\.AttachInterfacesTestJSON",
-    r"volumes\.test_attach_volume\.AttachVolumeTestJSON", r"admin\.test_quotas\.QuotasAdminTestJSON",
+_PART = r"^tempest\.api\.(?:" + "|".join((
+    r"compute\.flavors\.", r"compute\.keypairs\.", r"compute\.images\.test_image_metadata",
+    r"compute\.servers\.test_create_server\.ServersTestJSON",
+    r"compute\.servers\.test_server_actions\.ServerActionsTestJSON",
+    r"compute\.servers\.test_server_rescue\.ServerRescueTestJSON\.", r"compute\.servers\.test_servers_negative",
+    r"compute\.servers\.test_attach_interfaces\.AttachInterfacesTestJSON",
+    r"compute\.volumes\.test_attach_volume\.AttachVolumeTestJSON", r"compute\.admin\.test_quotas\.QuotasAdminTestJSON",
+    r"network\.test_routers\.", r"network\.test_ports\.", r"network\.test_security_groups\.",
 )) + ")"  # fmt: skip
 TEMPEST = Suite(
     name="tempest",
