@@ -28,8 +28,8 @@ _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 @dataclass(frozen=True)
 class NewPort:
     """A port to make. ``fixed_ips`` None: what the network gives by itself, empty: none; ``mac_address`` None: a random
-    one. ``security_groups`` are names or ids, None: the project's default. ``project_id`` None: the caller's, empty:
-    nobody's."""
+    one. ``security_groups`` are names or ids, None: the project's default. ``port_security`` None: as the network
+    has it. ``project_id`` None: the caller's, empty: nobody's."""
 
     network_id: str
     fixed_ips: tuple[Asked, ...] | None = None
@@ -45,7 +45,7 @@ class NewPort:
     position: int = 0
     is_compute_made: bool = False
     project_id: str | None = None
-    port_security: bool = True
+    port_security: bool | None = None
     admin_state_up: bool = True
     host: str = ""
     vnic_type: str = "normal"
@@ -76,7 +76,7 @@ def create_many(w: Work, wanted: Sequence[NewPort]) -> list[Port]:
 
 
 def _create_on(w: Work, network: Network, wanted: list[NewPort]) -> list[Port]:
-    groups = _groups_of(w, wanted)
+    groups = _groups_of(w, network, wanted)
     for _ in range(_ATTEMPTS):
         rows = _rows(w, network, wanted, groups)
         try:
@@ -100,18 +100,35 @@ def _owner(w: Work, new: NewPort) -> str:
     return w.ctx.project_id if new.project_id is None else new.project_id
 
 
-def _groups_of(w: Work, wanted: list[NewPort]) -> dict[tuple[str, tuple[str, ...] | None], list[str]]:
-    found: dict[tuple[str, tuple[str, ...] | None], list[str]] = {}
-    for new in wanted:
-        key = (_owner(w, new), new.security_groups)
-        if key in found:
-            continue
-        if not new.port_security:
-            found[key] = []
-        elif new.security_groups is None:
-            found[key] = [security_groups.ensure_default(w, key[0])]
+_Grouping = tuple[str, tuple[str, ...] | None, bool]
+"""Whose groups, which, and whether a port may have any."""
+
+
+def _is_secured(network: Network, new: NewPort) -> bool:
+    return network.port_security if new.port_security is None else new.port_security
+
+
+def _grouping(w: Work, network: Network, new: NewPort) -> _Grouping:
+    return _owner(w, new), new.security_groups, _is_secured(network, new)
+
+
+def _groups_of(w: Work, network: Network, wanted: list[NewPort]) -> dict[_Grouping, list[str]]:
+    """Raises ``Invalid`` for groups of a port that may have none; ``default``, which all have, is not asked for."""
+    found: dict[_Grouping, list[str]] = {}
+    for project_id, names, secured in dict.fromkeys(_grouping(w, network, new) for new in wanted):
+        if not secured and names not in (None, (), ("default",)):
+            raise Invalid(
+                "Network requires port_security_enabled and subnet associated in order to apply security groups.",
+                code="security_group.cannot_be_applied",
+                field="security_groups",
+            )
+        if not secured:
+            of_it = []
+        elif names is None:
+            of_it = [security_groups.ensure_default(w, project_id)]
         else:
-            found[key] = security_groups.resolve(w, new.security_groups, key[0]) if new.security_groups else []
+            of_it = security_groups.resolve(w, names, project_id) if names else []
+        found[project_id, names, secured] = of_it
     return found
 
 
@@ -119,7 +136,7 @@ def _rows(
     w: Work,
     network: Network,
     wanted: list[NewPort],
-    groups: dict[tuple[str, tuple[str, ...] | None], list[str]],
+    groups: dict[_Grouping, list[str]],
 ) -> tuple[list[Port], list[FixedIp], list[PortSecurityGroup]]:
     free = iter(_free_macs(w, network.id, len(wanted)))
     macs = [_mac(new) or next(free) for new in wanted]
@@ -134,7 +151,7 @@ def _rows(
     members = [
         PortSecurityGroup(port_id=port.id, group_id=group_id)
         for port, new in zip(ports, wanted, strict=True)
-        for group_id in groups[_owner(w, new), new.security_groups]
+        for group_id in groups[_grouping(w, network, new)]
     ]
     for port in ports:
         w.announce("port", port.id, port.project_id)
@@ -156,7 +173,7 @@ def _port(w: Work, network: Network, new: NewPort, mac: str) -> Port:
         tag=new.tag,
         position=new.position,
         is_compute_made=new.is_compute_made,
-        port_security=new.port_security,
+        port_security=_is_secured(network, new),
         admin_state_up=new.admin_state_up,
         host=new.host,
         vnic_type=new.vnic_type,

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from novalite.cloud.network import led_ports, security_groups
+from novalite.cloud.network import led_ports, security_groups, service_ports
 from novalite.cloud.network.new_ports import NewPort, create, create_many, loaded, with_parts
 from novalite.cloud.network.port_views import (
     DHCP,
@@ -162,9 +162,12 @@ def _join(w: Work, port: Port, groups: Sequence[str]) -> None:
 
 
 def delete(w: Work, port_id: str) -> Port:
-    """Delete a port of the caller and give its address back. Raises ``Conflict`` while a server has it."""
+    """Delete a port of the caller and give its address back. Raises ``Conflict`` while a server or router has it."""
     port = get(w, port_id)
-    if port.device_owner in (*ROUTED, DHCP):
+    if port.device_owner == DHCP:
+        service_ports.renew(w, port.network_id)
+        return port
+    if port.device_owner in ROUTED:
         raise Conflict(
             f"Port {port_id} cannot be deleted directly via the port API: has device owner {port.device_owner}.",
             code="service_port.in_use")  # fmt: skip

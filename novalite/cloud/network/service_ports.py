@@ -118,6 +118,18 @@ def of_network(w: Work, network_id: str) -> Port | None:
     return w.session.scalar(query.options(selectinload(Port.fixed_ips)))
 
 
+def renew(w: Work, network_id: str) -> None:
+    """Who deletes the network's own port gets another one, as from Neutron's DHCP agent."""
+    port = w.session.scalars(sa.select(Port).where(Port.network_id == network_id, Port.device_owner == DHCP)).one()
+    for subnet in w.session.scalars(sa.select(Subnet).where(Subnet.network_id == network_id)):
+        subnet.server_ip = ""
+    w.session.flush()
+    w.session.expunge(port)
+    remove(w, network_id)
+    w.announce("port", port.id)
+    sync(w, network_id)
+
+
 def remove(w: Work, network_id: str) -> None:
     """The network goes, and with it its own port."""
     own = sa.select(Port.id).where(Port.network_id == network_id, Port.device_owner == DHCP).scalar_subquery()

@@ -143,3 +143,22 @@ def test_groups_that_a_server_cannot_join(member: Cloud, stranger: Cloud, server
     assert stranger.act(server, "addSecurityGroup", {"name": "default"}).status_code == 404
     bare = member.boot("bare", networks="none")
     assert member.act(bare, "addSecurityGroup", {"name": "default"}).status_code == 404
+
+
+def test_a_network_without_port_security_gives_servers_no_groups(member: Cloud) -> None:
+    network_api = "/network/v2.0"
+    body: dict[str, Any] = {"network": {"name": "open", "port_security_enabled": False}}
+    network = member.appliance.post(f"{network_api}/networks", body, token=member.token).json["network"]["id"]
+    body = {"subnet": {"network_id": network, "cidr": "10.78.0.0/28", "ip_version": 4}}
+    assert member.appliance.post(f"{network_api}/subnets", body, token=member.token).status_code == 201
+    server = member.boot(networks=[{"uuid": network}])
+    query = f"{network_api}/ports?device_id={server}"
+    (port,) = member.appliance.get(query, token=member.token).json["ports"]
+    assert (port["port_security_enabled"], port["security_groups"]) == (False, [])
+    assert "security_groups" not in member.server(server)
+    _group(member, "not-here")
+    refused = member.new(networks=[{"uuid": network}], security_groups=[{"name": "not-here"}])
+    assert refused.status_code == 400
+    assert "port_security_enabled" in refused.text
+    member.gone(server)
+    assert member.appliance.call("DELETE", f"{network_api}/networks/{network}", token=member.token).status_code == 204

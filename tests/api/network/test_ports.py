@@ -236,4 +236,28 @@ def test_owners_of_networks_see_the_ports_on_them(neutron: Neutron) -> None:
     assert guest["id"] in [port["id"] for port in neutron.ports()]
     own = [port for port in neutron.get("/v2.0/ports")["ports"] if port["device_owner"] == "network:dhcp"]
     assert (own[0]["status"], own[0]["fixed_ips"][0]["ip_address"]) == ("ACTIVE", "10.1.0.254")
-    assert neutron.call("DELETE", f"/v2.0/ports/{own[0]['id']}").status_code == 409
+
+
+def test_a_networks_own_port_that_is_deleted_is_made_anew(neutron: Neutron) -> None:
+    network = neutron.new("network", name="mine")
+    subnets = [
+        neutron.new("subnet", network_id=network["id"], cidr=cidr)["id"] for cidr in ("10.7.0.0/28", "10.8.0.0/28")
+    ]
+    query = f"/v2.0/ports?network_id={network['id']}"
+    (old,) = neutron.get(query)["ports"]
+    assert neutron.call("DELETE", f"/v2.0/ports/{old['id']}", who="other").status_code == 404
+    assert neutron.call("DELETE", f"/v2.0/ports/{old['id']}").status_code == 204
+    assert neutron.call("GET", f"/v2.0/ports/{old['id']}").status_code == 404
+    (new,) = neutron.get(query)["ports"]
+    assert new["device_owner"] == "network:dhcp"
+    assert {fixed["subnet_id"] for fixed in new["fixed_ips"]} == set(subnets)
+    spec = neutron.driver.networks[network["id"]]
+    assert {subnet.server_ip for subnet in spec.subnets} == {fixed["ip_address"] for fixed in new["fixed_ips"]}
+    assert neutron.call("DELETE", f"/v2.0/networks/{network['id']}").status_code == 204
+
+
+def test_ports_made_at_once_have_groups_each_by_its_own_security(neutron: Neutron) -> None:
+    network = neutron.new("network", name="mine")["id"]
+    wanted = [{"network_id": network, "port_security_enabled": secured} for secured in (False, True)]
+    made = neutron.call("POST", "/v2.0/ports", {"ports": wanted}).json["ports"]
+    assert [len(port["security_groups"]) for port in made] == [0, 1]
