@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 from benchmarks import table
-from benchmarks.samples import Samples, repeat
+from benchmarks.samples import Samples
 from novalite.drivers.network import links, namespaces
 from novalite.drivers.network.base import (
     GroupSpec,
@@ -24,6 +24,7 @@ from novalite.drivers.network.base import (
     PortSpec,
     RuleSpec,
     SubnetSpec,
+    bridge_name,
     network_namespace,
     tap_name,
 )
@@ -98,8 +99,8 @@ def _driver(directory: Path) -> Iterator[LinuxNetworkDriver]:
 
 
 def _rules(directory: Path) -> None:
-    """One rule more of a group that all ports are in, and one port more."""
-    rows, rules, ports_, floors = [], [], [], []
+    """One rule more of a group that all ports are in, and one port more, in turn with their floors."""
+    rows, rules, ports_ = [], [], []
     with _driver(directory) as driver:
         networks = [_network(number) for number in range(NETWORKS)]
         driver.ensure_groups((_GROUP,))
@@ -107,52 +108,57 @@ def _rules(directory: Path) -> None:
             made = [[_port(network, number) for number in range(size // NETWORKS)] for network in networks]
             for network, ports in zip(networks, made, strict=True):
                 driver.ensure_network(network, tuple(ports))
-            rules.append(_one_rule(driver))
-            ports_.append(_one_port(driver, networks[0]))
-            floors.append(_bare_rule([network_namespace(network.id) for network in networks]))
-            rows.append([f"{size:,}", rules[-1].told(1000), floors[-1].told(1000), f"{rules[-1].over(floors[-1]):.2f}",
-                         ports_[-1].told(1000)])  # fmt: skip
-    table.show(("ports present", "a rule more ms", "bare nft ms", "ratio", "a port more ms"), rows)
-    table.verdict(f"A rule more among {SIZES[-1]:,} ports over {SIZES[0]}", rules[-1].over(rules[0]), AIM_GROWTH)
-    table.verdict(f"A port more among {SIZES[-1]:,} ports over {SIZES[0]}", ports_[-1].over(ports_[0]), AIM_GROWTH)
+            rule, bare_rule = _one_rule(driver, [network_namespace(network.id) for network in networks])
+            port, bare_port = _one_port(driver, networks[0])
+            rules.append(rule.paired_over(bare_rule))
+            ports_.append(port.paired_over(bare_port))
+            rows.append([f"{size:,}", rule.told(1000), bare_rule.told(1000), f"{rules[-1]:.2f}",
+                         port.told(1000), bare_port.told(1000), f"{ports_[-1]:.2f}"])  # fmt: skip
+    table.show(("ports present", "a rule more ms", "bare nft ms", "ratio", "a port more ms", "bare ms", "ratio"), rows)
+    among = f"among {SIZES[-1]:,} ports over that among {SIZES[0]}"
+    table.verdict(f"Ratio of a rule more {among}", rules[-1] / rules[0], AIM_GROWTH)
+    table.verdict(f"Ratio of a port more {among}", ports_[-1] / ports_[0], AIM_GROWTH)
 
 
-def _one_rule(driver: LinuxNetworkDriver) -> Samples:
-    """On all networks at once: the group has ports on each."""
-    number = iter(range(1000, 60_000))
-
-    def change() -> None:
-        low = next(number)
-        driver.ensure_groups((replace(_GROUP, rules=(*_GROUP.rules, RuleSpec(True, protocol=6, low=low, high=low))),))
-
-    return repeat(10, change)
-
-
-def _one_port(driver: LinuxNetworkDriver, network: NetworkSpec) -> Samples:
-    ports = [_port(network, 40_000 + number) for number in range(8)]
-    left = iter(ports)
-    taken = repeat(len(ports), lambda: driver.ensure_port(next(left)))
-    for port in ports:
-        driver.remove_port(network.id, port.id)
-    return taken
-
-
-def _bare_rule(names: list[str]) -> Samples:
-    """One element into a set of each of these namespaces, by a program each."""
+def _one_rule(driver: LinuxNetworkDriver, names: list[str]) -> tuple[Samples, Samples]:
+    """On all networks at once: the group has ports on each. The floor is one element into a set of each of these
+    namespaces, by a program each."""
     for name in names:
         namespaces.nft("bench", name, "table inet floor\ndelete table inet floor\ntable inet floor {\n"
                        " set ports { type inet_service; }\n}\n")  # fmt: skip
-    number = iter(range(1000, 60_000))
-
-    def change() -> None:
-        element = next(number)
-        for name in names:
-            namespaces.nft("bench", name, f"add element inet floor ports {{ {element} }}\n")
-
-    taken = repeat(10, change)
+    mine, floor = Samples(), Samples()
+    for low in range(1000, 1010):
+        with mine.timed():
+            driver.ensure_groups(
+                (replace(_GROUP, rules=(*_GROUP.rules, RuleSpec(True, protocol=6, low=low, high=low))),)
+            )
+        with floor.timed():
+            for name in names:
+                namespaces.nft("bench", name, f"add element inet floor ports {{ {low} }}\n")
     for name in names:
         namespaces.nft("bench", name, "delete table inet floor\n")
-    return taken
+    return mine, floor
+
+
+def _one_port(driver: LinuxNetworkDriver, network: NetworkSpec) -> tuple[Samples, Samples]:
+    """The floor makes a tap and a pair, a port of the same bridge, and an element of a set."""
+    ports = [_port(network, 40_000 + number) for number in range(8)]
+    name, bridge = network_namespace(network.id), bridge_name(network.id)
+    mine, floor = Samples(), Samples()
+    for number, port in enumerate(ports):
+        tap, pair = f"nlbt{number}", f"nlbv{number}"
+        with mine.timed():
+            driver.ensure_port(port)
+        with floor.timed():
+            namespaces.batch("bench", "", [
+                f"tuntap add dev {tap} mode tap", f"link set dev {tap} up",
+                f"link add dev {pair} type veth peer name {tap} netns {name}", f"link set dev {pair} up",
+            ])  # fmt: skip
+            namespaces.batch("bench", name, [f"link set dev {tap} master {bridge} up"])
+            namespaces.nft("bench", name, "table inet floor\ndelete table inet floor\n")
+        links.delete([tap, pair])
+        driver.remove_port(network.id, port.id)
+    return mine, floor
 
 
 def _rebuild(directory: Path) -> None:

@@ -216,7 +216,7 @@ class Lines:
         made = {}
         for id_, port in ports.items():
             part = parts.get(id_)
-            made[id_] = part if part and part[0] == port else (port, make(port))
+            made[id_] = part if part and (part[0] is port or part[0] == port) else (port, make(port))
         text = "".join(part for _, part in made.values())
         self._known = (about, ports, made, text)
         return text

@@ -9,16 +9,20 @@ from __future__ import annotations
 import hashlib
 import signal
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
+from novalite import logs
 from novalite.clock import Deadline
 from novalite.drivers.network import dhcp_files, namespaces
 from novalite.drivers.network.base import NetworkSpec, PortSpec, network_namespace
 from novalite.drivers.network.commands import run
 from novalite.drivers.network.daemons import Daemon
 from novalite.drivers.network.dhcp_files import Files, Lines, write_file
+from novalite.errors import DriverError
+
+_log = logs.get("network")
 
 _NAMES_PER_SECOND = 400_000
 """Bytes of names that a server may spend a small part of its time on reading again: 10,000 names once a second."""
@@ -33,6 +37,7 @@ class DhcpServer(Daemon):
         self.files = Files(directory)
         self._hosts, self._options = Lines(), Lines()
         self.is_told = False
+        self._names_told: int | None = None
         self._rest, self._due = Deadline(0), threading.Event()
         super().__init__("dnsmasq", self.files.pid)
 
@@ -66,9 +71,12 @@ class DhcpServer(Daemon):
 
     def tell_names(self, text: str) -> bool:
         """Write the names that are known, for ``ensure`` or ``reload`` to take up; whether that is a change."""
-        if self.files.names.exists() and self.files.names.read_text() == text:
+        if self._names_told is None and self.files.names.exists():
+            self._names_told = hash(self.files.names.read_text())
+        if self._names_told == hash(text) and self.files.names.exists():
             return False
         write_file(self.files.names, text)
+        self._names_told = hash(text)
         return True
 
     def reload(
@@ -89,22 +97,24 @@ class DhcpServer(Daemon):
         """Take up reservations, options and names; a server that does not run will when it is started."""
         size = self.files.names.stat().st_size if self.files.names.exists() else 0
         self._rest = Deadline(size / _NAMES_PER_SECOND)
-        self._due.clear()
         self.signal(signal.SIGHUP)
 
-    def reread_names(self) -> None:
-        """Take up names: at once when they are few, else with those that come in the next moment."""
+    def soon(self, act: Callable[[], None]) -> None:
+        """``act``, which tells names: at once when they are few, else once for all that ask in the next moment."""
         if self._rest.remaining < _SOON_SECONDS:
-            self.reread()
+            act()
         elif not self._due.is_set():
             self._due.set()
-            timer = threading.Timer(self._rest.remaining, self._reread_if_due)
+            timer = threading.Timer(self._rest.remaining, self._act, [act])
             timer.daemon = True  # the next process tells all anew
             timer.start()
 
-    def _reread_if_due(self) -> None:
-        if self._due.is_set():
-            self.reread()
+    def _act(self, act: Callable[[], None]) -> None:
+        self._due.clear()
+        try:
+            act()
+        except DriverError as error:
+            _log.warning("names could not be told", file=str(self.files.names), error=str(error))
 
     def _leases(self) -> list[str]:
         try:

@@ -13,6 +13,7 @@ from novalite.drivers.network.commands import run_json
 from novalite.errors import DriverError
 
 _FEW = 8
+_MANY = 256  # so that others need not wait until thousands are gone
 _GROUPS = 1 << 30
 
 
@@ -70,14 +71,18 @@ def foreign(name: str) -> DriverError:
     )
 
 
+def _grouped(names: list[str]) -> list[str]:
+    group = _GROUPS + secrets.randbelow(_GROUPS)
+    return [*(f"link set dev {name} group {group}" for name in names), f"link del group {group}"]
+
+
 def delete(wanted: Iterable[str], namespace: str = "") -> None:
     """These links gone, many at once by a group of their own: one by one, the kernel takes as long for each as for all.
     One that goes by itself meanwhile, like the end of a pair whose other end went, is no error."""
     there = sorted(present(set(wanted), namespace))
     lines = [f"link del dev {name}" for name in there]
     if len(there) > _FEW:
-        group = _GROUPS + secrets.randbelow(_GROUPS)
-        lines = [*(f"link set dev {name} group {group}" for name in there), f"link del group {group}"]
+        lines = [line for at in range(0, len(there), _MANY) for line in _grouped(there[at : at + _MANY])]
     try:
         namespaces.batch("remove_port", namespace, lines)
     except DriverError:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from novalite import logs
@@ -255,9 +256,12 @@ class Networks:
         """Names of ports of these projects have changed: the servers of their other networks know."""
         for known in self.all():
             if known.spec.project_id in projects and known.spec.id != but and dhcp_files.answers_names(known.spec):
-                with files("ensure_port"), known.lock:
-                    if self.is_known(known.spec.id) and known.server.tell_names(self._names(known.spec)):
-                        known.server.reread_names()
+                known.server.soon(partial(self._tell_names_of, known))
+
+    def _tell_names_of(self, known: Network) -> None:
+        with files("ensure_port"), known.lock:
+            if self.is_known(known.spec.id) and known.server.tell_names(self._names(known.spec)):
+                known.server.reread()
 
 
 def _moved(before: Mapping[str, PortSpec], after: Mapping[str, PortSpec]) -> set[str]:

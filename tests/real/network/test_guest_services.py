@@ -14,6 +14,7 @@ import pytest
 
 from novalite.drivers.network import namespaces
 from novalite.drivers.network.base import NetworkSpec, RateSpec, UplinkSpec
+from novalite.drivers.network.dnsmasq import DhcpServer
 from tests.real.network import talk
 from tests.real.network.conftest import Guest, Machine, new_network, new_port, new_subnet, on
 
@@ -56,6 +57,24 @@ def test_names_of_the_network_and_of_the_projects_other_networks(machine: Machin
     assert guest.resolves("web") == set()
     driver.remove_network(other.id)
     assert guest.resolves("store") == set()
+
+
+def test_names_that_a_killed_process_had_written_but_not_told_are_read_at_the_next_start(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    appliance = str(uuid4())
+    driver, network = machine.driver(appliance), new_network(project_id=PROJECT)
+    other, asking = new_network("10.98.0.0/24", project_id=PROJECT), new_port(network, 6)
+    driver.ensure_network(network, (asking,))
+    driver.ensure_network(other, ())
+    guest, late = machine.plug(asking), new_port(other, 20, "late")
+    assert guest.lease()
+    with monkeypatch.context() as killed:
+        killed.setattr(DhcpServer, "signal", lambda *_: None)
+        driver.ensure_port(late)
+    assert guest.resolves("late") == set()
+    machine.driver(appliance).ensure_network(network, (asking,))
+    assert guest.resolves("late") == {"10.98.0.20"}
 
 
 def test_the_name_of_a_guest_with_a_lease_goes_with_its_port(machine: Machine) -> None:

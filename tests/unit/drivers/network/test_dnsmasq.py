@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -192,6 +194,37 @@ def test_another_configuration_or_bridge_asks_for_a_new_server(tmp_path: Path) -
     assert first == server.argv("a", 7)
     assert first != server.argv("a", 8)
     assert first != server.argv("b", 7)
+
+
+def test_many_names_are_told_once_for_all_changes_of_a_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server, heard, told = DhcpServer(tmp_path), threading.Event(), []
+    monkeypatch.setattr(server, "signal", lambda _: heard.set())
+
+    def tell(text: str) -> None:
+        told.append(text)
+        if server.tell_names(text):
+            server.reread()
+
+    for text in ("10.0.0.5 web\n", "10.0.0.5 www\n", "10.0.0.5 w\n" * 8000):
+        server.soon(partial(tell, text))
+        assert server.files.names.read_text() == text, "few names are told at once"
+    heard.clear()
+    for _ in range(3):
+        server.soon(partial(tell, "10.0.0.5 many\n" * 8000))
+    assert len(told) == 3
+    assert heard.wait(10)
+    assert len(told) == 4
+    assert server.files.names.read_text() == told[-1]
+
+
+def test_names_are_written_when_they_change_or_are_lost(tmp_path: Path) -> None:
+    server = DhcpServer(tmp_path)
+    assert server.tell_names("a")
+    assert not server.tell_names("a")
+    assert not DhcpServer(tmp_path).tell_names("a")
+    server.files.names.unlink()
+    assert server.tell_names("a")
+    assert server.tell_names("b")
 
 
 def test_a_pid_file_of_another_process_is_not_believed(tmp_path: Path) -> None:
