@@ -267,6 +267,7 @@ def ssh(session: Session, reference: str, command: tuple[str, ...], user: str | 
 from novalite.cli import console as _console  # noqa: E402
 from novalite.cli import server_forward as _server_forward  # noqa: E402, F401
 from novalite.cli import server_image as _server_image  # noqa: E402, F401
+from novalite.cli import server_protect as _server_protect  # noqa: E402, F401
 from novalite.cli import server_rebuild as _server_rebuild  # noqa: E402, F401
 from novalite.cli import server_resize as _server_resize  # noqa: E402, F401
 

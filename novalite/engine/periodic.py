@@ -13,7 +13,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.blocking import BlockingScheduler
 
 from novalite import clock, logs
-from novalite.cloud.compute import consoles, migrations, resize, soft_delete
+from novalite.cloud.compute import consoles, migrations, protection, protection_runs, resize, soft_delete
 from novalite.cloud.identity import tokens
 from novalite.cloud.tasks import tasks
 from novalite.cloud.volume import messages
@@ -130,6 +130,7 @@ def jobs(parts: Parts, queue: Queue) -> list[Job]:
             consoles.prune(w)
             tokens.prune(w)
             messages.prune(w, w.now)
+            protection_runs.prune(w, older_than=w.now - timedelta(days=settings.tasks.keep_days))
 
     def reclaim() -> None:
         seconds = settings.compute.reclaim_instance_interval_seconds
@@ -139,6 +140,15 @@ def jobs(parts: Parts, queue: Queue) -> list[Job]:
             due = soft_delete.reclaim(w, put_aside_before=w.now - timedelta(seconds=seconds))
         if due:
             _log.info("deleted servers reclaimed", server_ids=due)
+
+    def protect() -> None:
+        with database.read(internal()) as w:
+            due = protection.due(w)
+        for resource_id in due:
+            with database.write(internal()) as w:
+                protection.begin_due(w, resource_id)
+        with database.write(internal()) as w:
+            protection_runs.end_orphans(w)
 
     def end_resizes() -> None:
         with database.write(internal()) as w:
@@ -155,6 +165,7 @@ def jobs(parts: Parts, queue: Queue) -> list[Job]:
         Job("unowned", 30, lambda: reconcile.end_unowned_states(database, older_than_seconds=60)),
         Job("resizes", min(30, settings.compute.resize_confirm_seconds or 30), end_resizes),
         Job("shelved", 60, lambda: offload_in_time(parts)),
+        Job("protection", 15, protect),
         Job("prune", 3600, prune),
         Job("reclaim", min(60, settings.compute.reclaim_instance_interval_seconds or 60), reclaim),
     ]

@@ -11,7 +11,7 @@ from novalite.api.ui import launch, server_actions
 from novalite.api.ui.formats import plain_text
 from novalite.api.ui.parts import of_app
 from novalite.api.ui.sessions import current, guarded
-from novalite.cloud.compute import consoles, new_servers, queries, server_quota, servers, states
+from novalite.cloud.compute import consoles, new_servers, protection, queries, server_quota, servers, states
 from novalite.cloud.identity import policy, quotas
 from novalite.cloud.network import ports
 from novalite.cloud.tasks import tasks
@@ -92,10 +92,13 @@ def _server_data(ctx: Context, server_id: str) -> dict[str, Any]:
         server = servers.get(w, server_id, deleted=True)
         views = ports.of_device(w, server_id)
         history = tasks.actions(w, server_id)[:8]
+        protections = [found for found in (protection.find(w, server_id),) if found]
+        protected = protection.shown(w, protections)
     return {
         "server": server,
         "ports": views,
         "history": history,
+        "protected": protected[0] if protected else None,
         "actions": server_actions.offered(server, ctx),
         "may_delete": server.deleted_at is None and policy.allows(_RULE + "servers:delete", ctx),
         "console_open": server.deleted_at is None and server.host and server.vm_state in _WITH_CONSOLE,

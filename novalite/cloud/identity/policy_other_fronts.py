@@ -195,7 +195,7 @@ _PLACEMENT = {
     )
 }
 _APPLIANCE = {"rule:context_is_admin": "status doctor lans"}
-_OF_PROJECTS = {NEUTRON_MEMBER: "forwards"}
+_OF_PROJECTS = {NEUTRON_MEMBER: "forwards protections"}
 
 
 def _named(prefix: str, table: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from novalite.cloud.compute import image_tasks, moving_tasks, tasks
+from novalite.cloud.compute import image_tasks, moving_tasks, protection_tasks, tasks
 from novalite.cloud.image import tasks as import_tasks
 from novalite.cloud.volume import tasks as volume_tasks
 from novalite.engine.conductor import (
@@ -16,6 +16,7 @@ from novalite.engine.conductor import (
     live_migration,
     look,
     power,
+    protection,
     rebuild,
     rescue,
     resize,
@@ -40,6 +41,7 @@ _FLOWS: tuple[Flow, ...] = (
     *guest_signals.FLOWS,
     *look.FLOWS,
     *power.FLOWS,
+    *protection.FLOWS,
     *shelve.FLOWS,
     *snapshot.FLOWS,
     *rebuild.FLOWS,
@@ -55,7 +57,10 @@ _FLOWS: tuple[Flow, ...] = (
     *volume_data.FLOWS,
     *volume_tuning.FLOWS,
 )
-_KINDS = (*tasks.KINDS, *moving_tasks.KINDS, *image_tasks.KINDS, *import_tasks.KINDS, *volume_tasks.KINDS)
+_KINDS = (
+    *tasks.KINDS, *moving_tasks.KINDS, *image_tasks.KINDS, *protection_tasks.KINDS, *import_tasks.KINDS,
+    *volume_tasks.KINDS,
+)  # fmt: skip
 
 
 def registry() -> Registry:

@@ -12,5 +12,12 @@ MAY = {
         GET /forwards
         POST /forwards
         DELETE /forwards/{forward_id}
+        GET /protections
+        GET /protections/{resource_id}
+        PUT /protections/{resource_id}
+        DELETE /protections/{resource_id}
+        GET /protections/{resource_id}/runs
+        POST /protections/{resource_id}/runs
+        POST /protections/{resource_id}/restore
     """,
 }

@@ -1,0 +1,121 @@
+"""Scheduled protection of servers and volumes, and the way back. Nova and Cinder have nothing like it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from novalite.api.kit import answers
+from novalite.api.kit.answers import Told
+from novalite.api.kit.body import Body, Item
+from novalite.api.kit.call import Call
+from novalite.api.kit.routes import Route
+from novalite.api.kit.view import utc_seconds
+from novalite.cloud.compute import protection, protection_restore
+from novalite.cloud.compute.protection import Shown
+from novalite.cloud.compute.protection_records import ProtectionRun
+from novalite.cloud.identity import policy
+from novalite.errors import Forbidden
+
+_RULE = "novalite:admin:protections"
+_ALL, _ONE = "/protections", "/protections/{resource_id}"
+_RUN = answers.record(
+    {
+        "id": answers.UUID, "frequencies": answers.TEXTS, "result": answers.TEXT, "problem": answers.TEXT,
+        "started_at": answers.MOMENT, "ended_at": answers.MOMENT_OR_NULL, "size_bytes": answers.WHOLE_OR_NULL,
+        "copy_id": answers.nullable(answers.UUID),
+    }
+)  # fmt: skip
+_PROTECTION = answers.record(
+    {
+        "resource_id": answers.UUID, "resource_type": answers.TEXT, "resource_name": answers.TEXT,
+        "project_id": answers.TEXT, "schedule": answers.TEXT, "next_run_at": answers.MOMENT_OR_NULL,
+        "running": answers.FLAG, "copies": answers.WHOLE, "size_bytes": answers.WHOLE,
+        "last_run": answers.nullable(_RUN),
+    }
+)  # fmt: skip
+_RESTORED = answers.record({"resource_type": answers.TEXT, "id": answers.UUID, "name": answers.TEXT})
+_NAME = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^\S(.*\S)?\Z"}
+_NEW = Body("protection", Item("schedule", {"type": "string", "minLength": 1, "maxLength": 255}, required=True))
+_RESTORE = Body("restore", Item("name", _NAME, required=True), Item("run_id", {"type": "string", "format": "uuid"}))
+
+
+def _run(run: ProtectionRun, copies: set[str] | None = None) -> dict[str, Any]:
+    has_copy = copies is None or run.copy_id in copies
+    return {
+        "id": run.id, "frequencies": run.frequencies, "result": run.result, "problem": run.problem,
+        "started_at": utc_seconds(run.started_at), "ended_at": utc_seconds(run.ended_at),
+        "size_bytes": run.size_bytes, "copy_id": run.copy_id if has_copy else None,
+    }  # fmt: skip
+
+
+def _told(shown: Shown) -> dict[str, Any]:
+    each = shown.protection
+    return {
+        "resource_id": each.resource_id, "resource_type": each.resource_type, "resource_name": each.resource_name,
+        "project_id": each.project_id, "schedule": each.schedule, "next_run_at": utc_seconds(each.next_at),
+        "running": each.run_id is not None, "copies": shown.copies, "size_bytes": shown.size_bytes,
+        "last_run": _run(shown.last) if shown.last else None,
+    }  # fmt: skip
+
+
+def index(call: Call) -> Any:
+    return {"protections": [_told(each) for each in protection.shown(call.w, protection.list_visible(call.w))]}
+
+
+def _resource_id(call: Call) -> str:
+    return str(call.path["resource_id"])
+
+
+def show(call: Call) -> Any:
+    [shown] = protection.shown(call.w, [protection.get(call.w, _resource_id(call))])
+    return {"protection": _told(shown)}
+
+
+def protect(call: Call) -> Any:
+    made = protection.protect(call.w, _resource_id(call), call.body["schedule"])
+    [shown] = protection.shown(call.w, [made])
+    return {"protection": _told(shown)}
+
+
+def end(call: Call) -> None:
+    protection.end(call.w, _resource_id(call))
+
+
+def list_runs(call: Call) -> Any:
+    found = protection.runs(call.w, _resource_id(call))
+    copies = protection.there(call.w, found)
+    return {"runs": [_run(each, copies) for each in found]}
+
+
+def run_now(call: Call) -> Any:
+    return {"run": _run(protection.run_now(call.w, _resource_id(call)))}
+
+
+def restore(call: Call) -> Any:
+    found = protection.get(call.w, _resource_id(call))
+    rules = {"server": "os_compute_api:servers:create", "volume": "backup:restore"}
+    policy.require(rules[found.resource_type], call.ctx)
+    if found.project_id != call.ctx.project_id:  # what is made belongs to the caller's project
+        raise Forbidden(f"The protection of {found.resource_id} is another project's.", hint="Act in that project.")
+    made = protection_restore.restore(
+        call.w, found.resource_id, call.body["name"], run_id=call.body.get("run_id", ""),
+        boot_seconds=call.parts.settings.compute.boot_timeout_seconds,
+    )  # fmt: skip
+    return {"restored": {"resource_type": made.resource_type, "id": made.resource_id, "name": made.name}}
+
+
+ROUTES = [
+    Route("GET", _ALL, index, rule=_RULE, unit="read", summary="What is protected",
+          view=Told("protections", whole=answers.array(_PROTECTION))),
+    Route("GET", _ONE, show, rule=_RULE, unit="read", view=Told("protection", whole=_PROTECTION),
+          summary="How a server or volume is protected"),
+    Route("PUT", _ONE, protect, rule=_RULE, body=_NEW, unit="write", view=Told("protection", whole=_PROTECTION),
+          summary="Copy a server or volume by the clock"),
+    Route("DELETE", _ONE, end, rule=_RULE, success=204, unit="write", summary="Make no more copies"),
+    Route("GET", f"{_ONE}/runs", list_runs, rule=_RULE, unit="read", view=Told("runs", whole=answers.array(_RUN)),
+          summary="Copies that were made, or could not be"),
+    Route("POST", f"{_ONE}/runs", run_now, rule=_RULE, success=202, unit="write", view=Told("run", whole=_RUN),
+          summary="Make a copy now"),
+    Route("POST", f"{_ONE}/restore", restore, rule=_RULE, body=_RESTORE, success=202, unit="write",
+          view=Told("restored", whole=_RESTORED), summary="Make a new server or volume of a copy"),
+]  # fmt: skip

@@ -1,0 +1,62 @@
+"""What is protected, and each run of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from novalite.cloud.compute.protection_language import Rule, text
+from novalite.db.records import Base, Id
+
+SERVER, VOLUME = "server", "volume"
+RUNNING, DONE, FAILED = "running", "done", "failed"
+
+
+class Protection(Base):
+    """The protection of a server or volume, which it outlives: its copies do too. ``rules`` are ``every``, ``keep`` and
+    ``next_at`` (ISO); ``next_at`` is the first of these, None when there are none. ``run_id`` is the run going on."""
+
+    __tablename__ = "protections"
+
+    resource_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    resource_type: Mapped[str] = mapped_column(sa.String(16))
+    resource_name: Mapped[str] = mapped_column(default="")
+    project_id: Mapped[str] = mapped_column(sa.String(64), index=True)
+    user_id: Mapped[str] = mapped_column(sa.String(64))
+    rules: Mapped[list[Any]] = mapped_column(default=list)
+    next_at: Mapped[datetime | None] = mapped_column(index=True)
+    run_id: Mapped[str | None] = mapped_column(Id)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime | None]
+
+    @property
+    def parsed(self) -> tuple[Rule, ...]:
+        return tuple(Rule(each["every"], each["keep"]) for each in self.rules)
+
+    @property
+    def schedule(self) -> str:
+        return text(self.parsed)
+
+
+class ProtectionRun(Base):
+    """One run. ``copy_id`` is an image of a server or a backup of a volume; ``facts`` are what a new server needs
+    beside it; ``frequencies`` the rules it was made for."""
+
+    __tablename__ = "protection_runs"
+    __table_args__ = (sa.Index("ix_protection_runs_resource_id_started_at", "resource_id", "started_at"),)
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    resource_id: Mapped[str] = mapped_column(Id)
+    resource_type: Mapped[str] = mapped_column(sa.String(16))
+    task_id: Mapped[str] = mapped_column(Id)
+    frequencies: Mapped[list[str]]
+    copy_id: Mapped[str | None] = mapped_column(Id)
+    result: Mapped[str] = mapped_column(sa.String(16), default=RUNNING)
+    problem: Mapped[str] = mapped_column(sa.Text, default="")
+    size_bytes: Mapped[int | None] = mapped_column(sa.BigInteger)
+    facts: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]

@@ -1,0 +1,78 @@
+"""A copy becomes a new server, or a new volume, in one action."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from novalite.cloud.compute import new_servers, protection
+from novalite.cloud.compute.new_servers import NewServer
+from novalite.cloud.compute.protection_records import DONE, SERVER, VOLUME, ProtectionRun
+from novalite.cloud.compute.servers import Server, change
+from novalite.cloud.network.networks import NetworkRequest
+from novalite.cloud.network.records import Port, PortSecurityGroup
+from novalite.cloud.volume import backups
+from novalite.db.work import Work
+from novalite.errors import Conflict, NotFound
+
+
+@dataclass(frozen=True)
+class Restored:
+    """The new server or volume."""
+
+    resource_type: str
+    resource_id: str
+    name: str
+
+
+def facts(w: Work, server: Server) -> dict[str, Any]:
+    """What a new server must be given to be like this one; its disk is the copy's."""
+    query = sa.select(Port.id, Port.network_id, Port.tag).where(Port.device_id == server.id)
+    cards = w.session.execute(query.order_by(Port.position, Port.created_at, Port.id)).all()
+    on_cards = PortSecurityGroup.port_id.in_([card.id for card in cards])
+    groups = w.session.scalars(sa.select(PortSecurityGroup.group_id).where(on_cards).distinct())
+    return {
+        "name": server.name, "flavor_id": server.flavor["id"], "networks": [[one.network_id, one.tag] for one in cards],
+        "security_groups": sorted(groups), "key_name": server.key_name, "key": dict(server.key),
+        "user_data": server.user_data, "config_drive": server.config_drive, "metadata": dict(server.metadata_items),
+        "tags": list(server.tags), "description": server.description, "zone": server.pinned_zone,
+    }  # fmt: skip
+
+
+def restore(w: Work, resource_id: str, name: str, *, run_id: str = "", boot_seconds: float = 900.0) -> Restored:
+    """Of the newest copy, unless a run is named. Raises ``NotFound``, ``Conflict`` for a run without a copy, and what
+    the making of a server or volume raises."""
+    run = _run(w, resource_id, run_id)
+    if run.resource_type == VOLUME:
+        _, volume = backups.restore(w, run.copy_id or "", name=name)
+        return Restored(VOLUME, volume.id, name)
+    [server] = new_servers.create(w, _request(run, name), boot_seconds=boot_seconds)
+    # A server has a copy of its key, and may outlive it: so the new one gets that of the old.
+    change(w, server.id, {"key_name": run.facts["key_name"], "key": run.facts["key"]})
+    return Restored(SERVER, server.id, name)
+
+
+def _run(w: Work, resource_id: str, run_id: str) -> ProtectionRun:
+    found = [run for run in protection.runs(w, resource_id) if run_id in ("", run.id)]
+    if run_id and not found:
+        raise NotFound("protection run", run_id, message=f"{resource_id} has no run {run_id}.")
+    alive = protection.there(w, found)
+    for run in found:
+        if run.result == DONE and run.copy_id in alive:
+            return run
+    what = f"Run {run_id}" if run_id else resource_id
+    raise Conflict(f"{what} has no copy that could be restored.", code="protection.no_copy")
+
+
+def _request(run: ProtectionRun, name: str) -> NewServer:
+    told = run.facts
+    wanted = [NetworkRequest(network_id=network_id, tag=tag) for network_id, tag in told["networks"]]
+    return NewServer(
+        name=name, flavor_id=told["flavor_id"], image_id=run.copy_id or "", networks=wanted or "none",
+        security_groups=tuple(told["security_groups"]), user_data=told["user_data"], metadata=told["metadata"],
+        tags=tuple(told["tags"]), description=told["description"], zone=told["zone"],
+        config_drive=told["config_drive"], admin_pass=secrets.token_urlsafe(9),
+    )  # fmt: skip

@@ -1,0 +1,183 @@
+"""What the engine writes down of a run. Everything may be repeated."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from novalite.cloud.compute import protection, protection_restore, servers, snapshots
+from novalite.cloud.compute.image_tasks import CreateImage
+from novalite.cloud.compute.protection_language import superseded
+from novalite.cloud.compute.protection_records import DONE, FAILED, RUNNING, SERVER, Protection, ProtectionRun
+from novalite.cloud.image import made
+from novalite.cloud.tasks import tasks as durable
+from novalite.cloud.volume import backups, volumes
+from novalite.db.work import Work
+from novalite.errors import Failed
+
+
+def get(w: Work, run_id: str) -> ProtectionRun:
+    """Raises ``Failed`` when it has been forgotten."""
+    found = w.session.get(ProtectionRun, run_id, populate_existing=True)
+    if found is None:
+        raise Failed("The run of the protection is no longer known.", code="protection.gone")
+    return found
+
+
+def owner(w: Work, run: ProtectionRun) -> tuple[str, str]:
+    """The user who asked for the protection, and the project."""
+    found = protection.find(w, run.resource_id)
+    return (found.user_id, found.project_id) if found else ("", "")
+
+
+def begin_copy(w: Work, run_id: str) -> None:
+    """Ask for the copy, as the caller, and remember which it is in the same unit. Raises as ``create_image`` or
+    ``backups.create`` do."""
+    run = get(w, run_id)
+    if run.copy_id or run.result != RUNNING:
+        return
+    values = _copy_server(w, run) if run.resource_type == SERVER else _copy_volume(w, run)
+    _change(w, run_id, values)
+    w.changed(sa.update(Protection).where(Protection.resource_id == run.resource_id)
+              .values(resource_name=values["facts"]["name"]))  # fmt: skip
+
+
+def _copy_server(w: Work, run: ProtectionRun) -> dict[str, Any]:
+    server = servers.get(w, run.resource_id)
+    facts = protection_restore.facts(w, server)
+    image = snapshots.create_image(w, server.id, _name(server.name, w.now), {"protection": ",".join(run.frequencies)})
+    return {"copy_id": image.id, "facts": facts}
+
+
+def _copy_volume(w: Work, run: ProtectionRun) -> dict[str, Any]:
+    volume = volumes.get(w, run.resource_id)
+    name = volume.name or ""
+    backup = backups.create(
+        w, volume.id, name=_name(name or volume.id, w.now), description=None, force=True,
+        metadata={"protection": ",".join(run.frequencies)},
+    )  # fmt: skip
+    return {"copy_id": backup.id, "facts": {"name": name}}
+
+
+def _name(name: str, at: datetime) -> str:
+    return f"{name[:230]} {at.strftime('%Y-%m-%d %H:%M')}"
+
+
+def _change(w: Work, run_id: str, values: dict[str, Any]) -> None:
+    w.changed(sa.update(ProtectionRun).where(ProtectionRun.id == run_id).values(**values))
+
+
+def size(w: Work, run: ProtectionRun) -> int | None:
+    """Bytes of the copy when it is whole; None while it is being made. Raises ``Failed`` when it will not be."""
+    return _image_size(w, run) if run.resource_type == SERVER else _backup_size(w, run)
+
+
+def _image_size(w: Work, run: ProtectionRun) -> int | None:
+    image = made.find(w, run.copy_id or "")
+    if image is None:
+        raise Failed(_why(w, run), code="protection.not_copied")
+    return image.size or 0 if image.status in ("active", "deactivated") else None
+
+
+def _why(w: Work, run: ProtectionRun) -> str:
+    """What the task that was to fill the image met."""
+    query = sa.select(durable.Task).where(
+        durable.Task.resource_id == run.resource_id, durable.Task.kind == CreateImage.kind,
+        durable.Task.created_at >= run.started_at,
+    )  # fmt: skip
+    for task in w.session.scalars(query):
+        if task.args.get("image_id") == run.copy_id and task.error:
+            return str(task.error.get("message") or "The server's disk could not be copied.")
+    return "The image was deleted before it was whole."
+
+
+def _backup_size(w: Work, run: ProtectionRun) -> int | None:
+    backup = backups.find(w, run.copy_id or "")
+    if backup is None or backup.status == "deleting":
+        raise Failed("The backup was deleted before it was whole.", code="protection.not_copied")
+    if backup.status == "error":
+        raise Failed(backup.problem or "The volume could not be copied.", code="protection.not_copied")
+    return None if backup.status == "creating" else backup.size_bytes
+
+
+def done(w: Work, run_id: str, size_bytes: int) -> None:
+    """The copy is whole."""
+    _change(w, run_id, {"result": DONE, "size_bytes": size_bytes, "ended_at": w.now})
+
+
+def failed(w: Work, run_id: str, why: str) -> None:
+    """No copy; or one, and older ones that could not be deleted. The next run may begin."""
+    unfinished = sa.update(ProtectionRun).where(ProtectionRun.id == run_id, ProtectionRun.result == RUNNING)
+    w.changed(unfinished.values(result=FAILED, ended_at=w.now))
+    _change(w, run_id, {"problem": why[:2000]})
+    end(w, run_id)
+
+
+def end(w: Work, run_id: str) -> None:
+    """The next run may begin."""
+    w.changed(sa.update(Protection).where(Protection.run_id == run_id).values(run_id=None))
+    run = w.session.get(ProtectionRun, run_id)
+    if run is not None and run.resource_type == SERVER:
+        w.announce(servers.TOPIC, run.resource_id, owner(w, run)[1])
+
+
+def over(w: Work, resource_id: str) -> list[ProtectionRun]:
+    """Runs whose copies nothing keeps any more, oldest first, and failed ones that left one. Nothing of a protection
+    that has been ended."""
+    found = protection.find(w, resource_id)
+    if found is None or not found.rules:
+        return []
+    query = sa.select(ProtectionRun).where(ProtectionRun.resource_id == resource_id, ProtectionRun.result != RUNNING,
+                                           ProtectionRun.copy_id.is_not(None))  # fmt: skip
+    ended = list(w.session.scalars(query.order_by(ProtectionRun.started_at.desc(), ProtectionRun.id)))
+    alive = protection.there(w, ended)
+    whole = [(run.id, run.frequencies) for run in ended if run.result == DONE and run.copy_id in alive]
+    unkept = set(superseded(found.parsed, whole))
+    left = [run for run in ended if run.id in unkept or (run.result == FAILED and run.copy_id in alive)]
+    return list(reversed(left))
+
+
+def forget_backup(w: Work, run: ProtectionRun) -> bool:
+    """Give the backup up, as the caller; False while its status does not allow it."""
+    backup = backups.find(w, run.copy_id or "")
+    if backup is None or backup.status == "deleting":
+        return True
+    if backup.status not in backups.DELETABLE:
+        return False
+    backups.delete(w, backup.id)
+    return True
+
+
+def copy_gone(w: Work, run_id: str) -> None:
+    """The copy of a run is no more: neither is a run that went well."""
+    w.changed(sa.delete(ProtectionRun).where(ProtectionRun.id == run_id, ProtectionRun.result == DONE))
+    _change(w, run_id, {"copy_id": None})
+
+
+def end_orphans(w: Work) -> int:
+    """Runs whose task has ended without a word are failed; how many."""
+    ended = sa.or_(durable.Task.id.is_(None), durable.Task.state.in_(durable.ENDED))
+    query = (
+        sa.select(ProtectionRun.id)
+        .join(Protection, Protection.run_id == ProtectionRun.id)
+        .outerjoin(durable.Task, durable.Task.id == ProtectionRun.task_id)
+        .where(ended)
+    )
+    found = list(w.session.scalars(query))
+    for run_id in found:
+        failed(w, run_id, "It ended without a result.")
+    return len(found)
+
+
+def prune(w: Work, *, older_than: datetime) -> int:
+    """Forget old runs of which there is no copy, then ended protections without runs; how many runs."""
+    query = sa.select(ProtectionRun).where(ProtectionRun.result != RUNNING, ProtectionRun.started_at < older_than)
+    old = list(w.session.scalars(query))
+    alive = protection.there(w, old)
+    lost = [run.id for run in old if run.copy_id not in alive]
+    w.changed(sa.delete(ProtectionRun).where(ProtectionRun.id.in_(lost)))
+    without = ~sa.exists().where(ProtectionRun.resource_id == Protection.resource_id)
+    w.changed(sa.delete(Protection).where(Protection.next_at.is_(None), Protection.run_id.is_(None), without))
+    return len(lost)

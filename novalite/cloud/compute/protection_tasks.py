@@ -1,0 +1,25 @@
+"""The kind of task that makes a copy which a protection asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from novalite.cloud.tasks import tasks as durable
+
+
+def key(resource_id: str) -> str:
+    """One run of a server's or volume's protection at a time."""
+    return f"protection:{resource_id}"
+
+
+@dataclass(frozen=True)
+class Protect:
+    """Copy what is protected, then delete the copies that nothing keeps."""
+
+    kind: ClassVar[str] = "protection.run"
+    action: ClassVar[str] = ""
+    run_id: str
+
+
+KINDS: tuple[type[durable.Kind], ...] = (Protect,)
