@@ -160,11 +160,10 @@ def test_a_copy_becomes_a_server_like_the_one_that_is_gone(member: Cloud) -> Non
 def test_a_run_that_fails_is_told_and_leaves_nothing(member: Cloud) -> None:
     server_id = member.boot("broken")
     _protect(member, server_id, "hourly, keep 2")
-    member.appliance.driver.faults["take_snapshot"] = DriverError("take_snapshot", "The disk is full.")
-    try:
-        run = _copy(member, server_id)
-    finally:
-        del member.appliance.driver.faults["take_snapshot"]
+    member.appliance.driver.fail_next(
+        "take_snapshot", DriverError("take_snapshot", "The disk is full.", code="disk.full")
+    )
+    run = _copy(member, server_id)
     assert (run["result"], run["size_bytes"], run["copy_id"]) == ("failed", None, None)
     assert "The disk is full." in run["problem"]
     assert _shown(member, server_id)["copies"] == 0

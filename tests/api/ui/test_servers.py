@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from novalite.cloud.compute import servers
+from novalite.cloud.compute import protection, servers
 from novalite.context import internal
 from tests.api.conftest import Appliance, wait_for
 from tests.api.ui.conftest import Browser
@@ -22,6 +22,16 @@ def test_a_server_is_launched_from_the_form_and_shown_with_its_facts(browser: Br
     with browser.appliance.built.database.read(internal()) as w:
         kept = servers.get(w, server_id).user_data
     assert base64.b64decode(kept or "") == b"#!/bin/sh\necho hello\n", "a script's lines end as scripts' lines do"
+
+
+def test_the_page_tells_how_the_server_is_protected(browser: Browser) -> None:
+    server_id = browser.launch("kept")
+    assert "protection-title" not in browser.get(f"/servers/{server_id}").text
+    with browser.appliance.built.database.write(internal()) as w:
+        protection.protect(w, server_id, "weekly, keep 3")
+    page = browser.get(f"/servers/{server_id}").text
+    for fact in ("weekly, keep 3", "none yet", "0, 0 bytes"):
+        assert fact in page
 
 
 @pytest.mark.parametrize(
