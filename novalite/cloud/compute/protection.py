@@ -165,8 +165,8 @@ def begin_due(w: Work, resource_id: str) -> bool:
         if each["every"] in frequencies else each
         for each in found.rules
     ]  # fmt: skip
-    values = {"rules": planned, "next_at": _first(planned)}
-    w.changed(sa.update(Protection).where(Protection.resource_id == resource_id).values(**values))
+    as_it_was = Protection.resource_id == resource_id, Protection.next_at == found.next_at
+    w.changed(sa.update(Protection).where(*as_it_was).values(rules=planned, next_at=_first(planned)))
     w.session.expire(found)
     return True
 

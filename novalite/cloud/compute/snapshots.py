@@ -39,6 +39,7 @@ _NOT_INHERITED = frozenset(
         "img_signature_hash_method",
         "img_signature_key_type",
         "mappings",
+        "protection",
     }
 )
 _NOT_INHERITED_PREFIX = "os_glance"
