@@ -73,7 +73,8 @@ def test_no_card_on_an_external_network_by_the_back_door(appliance: Appliance, m
     wait_for(lambda: appliance.get(f"{C}/servers/{server}").json["server"]["status"] == "ACTIVE")
     wanted = {"interfaceAttachment": {"net_id": outside}}
     assert appliance.post(f"{C}/servers/{server}/os-interface", wanted, token=mallory).status_code == 403
-    assert appliance.get(f"{N}/ports?network_id={outside}").json["ports"] == []
+    ports = appliance.get(f"{N}/ports?network_id={outside}").json["ports"]
+    assert [port["device_owner"] for port in ports] == ["network:dhcp"], "the network's own"
 
 
 def test_the_format_of_an_image_is_never_what_a_volumes_owner_says(
