@@ -74,17 +74,18 @@ def is_ipv4(value: str) -> bool:
 
 @_text_format("ipv6")
 def is_ipv6(value: str) -> bool:
-    return bool(ipaddress.IPv6Address(value))
+    return "%" not in value and bool(ipaddress.IPv6Address(value))
 
 
 @_text_format("ip")
 def is_ip(value: str) -> bool:
-    return bool(ipaddress.ip_address(value))
+    """An address; none with a zone, which may be any text."""
+    return "%" not in value and bool(ipaddress.ip_address(value))
 
 
 @_text_format("cidr")
 def is_cidr(value: str) -> bool:
-    return bool(ipaddress.ip_network(value, strict=False))
+    return "%" not in value and bool(ipaddress.ip_network(value, strict=False))
 
 
 @_text_format("mac")

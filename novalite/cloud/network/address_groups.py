@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from ipaddress import ip_network
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import selectinload
 
-from novalite.cloud.network import grants
+from novalite.cloud.network import grants, ranges
 from novalite.cloud.network.address_group_records import AddressGroup
 from novalite.cloud.network.default_rule_records import DefaultRule
 from novalite.cloud.network.records import SecurityGroupRule
@@ -72,7 +71,7 @@ def _ranges(addresses: Iterable[str]) -> list[str]:
 
 def _range(text: str) -> str:
     try:
-        return str(ip_network(text, strict=False))
+        return str(ranges.read_range(text))
     except ValueError:
         raise Invalid(
             f"Invalid input for addresses. Reason: '{text[:80]}' is not a valid IP subnet.", field="addresses"

@@ -23,6 +23,7 @@ from novalite.errors import Conflict, Invalid
 
 _ATTEMPTS = 20
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+_NO_MAC = "00:00:00:00:00:00"
 
 
 @dataclass(frozen=True)
@@ -219,7 +220,7 @@ def _mac(new: NewPort) -> str:
 def checked_mac(text: str) -> str:
     """A MAC address that a guest may have, as it is kept. Raises ``Invalid``."""
     mac = text.lower()
-    if not _MAC.fullmatch(mac) or int(mac[1], 16) & 1:
+    if not _MAC.fullmatch(mac) or int(mac[1], 16) & 1 or mac == _NO_MAC:
         raise Invalid(
             f"Invalid input for mac_address. Reason: '{text}' is not a valid MAC address.",
             field="mac_address",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from ipaddress import ip_network
 from typing import Any
 
+from novalite.cloud.network import ranges
 from novalite.errors import Conflict, Invalid
 
 
@@ -21,7 +21,7 @@ def pairs(wanted: Sequence[Mapping[str, str]], *, port_security: bool) -> tuple[
     for pair in wanted:
         text = pair["ip_address"]
         try:
-            range_ = ip_network(text, strict=False)
+            range_ = ranges.read_range(text)
         except ValueError:
             raise Invalid(
                 f"Invalid input for allowed_address_pairs. Reason: '{text}' is not a valid IP address or subnet.",

@@ -24,10 +24,24 @@ def refused(message: str, field: str) -> Invalid:
     return Invalid(f"Invalid input for operation: {message}.", code="invalid_input", field=field)
 
 
+def read_range(text: str, *, strict: bool = False) -> Range:
+    """A range as it is written. Raises ``ValueError``, also for a zone (``fe80::1%eth0``), which may be any text."""
+    if "%" in text:
+        raise ValueError(f"{text!r} has a zone")
+    return ip_network(text, strict=strict)
+
+
+def read_address(text: str) -> Address:
+    """Likewise an address."""
+    if "%" in text:
+        raise ValueError(f"{text!r} has a zone")
+    return ip_address(text)
+
+
 def parse(cidr: str) -> Range:
     """The range that is written so. Raises ``Invalid`` for what is none, or has host bits set."""
     try:
-        found = ip_network(cidr, strict=False)
+        found = read_range(cidr)
     except ValueError:
         raise Invalid(f"Invalid input for cidr. Reason: '{cidr}' is not a valid IP subnet.", field="cidr") from None
     if str(found) != cidr.lower() and cidr.lower() != found.exploded:
@@ -111,7 +125,7 @@ def gateway(range_: Range, wanted: str | None) -> Address | None:
 def address(text: str, field: str, *, version: int | None = None) -> Address:
     """An address as it is written. Raises ``Invalid`` naming the field."""
     try:
-        found = ip_address(text)
+        found = read_address(text)
     except ValueError:
         raise Invalid(f"Invalid input for {field}. Reason: '{text}' is not a valid IP address.", field=field) from None
     if version not in (None, found.version):
@@ -174,7 +188,7 @@ def _shown(pool: Pool) -> str:
 def route(destination: str, nexthop: str, version: int) -> dict[str, str]:
     """A route that guests are told. Raises ``Invalid``."""
     try:
-        range_, hop = ip_network(destination, strict=False), ip_address(nexthop)
+        range_, hop = read_range(destination), read_address(nexthop)
     except ValueError as error:
         raise Invalid(f"Invalid input for host_routes. Reason: {error}.", field="host_routes") from None
     if {range_.version, hop.version} != {version}:

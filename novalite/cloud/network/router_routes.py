@@ -7,6 +7,7 @@ from ipaddress import ip_address, ip_network
 
 import sqlalchemy as sa
 
+from novalite.cloud.network import ranges
 from novalite.cloud.network.records import FixedIp, Port, Router, Subnet
 from novalite.cloud.network.routing import GATEWAY, INTERFACE, ROUTER_TOPIC
 from novalite.db.work import Work
@@ -62,7 +63,7 @@ def _set(w: Work, router: Router, routes: list[Route]) -> None:
 
 def _read(route: Mapping[str, str]) -> Route:
     try:
-        range_, hop = ip_network(route["destination"], strict=False), ip_address(route["nexthop"])
+        range_, hop = ranges.read_range(route["destination"]), ranges.read_address(route["nexthop"])
     except ValueError as error:
         raise Invalid(f"Invalid input for routes. Reason: {error}.", field="routes") from None
     if range_.version != hop.version:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Any
 
-from novalite.cloud.network import protocols
+from novalite.cloud.network import protocols, ranges
 from novalite.errors import Invalid
 
 _VERSIONS = {"IPv4": 4, "IPv6": 6}
@@ -56,7 +56,7 @@ def _prefix(new: NewRule) -> str | None:
     if not new.remote_prefix:
         return None
     try:
-        network = ip_network(new.remote_prefix, strict=False)
+        network = ranges.read_range(new.remote_prefix)
     except ValueError:
         raise Invalid(
             f"Invalid input for remote_ip_prefix. Reason: '{new.remote_prefix[:80]}' is not a valid IP subnet.",

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import selectinload
 
-from novalite.cloud.network import address_scopes, grants, quota
+from novalite.cloud.network import address_scopes, grants, quota, ranges
 from novalite.cloud.network.records import Subnet
 from novalite.cloud.network.subnet_pool_records import SubnetPool
 from novalite.db.records import new_id
@@ -108,7 +108,7 @@ def _prefixes(texts: Sequence[str]) -> tuple[list[str], int]:
     found: list[Range] = []
     for text in texts:
         try:
-            found.append(ip_network(text))
+            found.append(ranges.read_range(text, strict=True))
         except ValueError:
             raise Invalid(f"Invalid input for prefixes. Reason: '{text[:80]}' is not a valid IP subnet.",
                           field="prefixes") from None  # fmt: skip

@@ -36,6 +36,41 @@ def test_modes_are_shown_and_told(neutron: Neutron, network: dict[str, Any], mod
     assert (closed.status_code, "ipv6 attributes" in closed.text) == (400, True)
 
 
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"cidr": "fd00::%eth0/64"},
+        {"gateway_ip": "fe80::1%eth0"},
+        {"dns_nameservers": ["fe80::1%\ndhcp-script=/bin/true"]},
+        {"host_routes": [{"destination": "fd09::/48", "nexthop": "fe80::1%\nx"}]},
+        {"host_routes": [{"destination": "fd09::%\nx/48", "nexthop": "fd00::9"}]},
+        {"allocation_pools": [{"start": "fd00::2%x", "end": "fd00::9%x"}]},
+    ],
+)
+def test_a_zone_which_may_be_any_text_is_refused(
+    neutron: Neutron, network: dict[str, Any], field: dict[str, Any]
+) -> None:
+    body = {"network_id": network["id"], "cidr": "fd00::/64", "ip_version": 6, **field}
+    refused = neutron.call("POST", "/v2.0/subnets", {"subnet": body})
+    assert (refused.status_code, "%" in refused.text) == (400, True), refused.text
+
+
+def test_a_zone_is_refused_in_every_other_range(neutron: Neutron) -> None:
+    made = neutron.call("POST", "/v2.0/security-groups", {"security_group": {"name": "g"}})
+    group = made.json["security_group"]["id"]
+    rule = {"security_group_id": group, "direction": "ingress", "ethertype": "IPv6", "remote_ip_prefix": "fe80::%x/64"}
+    router = neutron.new("router", name="r")["id"]
+    told = [
+        neutron.call("POST", "/v2.0/security-group-rules", {"security_group_rule": rule}),
+        neutron.call("POST", "/v2.0/address-groups", {"address_group": {"name": "a", "addresses": ["fe80::%\nx/64"]}}),
+        neutron.call("POST", "/v2.0/subnetpools", {"subnetpool": {"name": "p", "prefixes": ["fe80::%\nx/64"]}}),
+        neutron.call("PUT", f"/v2.0/routers/{router}", {
+            "router": {"routes": [{"destination": "fd09::%\nx/48", "nexthop": "fd00::9"}]}
+        }),
+    ]  # fmt: skip
+    assert [answer.status_code for answer in told] == [400] * 4, [answer.text for answer in told]
+
+
 def test_a_port_has_addresses_of_both_versions(neutron: Neutron, network: dict[str, Any]) -> None:
     four = neutron.new("subnet", network_id=network["id"], cidr="10.2.0.0/24")
     six = neutron.new("subnet", network_id=network["id"], cidr="fd00::/64", ip_version=6)

@@ -37,6 +37,8 @@ def test_an_address_asked_for_is_given_once(neutron: Neutron) -> None:
         ({"binding:host_id": "h"}, 403),
         ({"mac_address": "01:00:5e:00:00:01"}, 400),
         ({"mac_address": "fa:16:3e:00:00:01\n"}, 400),
+        ({"mac_address": "00:00:00:00:00:00"}, 400),
+        ({"allowed_address_pairs": [{"ip_address": "fe80::1%\nx"}]}, 400),
         ({"network_id": "00000000-0000-4000-8000-000000000000"}, 404),
         ({"security_groups": ["unknown"]}, 400),
         ({"device_owner": "network:router_interface"}, 501),
