@@ -45,6 +45,13 @@ def test_the_metadata_service_tells_each_its_own(guests: Guests) -> None:
     assert told["meta"]["colour"] == "blue"
 
 
+def test_a_lease_leaves_the_link_local_address_by_which_metadata_is_asked_for_too(guests: Guests) -> None:
+    for guest in guests:
+        assert "scope link" in guest.ssh("ip -6 addr show dev eth0"), guest.ssh("ip -6 addr")
+        told = json.loads(guest.ssh("wget -q -O - 'http://[fe80::a9fe:a9fe%eth0]/openstack/latest/meta_data.json'"))
+        assert told["uuid"] == guest.id
+
+
 def test_a_config_drive_tells_the_same(guests: Guests) -> None:
     _, two = guests
     assert two.said(rf"metadata configdrive uuid={two.id} hostname=two")

@@ -2,11 +2,11 @@
 # Called by udhcpc with the lease in the environment.
 case $1 in
 deconfig)
-    ip addr flush dev "$interface"
+    ip -4 addr flush dev "$interface"
     ip link set "$interface" up
     ;;
 bound | renew)
-    [ "$1" = bound ] && ip addr flush dev "$interface"
+    [ "$1" = bound ] && ip -4 addr flush dev "$interface"
     [ -n "$mtu" ] && ip link set "$interface" mtu "$mtu"
     ip addr replace "$ip/${mask:-24}" dev "$interface"
     event=$1

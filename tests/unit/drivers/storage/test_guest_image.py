@@ -50,6 +50,12 @@ def test_every_script_of_the_guest_parses(script: str) -> None:
     subprocess.run(["sh", "-n"], input=(GUEST / script).read_bytes(), check=True, timeout=20)
 
 
+def test_a_lease_takes_no_ipv6_address_away() -> None:
+    flushes = [line for line in (GUEST / "udhcpc.sh").read_text().splitlines() if "addr flush" in line]
+    assert flushes
+    assert all("ip -4 addr flush" in line for line in flushes)
+
+
 def test_ssh_takes_keys_only() -> None:
     rc = (GUEST / "rc").read_text()
     assert "dropbear -s " in rc
