@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import socket
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
-from novalite.drivers.network import kernel_state, links, namespaces
+from novalite.drivers.network import kernel_state, link_names, links, namespaces
 from novalite.drivers.network.base import (
     METADATA_ADDRESS,
     METADATA_ADDRESS_6,
@@ -53,7 +52,7 @@ def look(network_id: str) -> Look | None:
     namespace, bridge = network_namespace(network_id), bridge_name(network_id)
 
     def act() -> Look:
-        found = {name: index for index, name in socket.if_nameindex()}
+        found = link_names.indices()
         return Look(frozenset(found), found.get(bridge, 0), kernel_state.addresses())
 
     try:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address
 from pathlib import Path
 
-from novalite.drivers.network import namespaces
+from novalite.drivers.network import link_names, namespaces
 
 _ROUTE, _GET_LINK, _LINK_NAME, _LINK_MASTER, _DONE, _ERROR = 0, 18, 3, 10, 3, 2
 _GET_ROUTE, _NEW_ROUTE, _DUMP, _UNICAST = 26, 24, 0x300, 1
@@ -75,7 +75,7 @@ def route_links(version: int) -> frozenset[str]:
                 if kind == _NEW_ROUTE and data[23] == _UNICAST:
                     indices |= _hops(_attributes(bytes(data[:length]), 28))
                 data = data[(length + 3) & ~3 :]
-    names = dict(socket.if_nameindex())
+    names = {index: name for name, index in link_names.indices().items()}
     return frozenset(names[index] for index in indices if index in names)
 
 
@@ -130,7 +130,7 @@ def _state() -> State:
     addresses |= {f"{words[0]} {words[5]}" for words in _lines("if_inet6") if words[3] == "00"}
     return State(
         nft_generation(),
-        frozenset(name for _, name in socket.if_nameindex()),
+        frozenset(link_names.indices()),
         frozenset(addresses),
         frozenset(routes),
     )

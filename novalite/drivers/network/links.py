@@ -8,7 +8,7 @@ import socket
 from collections.abc import Iterable
 from typing import Any
 
-from novalite.drivers.network import namespaces
+from novalite.drivers.network import link_names, namespaces
 from novalite.drivers.network.commands import run_json
 from novalite.errors import DriverError
 
@@ -24,7 +24,7 @@ def alias(appliance_id: str, *words: str) -> str:
 
 def names(namespace: str = "") -> set[str]:
     """Names of all links of the namespace."""
-    return namespaces.within(namespace, lambda: {name for _, name in socket.if_nameindex()})
+    return namespaces.within(namespace, lambda: set(link_names.indices()))
 
 
 def present(wanted: Iterable[str], namespace: str = "") -> set[str]:
