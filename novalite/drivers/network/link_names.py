@@ -1,7 +1,8 @@
 """Names and indices of the links of this thread's network namespace.
 
-``socket.if_nameindex`` keeps Python's lock while it waits for the kernel's lock on links, which whoever changes links on
-this machine holds, sometimes for seconds. So it would stop the whole process; a call by ``ctypes`` stops its thread only.
+``socket.if_nameindex`` keeps Python's lock while it waits for the kernel's lock on links, which whoever changes links
+on this machine holds, sometimes for seconds. So it would stop the whole process; a call by ``ctypes`` stops its thread
+only.
 """
 
 from __future__ import annotations
