@@ -11,6 +11,7 @@ import pytest
 from novalite.drivers.network.base import tap_name
 from tests.contracts.boot_sector import obedient
 from tests.real.appliance.libvirtd import ensure_libvirtd
+from tests.real.compute.taps import link_state
 from tests.real.crash.conftest import Doomed
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
@@ -88,7 +89,7 @@ def test_stop(cloud: Doomed) -> None:
     cloud.act(server_id, "os-stop")
     cloud.dies_at("server.stop/shutdown:done")
     cloud.wait_status(server_id, "SHUTOFF")
-    assert not tap.exists()
+    assert not link_state(tap.name).has_guest, "the port keeps its tap"
     assert cloud.doctor() == []
     cloud.delete(server_id)
     _assert_nothing_left(cloud, server_id, tap)
