@@ -68,6 +68,8 @@ def _create(call: Call) -> Port:
     security = body.get("port_security_enabled", network.port_security)
     if not security or body.get("allowed_address_pairs"):
         _require_network_owner(call, network, "port_security_enabled" if not security else "allowed_address_pairs")
+    if body.get("mac_address"):
+        _require_network_owner(call, network, "mac_address")
     if groups and not security:
         raise Invalid("Port has security group associated. Cannot disable port security or IP address until security "
                       "group is removed.", code="port_security.port_has_security_group",
@@ -115,7 +117,8 @@ def _refuse_others_server(call: Call) -> None:
 
 
 def _require_network_owner(call: Call, network: Network, what: str) -> None:
-    """Who switches port security off, or opens it for more addresses, may speak for others on the network."""
+    """Who switches port security off, opens it for more addresses or chooses a card's own may speak for others on the
+    network."""
     if not call.ctx.is_admin and network.project_id != call.ctx.project_id:
         raise Forbidden(f"Policy doesn't allow create_port:{what} to be performed.", rule=f"create_port:{what}")
 

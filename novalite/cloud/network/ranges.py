@@ -57,6 +57,16 @@ def parse(cidr: str) -> Range:
     return found
 
 
+_OWN = tuple(map(ip_network, ("169.254.169.254/32", "fe80::/10")))
+"""Where every network has its metadata, and IPv6 cards the addresses that they give themselves."""
+
+
+def check_use(range_: Range) -> None:
+    """Raises ``Invalid`` for a range in which guests and networks have addresses of their own."""
+    if any(own.version == range_.version and own.overlaps(range_) for own in _OWN):
+        raise refused(f"{range_} overlaps link-local addresses, which every network has already", "cidr")
+
+
 def check_dhcp(range_: Range, *, dhcp: bool) -> None:
     """Raises ``Invalid`` for a range in which DHCP cannot give addresses."""
     if not dhcp:

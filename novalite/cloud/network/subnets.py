@@ -46,6 +46,7 @@ def create(w: Work, network: Network, new: NewSubnet, *, machine_uses: Iterable[
     Raises ``Invalid`` for values that do not fit together, ``Conflict`` for pools that do not, ``OverQuota``.
     """
     range_ = ranges.parse(new.cidr)
+    ranges.check_use(range_)
     ranges.check_dhcp(range_, dhcp=new.enable_dhcp)
     ranges.check_modes(range_, new.ra_mode, new.address_mode, dhcp=new.enable_dhcp)
     gateway = ranges.gateway(range_, new.gateway_ip)

@@ -106,6 +106,8 @@ def test_what_the_machine_refuses_is_tried_again(neutron: Neutron) -> None:
         ({"cidr": "10.2.0.0/31"}, 400, "incompatible with DHCP"),
         ({"cidr": "10.2.0.0/32"}, 400, "incompatible with DHCP"),
         ({"cidr": "224.0.0.0/24"}, 400, "Multicast"),
+        ({"cidr": "169.254.169.0/24"}, 400, "link-local"),
+        ({"cidr": "fe80::/64", "ip_version": 6}, 400, "link-local"),
         ({"cidr": "0.0.0.0/0"}, 400, "prefix length"),
         ({"cidr": "fd00::/64", "ip_version": 4}, 400, "ip_version"),
         ({"cidr": "10.2.0.0/24", "ip_version": 6}, 400, "ip_version"),

@@ -263,3 +263,14 @@ def test_ports_made_at_once_have_groups_each_by_its_own_security(neutron: Neutro
     wanted = [{"network_id": network, "port_security_enabled": secured} for secured in (False, True)]
     made = neutron.call("POST", "/v2.0/ports", {"ports": wanted}).json["ports"]
     assert [len(port["security_groups"]) for port in made] == [0, 1]
+
+
+def test_only_who_owns_a_network_chooses_the_mac_address_of_a_port(neutron: Neutron) -> None:
+    """On a shared network somebody's choice might be the address of what the others depend on."""
+    network = neutron.call("POST", "/v2.0/networks", {"network": {"name": "all", "shared": True}}, who="admin").json[
+        "network"
+    ]
+    chosen = {"port": {"network_id": network["id"], "mac_address": "fa:16:3e:00:00:07"}}
+    answer = neutron.call("POST", "/v2.0/ports", chosen)
+    assert (answer.status_code, "mac_address" in answer.text) == (403, True)
+    assert neutron.call("POST", "/v2.0/ports", chosen, who="admin").status_code == 201
