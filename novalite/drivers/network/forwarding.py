@@ -67,6 +67,14 @@ class Forwarding:
         """Whether there is nothing for ``ensure`` to do: links and routes of the machine come and go."""
         return not _changes(links, ipv6=ipv6)
 
+    def opened(self) -> frozenset[str]:
+        """Links from which the machine routes IPv4 only because of us. None while it does so from all of them by
+        somebody else's wish (Docker's, or the user's own)."""
+        if not self._record.exists() or _read("ipv4/conf/all/forwarding") == "1":
+            return frozenset()
+        found = (line.split()[0].split("/") for line in self._record.read_text().splitlines())
+        return frozenset(words[2] for words in found if words[0] == "ipv4" and words[3] == "forwarding")
+
     def restore(self) -> None:
         """As it was before, unless another appliance needs it."""
         if not self._record.exists() or _others_need_it():

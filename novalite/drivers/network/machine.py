@@ -142,10 +142,11 @@ class Machine:
                 return
             self._directory.mkdir(parents=True, exist_ok=True)
             before = self._forwards_before()
-            self._load(machine_rules.elements(own, told))
+            self._load(machine_rules.elements(own, told, self._forwarding.opened()))
             conntrack.forget("ensure_forwards", "", machine_rules.ended(before, told))
             self._keep_forwards(told)
             self._open(own, told)
+            self._load(machine_rules.elements(own, told, self._forwarding.opened()))
             self._route(networks, routers)
             self._advertiser.ensure("ensure_network", "", radvd.machine_configuration(own))
             self._wanted.networks, self._wanted.forwards = {spec.id: spec for spec in own}, told
@@ -252,9 +253,15 @@ class Machine:
             present = {name: False for name in links if links[name] in hosts}
             if hosts and not self._forwarding.stands(present, ipv6=_routes_ipv6(self._wanted.networks.values())):
                 torn |= hosts
+            if hosts and not self._guards(self._forwarding.opened()):
+                torn |= hosts
             if not docker.lets_through(present | dict.fromkeys(self._bridges(), True)):
                 torn |= set(self._uplinks)
             return tuple(sorted(torn))
+
+    def _guards(self, opened: frozenset[str]) -> bool:
+        held = self._filter.held
+        return held is not None and held["opened"] == machine_rules.elements((), (), opened)["opened"]
 
     def _filtered(self) -> bool:
         return self._filter.held is not None and self._stands()

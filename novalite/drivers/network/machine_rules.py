@@ -22,6 +22,8 @@ BODY = """
   set ranges6 { type ipv6_addr; flags interval; }
   map forwards { type inet_proto . inet_service : ipv4_addr . inet_service; }
   set forwarded { type inet_proto . ipv4_addr . inet_service; }
+  set opened { type ifname; }
+  set bridged { type ifname . ifname; }
   chain forged { type filter hook prerouting priority raw; policy accept;
     iifname @uplinks ip daddr 127.0.0.0/8 drop
     iifname @uplinks ip saddr 127.0.0.0/8 drop
@@ -38,6 +40,14 @@ BODY = """
     iifname @uplinks oifname @uplinks accept
     iifname @uplinks oifname "nlu*" drop
     oifname @uplinks jump inwards
+    meta nfproto ipv4 iifname @opened oifname != "nlu*" goto between_others
+  }
+  chain between_others {
+    iifname . oifname @bridged accept
+    ct direction reply accept
+    ct state related accept
+    ct status dnat meta l4proto . ip daddr . th dport @forwarded accept
+    drop
   }
   chain link_local {
     meta l4proto { tcp, udp } th dport 53 return
@@ -68,8 +78,10 @@ def host_networks(networks: Iterable[NetworkSpec]) -> list[NetworkSpec]:
     return [spec for spec in networks if spec.uplink is not None and spec.uplink.kind == "host"]
 
 
-def elements(networks: Iterable[NetworkSpec], forwards: Iterable[HostForwardSpec]) -> Sets:
-    """What the table's sets and maps are to hold."""
+def elements(networks: Iterable[NetworkSpec], forwards: Iterable[HostForwardSpec], opened: Iterable[str] = ()) -> Sets:
+    """What the table's sets and maps are to hold. ``opened`` are links from which the machine routes only because of
+    us: towards our networks, and not between one another."""
+    outer = [f'"{name}"' for name in opened]
     own = host_networks(networks)
     names = {spec.id: f'"{uplink_name(spec.id)}"' for spec in own}
     forwards = list({(item.protocol, item.host_port): item for item in forwards}.values())
@@ -80,6 +92,8 @@ def elements(networks: Iterable[NetworkSpec], forwards: Iterable[HostForwardSpec
         "ranges6": frozenset(subnet.cidr for spec in own for subnet in spec.subnets if subnet.version == 6),
         "forwards": frozenset(f"{f.protocol} . {f.host_port} : {f.address} . {f.port}" for f in forwards),
         "forwarded": frozenset(f"{f.protocol} . {f.address} . {f.port}" for f in forwards),
+        "opened": frozenset(outer),
+        "bridged": frozenset(f"{name} . {name}" for name in outer),
     }
 
 

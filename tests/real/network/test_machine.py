@@ -112,6 +112,29 @@ def test_what_is_behind_a_second_link_of_the_machine_is_outside_too(site: Site) 
     assert sh("cat", forwarding).strip() == "0"
 
 
+def test_the_machine_routes_nothing_between_links_that_are_not_ours(site: Site) -> None:
+    """Unless somebody else has it route: what stood before is as before."""
+    other = site.lab.namespace()
+    sh("ip", "link", "add", "second0", "type", "veth", "peer", "name", "eth0", "netns", other)
+    sh("ip", "addr", "add", "192.0.2.1/30", "dev", "second0")
+    sh("ip", "link", "set", "second0", "up")
+    sh("ip", "-n", other, "addr", "add", "192.0.2.2/30", "dev", "eth0")
+    sh("ip", "-n", other, "link", "set", "eth0", "up")
+    for name, hop in ((other, "192.0.2.1"), (site.lab.outside, site.lab.address)):
+        sh("ip", "-n", name, "route", "replace", "default", "via", hop)
+    site.tell()
+    assert site.machine.missing() == ()
+    with server(site.lab.outside, 80):
+        assert not connects(other, site.lab.gateway, 80)
+        assert connects("", site.lab.gateway, 80)
+        sh("sysctl", "-qw", "net.ipv4.ip_forward=1")
+        assert site.machine.missing() == (site.public.id,)
+        site.machine.ensure_uplink(site.public)
+        site.tell()
+        assert site.machine.missing() == ()
+        assert connects(other, site.lab.gateway, 80)
+
+
 def test_without_nat_addresses_stay(site: Site) -> None:
     plain = site.uplinked("198.18.0.0/24", uplink=UplinkSpec("host", nat=False))
     guest = site.lab.guest(plain, "198.18.0.5/24")
