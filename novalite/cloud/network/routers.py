@@ -62,6 +62,7 @@ def create(
     w.session.flush()
     router_gateways.lead(w, router, gateway)
     w.session.flush()
+    w.announce(ROUTER_TOPIC, router.id, router.project_id)
     return get(w, router.id)
 
 

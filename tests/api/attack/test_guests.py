@@ -40,7 +40,7 @@ def test_a_dns_name_does_not_write_into_the_reservations(appliance: Appliance, m
         port = answer.json["port"]
         address = port["fixed_ips"][0]["ip_address"]
         spec = PortSpec(port["id"], net, port["mac_address"], (address,), hostname=name)
-        text = dhcp_files.hosts(NetworkSpec(net, "private"), [spec])
+        text = dhcp_files.host(dhcp_files.ranges(NetworkSpec(net, "private")), spec)
         assert len(text.splitlines()) == 2
         assert text.splitlines()[1].count(",") <= 2
         appliance.call("DELETE", f"{N}/ports/{port['id']}", token=mallory)

@@ -360,3 +360,9 @@ def test_a_floating_address_is_of_ipv4_and_of_the_subnet_asked_for(site: Site) -
     )
     asked = {"floatingip": {"floating_network_id": site.public["id"], "subnet_id": six["id"]}}
     assert site.neutron.call("POST", FLOATING, asked).status_code == 400
+
+
+def test_a_router_that_joins_nothing_yet_is_made_on_the_machine_too(neutron: Neutron) -> None:
+    router = neutron.new("router", name="lonely")
+    assert neutron.changes.apply()
+    assert router["id"] in neutron.driver.routers

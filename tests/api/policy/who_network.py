@@ -166,7 +166,7 @@ MAY = {
         GET /v2.0/quotas
         PUT /v2.0/quotas/{project_id}
         DELETE /v2.0/quotas/{project_id}
-        GET /v2.0/agents/{id}
+        GET /v2.0/agents/{agent_id}
         POST /v2.0/default-security-group-rules
         DELETE /v2.0/default-security-group-rules/{rule_id}
         POST /v2.0/qos/policies
