@@ -1,4 +1,4 @@
-"""What runs Block Storage: services, pools, availability zones, extensions, and the filters listings know."""
+"""What Block Storage consists of: pools, hosts, availability zones, extensions, and the filters listings know."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ from novalite.api.kit.answers import (
     mapping,
     record,
 )
-from novalite.api.kit.body import JsonSchema
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
-from novalite.api.kit.versions import Version
 from novalite.api.kit.view import utc_micros
+from novalite.api.volume import services
 from novalite.api.volume.shapes import EXTENSION, ROOT, flag
 from novalite.cloud.hosts import hosts
 from novalite.cloud.volume import new_volumes, usage
@@ -29,44 +28,6 @@ from novalite.errors import NotFound
 
 _GIB = 1 << 30
 _VENDOR = "NovaLite"
-
-
-def _services(call: Call) -> list[tuple[str, str]]:
-    """The services of Block Storage and their hosts: all are this process, one for each backend."""
-    backends = _host_names(call)
-    return [
-        ("cinder-scheduler", backends[0].partition("@")[0]),
-        *(("cinder-volume", backend) for backend in backends),
-        ("cinder-backup", backends[0].partition("@")[0]),
-    ]
-
-
-def list_services(call: Call) -> dict[str, Any]:
-    """What answers is up."""
-    rows = []
-    for binary, host in _services(call):
-        row = {
-            "binary": binary,
-            "host": host,
-            "zone": new_volumes.DEFAULT_ZONE,
-            "status": "enabled",
-            "state": "up",
-            "updated_at": utc_micros(clock.now()),
-            "disabled_reason": None,
-        }
-        if call.since("3.7"):
-            row["cluster"] = None
-        if call.since("3.49") and binary == "cinder-volume":
-            row["backend_state"] = "up"
-        rows.append(row)
-    wanted, where = call.query.get("binary"), call.query.get("host")
-    return {
-        "services": [
-            row
-            for row in rows
-            if wanted in (None, row["binary"]) and where in (None, row["host"], str(row["host"]).partition("@")[0])
-        ]
-    }
 
 
 def list_pools(call: Call) -> dict[str, Any]:
@@ -109,10 +70,6 @@ def show_capabilities(call: Call) -> dict[str, Any]:
     raise NotFound("host", wanted, message=f"Service {wanted[:255]} could not be found.")
 
 
-def _host_names(call: Call) -> list[str]:
-    return [pool.name.partition("#")[0] for pool in call.parts.volume_driver.pools().values()]
-
-
 def list_hosts(call: Call) -> dict[str, Any]:
     rows = [
         {
@@ -123,7 +80,7 @@ def list_hosts(call: Call) -> dict[str, Any]:
             "zone": new_volumes.DEFAULT_ZONE,
             "last-update": utc_micros(clock.now()),
         }
-        for binary, host in _services(call)
+        for binary, host in services.every(call)
     ]
     wanted = call.query.get("service")
     return {"hosts": [row for row in rows if wanted in (None, row["service"])]}
@@ -132,7 +89,7 @@ def list_hosts(call: Call) -> dict[str, Any]:
 def show_host(call: Call) -> dict[str, Any]:
     """What is kept there: of all projects first, then of each."""
     name = call.path["host"]
-    if name not in _host_names(call):
+    if name not in services.backend_hosts(call):
         raise NotFound("host", call.path["host"], message=f"Host {call.path['host'][:255]} could not be found.")
     with call.parts.database.read(call.ctx) as w:
         kept = usage.kept(w, name.partition("@")[2])
@@ -228,7 +185,6 @@ _CAPABILITIES = record(
         "properties": mapping(ANY),
     }
 )
-_SERVICES = Told("services", whole=lambda version: array(_service(version)))
 _POOL = record({"name": TEXT, "capabilities": mapping(ANY)}, optional=["capabilities"])
 _HOST = record(
     dict.fromkeys(("host_name", "service", "service-status", "service-state", "zone", "last-update"), TEXT)
@@ -244,17 +200,7 @@ _TOLD_EXTENSION = record(
 )  # fmt: skip
 
 
-def _service(version: Version) -> JsonSchema:
-    texts = dict.fromkeys(("binary", "host", "zone", "status", "state", "updated_at"), TEXT)
-    told = {**texts, "disabled_reason": TEXT_OR_NULL}
-    if version >= Version(3, 7):
-        told["cluster"] = TEXT_OR_NULL
-    backend = {"backend_state": TEXT} if version >= Version(3, 49) else {}
-    return record({**told, **backend}, optional=backend)
-
-
 ROUTES = [
-    Route("GET", f"{ROOT}/os-services", list_services, rule=EXTENSION + "services:index", view=_SERVICES),
     Route("GET", f"{ROOT}/scheduler-stats/get_pools", list_pools,
           rule="scheduler_extension:scheduler_stats:get_pools", view=Told("pools", whole=array(_POOL))),
     Route("GET", f"{ROOT}/capabilities/{{host}}", show_capabilities, rule=EXTENSION + "capabilities",

@@ -16,6 +16,7 @@ from novalite.api.volume import (
     metadata,
     qos,
     quotas,
+    services,
     snapshots,
     transfers,
     types,
@@ -29,7 +30,7 @@ from novalite.api.volume.versions import VERSIONS
 
 _NOUNS = (
     versions, volumes, volume_actions, volume_attaching, metadata, snapshots, attachments, types, quotas, limits,
-    backends, backups, messages, groups, group_types, group_snapshots, qos, transfers,
+    backends, backups, messages, groups, group_types, group_snapshots, qos, transfers, services,
 )  # fmt: skip
 FRONT = Front(
     "volume",

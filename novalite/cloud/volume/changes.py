@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from novalite.cloud.image import images
 from novalite.cloud.image.images import NewImage
 from novalite.cloud.image.records import Image
-from novalite.cloud.volume import new_volumes, snapshots, tasks, types, usage, volumes
+from novalite.cloud.volume import new_volumes, services, snapshots, tasks, types, usage, volumes
 from novalite.cloud.volume.records import Snapshot, Volume, VolumeType
 from novalite.db.work import Work
 from novalite.errors import Invalid
@@ -20,6 +20,7 @@ def extend(w: Work, volume_id: str, size_gib: int, *, attached_too: bool) -> Vol
     """Let a volume grow to ``size_gib``; one that is in use only with ``attached_too``, and its guest sees it at
     once. Raises ``Invalid``, ``OverQuota``."""
     volume = volumes.get(w, volume_id)
+    services.require_thawed(w, volume)
     if not volume.size_gib < size_gib <= new_volumes.LARGEST_GIB:
         raise Invalid(
             f"Invalid input: the new size must be more than {volume.size_gib} GiB and at most "
@@ -64,6 +65,7 @@ def upload(
 def revert(w: Work, volume_id: str, snapshot_id: str) -> None:
     """Bring back what the volume held at its newest snapshot. Raises ``Invalid``."""
     volume, snapshot = volumes.get(w, volume_id), snapshots.get(w, snapshot_id)
+    services.require_thawed(w, volume)
     newest = w.session.scalar(
         sa.select(Snapshot.id).where(Snapshot.volume_id == volume_id).order_by(Snapshot.created_at.desc()).limit(1)
     )
@@ -80,6 +82,7 @@ def reimage(w: Work, volume_id: str, image_id: str, *, reserved_too: bool = Fals
     """Begin the volume anew from an image; with ``reserved_too`` also one that a server waits for with its guest
     off, with ``attached_too`` one that a server has, whose guest is off. Raises ``Invalid``."""
     volume, image = volumes.get(w, volume_id), new_volumes.usable_image(w, image_id, "image_id")
+    services.require_thawed(w, volume)
     if new_volumes.least_gib(image) > volume.size_gib:
         raise Invalid(f"Image {image_id} does not fit into {volume.size_gib} GiB.", field="image_id")
     allowed = ["available", "error", *["reserved"] * (reserved_too or attached_too), *["in-use"] * attached_too]
@@ -94,6 +97,7 @@ def retype(w: Work, volume_id: str, wanted: str) -> Volume:
     """Give the volume another type; all are kept alike, so no data move, and a guest that has it is held to the new
     limits at once. Raises ``Invalid``, ``NotFound``, ``OverQuota``."""
     volume, kind = volumes.get(w, volume_id), types.get_usable(w, wanted)
+    services.require_thawed(w, volume)
     if volume.type_id == kind.id:
         raise Invalid(f"New volume_type same as original: {wanted[:255]}.", field="new_type")
     usage.require_of_type(w, volume.project_id, kind, volumes=1, gigabytes=volume.size_gib)

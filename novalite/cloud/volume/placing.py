@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from novalite.cloud.volume import services
 from novalite.cloud.volume.records import Snapshot, Volume, VolumeType
 from novalite.db.work import Work
 from novalite.drivers.storage.base import VolumePool
@@ -31,10 +32,11 @@ class Wish:
 
 @dataclass(frozen=True)
 class Room:
-    """What a backend has, what of it is promised, and what may be."""
+    """What a backend has, and what of it is promised. ``closed`` tells why it takes no more, empty when it does."""
 
     pool: VolumePool
     promised_gib: int
+    closed: str = ""
 
 
 def choose(
@@ -61,6 +63,8 @@ def choose(
 
 def _refusal(wish: Wish, name: str, room: Room, reserve_gib: float, oversubscription: float) -> str:
     pool = room.pool
+    if room.closed:
+        return room.closed
     wanted = wish.specs.get(BACKEND_NAME)
     if wanted and wanted not in (name, pool.backend):
         return f"the type asks for {wanted}"
@@ -80,10 +84,12 @@ def _refusal(wish: Wish, name: str, room: Room, reserve_gib: float, oversubscrip
 
 
 def rooms(w: Work, pools: Mapping[str, VolumePool]) -> dict[str, Room]:
-    """What is promised of each, counted from the volumes; one query."""
+    """What is promised of each, counted from the volumes, and which are switched off; two queries."""
     rows = w.session.execute(sa.select(Volume.backend, sa.func.sum(Volume.size_gib)).group_by(Volume.backend))
     promised = {backend: int(gib or 0) for backend, gib in rows}
-    return {name: Room(pool, promised.get(name, 0)) for name, pool in pools.items()}
+    closed = services.closed(w)
+    return {name: Room(pool, promised.get(name, 0), closed.get(services.backend_host(pool.name), ""))
+            for name, pool in pools.items()}  # fmt: skip
 
 
 def wish_of(w: Work, volume: Volume, needs_gib: int, *, encrypted: bool = False) -> Wish:

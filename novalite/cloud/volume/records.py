@@ -56,7 +56,8 @@ class Volume(Base):
     some. ``image_metadata`` is what is known of the image it was made of, as texts. ``previous_status`` is what
     an action that goes on began from; ``target_gib`` the size it grows to meanwhile, which quotas count already.
     ``problem`` tells why the status is an error. ``backend`` keeps it; ``sealed_key`` is what an encrypted one is
-    opened with, under the appliance's own key."""
+    opened with, under the appliance's own key. ``migration_status`` is how its last move to another backend goes or
+    went: migrating, completing, success or error."""
 
     __tablename__ = "volumes"
     __table_args__ = (
@@ -90,6 +91,7 @@ class Volume(Base):
     group_id: Mapped[str | None] = mapped_column(sa.ForeignKey("volume_groups.id"), index=True)
     encryption_key_id: Mapped[str | None] = mapped_column(Id)
     sealed_key: Mapped[str] = mapped_column(sa.Text, default="")
+    migration_status: Mapped[str | None] = mapped_column(sa.String(16))
     problem: Mapped[str] = mapped_column(sa.Text, default="")
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime | None]
@@ -99,7 +101,8 @@ class Volume(Base):
 class VolumeAttachment(Base):
     """A volume and the server it is, or shall be, attached to. ``status`` is reserved, attaching, attached or
     detaching; ``device`` the name asked for or given (``/dev/vdb``), ``mode`` rw or ro. ``by_compute`` tells that
-    Compute made it: only Compute ends it."""
+    Compute made it: only Compute ends it. ``serial`` is what the guest knows the disk by when that is not the volume's
+    own: the guest had another volume in its place when it began to use the disk."""
 
     __tablename__ = "volume_attachments"
 
@@ -113,6 +116,7 @@ class VolumeAttachment(Base):
     host: Mapped[str] = mapped_column(default="")
     connector: Mapped[dict[str, Any]] = mapped_column(default=dict)
     by_compute: Mapped[bool] = mapped_column(default=True)
+    serial: Mapped[str] = mapped_column(sa.String(20), default="")
     attached_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime | None]
@@ -237,6 +241,20 @@ class Backup(Base):
     data_at: Mapped[datetime]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime | None]
+
+
+class VolumeService(Base):
+    """A service of Block Storage that is not as it is by itself: switched off, or frozen (nothing it keeps is
+    changed). ``host`` is HOST or HOST@BACKEND."""
+
+    __tablename__ = "volume_services"
+
+    binary: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
+    host: Mapped[str] = mapped_column(primary_key=True)
+    disabled: Mapped[bool] = mapped_column(default=False)
+    disabled_reason: Mapped[str | None]
+    frozen: Mapped[bool] = mapped_column(default=False)
+    updated_at: Mapped[datetime]
 
 
 class Message(Base):

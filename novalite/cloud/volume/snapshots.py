@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from novalite.cloud.volume import tasks, types, usage, volumes
+from novalite.cloud.volume import services, tasks, types, usage, volumes
 from novalite.cloud.volume.records import Backup, Snapshot, Volume
 from novalite.db.records import new_id
 from novalite.db.work import Work
@@ -52,6 +52,7 @@ def create(
     """Record a snapshot and its task. ``force`` allows volumes that are in use; those are copied while the guest
     runs. Raises ``NotFound``, ``Invalid``, ``OverQuota``."""
     volume = volumes.get(w, volume_id)
+    services.require_thawed(w, volume)
     usage.require(
         w, volume.project_id, kind=types.get_or_default(w, volume.type_id), snapshots=1, gigabytes=volume.size_gib
     )
@@ -90,6 +91,9 @@ def delete(w: Work, snapshot_id: str, *, force: bool = False, with_group: bool =
     if found.group_snapshot_id and not with_group:
         raise Invalid(f"Invalid snapshot: snapshot {snapshot_id} is part of group snapshot {found.group_snapshot_id}.",
                       field="id", code="snapshot.in_group")  # fmt: skip
+    volume = volumes.find(w, found.volume_id)
+    assert volume is not None  # a volume with snapshots cannot be deleted
+    services.require_thawed(w, volume)
     where = [~_feeds_a_copy(snapshot_id)]
     if not force:
         where.append(Snapshot.status.in_(DELETABLE))
@@ -98,8 +102,6 @@ def delete(w: Work, snapshot_id: str, *, force: bool = False, with_group: bool =
             f"Invalid snapshot: snapshot {snapshot_id} cannot be deleted while its status is {found.status}, or while "
             "a volume or a backup is made of it.", field="status", code="snapshot.state",
         )  # fmt: skip
-    volume = volumes.find(w, found.volume_id)
-    assert volume is not None  # a volume with snapshots cannot be deleted
     volumes.start(w, volume, tasks.SnapshotDelete(volume.id, snapshot_id))
 
 

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 
 from novalite.cloud.tasks import tasks as durable
-from novalite.cloud.volume import tasks
+from novalite.cloud.volume import services, tasks
 from novalite.cloud.volume.records import Backup, Snapshot, Volume, VolumeAttachment
 from novalite.db.work import Work
 from novalite.errors import Failed, Invalid, NotFound
@@ -151,6 +151,7 @@ def delete(w: Work, volume_id: str, *, cascade: bool = False, force: bool = Fals
     volume = get(w, volume_id)
     if volume.status == "deleting" and _deletion_is_pending(w, volume_id):
         return
+    services.require_thawed(w, volume)
     _refuse_when_used(w, volume, cascade=cascade)
     free = ~has_attachments(volume_id), ~being_copied(volume_id)
     if force:

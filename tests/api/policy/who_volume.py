@@ -132,6 +132,15 @@ MAY = {
         GET /v3/os-quota-class-sets/{name}
         PUT /v3/os-quota-class-sets/{name}
         GET /v3/os-services
+        PUT /v3/os-services/enable
+        PUT /v3/os-services/disable
+        PUT /v3/os-services/disable-log-reason
+        PUT /v3/os-services/freeze
+        PUT /v3/os-services/thaw
+        PUT /v3/os-services/failover_host
+        PUT /v3/os-services/failover
+        PUT /v3/os-services/get-log
+        PUT /v3/os-services/set-log
         GET /v3/scheduler-stats/get_pools
         GET /v3/os-hosts
         GET /v3/os-hosts/{host}

@@ -139,5 +139,6 @@ def test_every_field_and_every_answer_is_declared() -> None:
     }
     assert fields == set()
     assert silent == {
-        "POST /v3/volumes/{id}/action os-set_bootable", "POST /v3/volumes/{id}/action os-unset_image_metadata"
+        "POST /v3/volumes/{id}/action os-set_bootable", "POST /v3/volumes/{id}/action os-unset_image_metadata",
+        "PUT /v3/os-services/freeze ", "PUT /v3/os-services/thaw ",
     }  # fmt: skip
