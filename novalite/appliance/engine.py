@@ -27,6 +27,8 @@ from novalite.errors import NovaLiteError
 
 _log = logs.get("engine")
 _WATCH_SECONDS = 30.0
+_LIVE = (SERVER_TOPIC, "host", "image", "keypair", "volume", "volume_snapshot", "volume_backup")
+"""What browsers are told of."""
 
 
 def _no_boundary(name: str) -> None:
@@ -58,7 +60,7 @@ class Engine:
             self.queue.put(id)
         elif topic == consoles.REVOKED_TOPIC:
             self.proxy.close_server(id)
-        elif topic in (SERVER_TOPIC, "host", "image", "keypair"):
+        elif topic in _LIVE:
             self.hub.publish(topic, id, project_id)
 
     def _networks_changed(self) -> None:

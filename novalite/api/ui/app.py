@@ -8,12 +8,12 @@ from werkzeug.exceptions import HTTPException
 
 from novalite import assets, errors
 from novalite.api.kit.parts import Parts
-from novalite.api.ui import consoles, failures, formats, hosts, images, keypairs, live, servers, sessions
+from novalite.api.ui import consoles, failures, formats, hosts, images, keypairs, live, servers, sessions, volumes
 from novalite.api.ui.parts import Consoles, Streams, UiParts, keep, of_app
 from novalite.api.ui.static import StaticFiles
 from novalite.cloud.identity.login import Logins
 
-BLUEPRINTS = (sessions.bp, servers.bp, images.bp, keypairs.bp, hosts.bp, live.bp, consoles.bp)
+BLUEPRINTS = (sessions.bp, servers.bp, images.bp, volumes.bp, keypairs.bp, hosts.bp, live.bp, consoles.bp)
 
 
 def mount(app: flask.Flask, parts: Parts, *, logins: Logins, proxy: Consoles, hub: Streams) -> None:

@@ -15,6 +15,7 @@ _TONES = {
     "ACTIVE": "good", "ERROR": "bad", "SHUTOFF": "quiet", "PAUSED": "hold", "SUSPENDED": "hold", "DELETED": "quiet",
     "SHELVED": "quiet", "SHELVED_OFFLOADED": "quiet",
     "BUILD": "busy", "REBOOT": "busy", "HARD_REBOOT": "busy",
+    "available": "good", "in-use": "good", "maintenance": "hold",
 }  # fmt: skip
 _TASK_WORDS = {
     "scheduling": "choosing a host", "networking": "connecting its network", "block_device_mapping": "making its disks",
@@ -51,7 +52,9 @@ def size(amount: int | None) -> str:
 
 def tone(status: str, task_state: str | None = None) -> str:
     """The colour of a state: good, bad, busy, hold or quiet."""
-    return "busy" if task_state else _TONES.get(status, "hold")
+    if task_state or status.endswith("ing"):  # volumes have it in the status
+        return "busy"
+    return "bad" if status.startswith("error") else _TONES.get(status, "hold")
 
 
 def doing(task_state: str | None) -> str:

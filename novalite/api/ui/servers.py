@@ -11,10 +11,20 @@ from novalite.api.ui import launch, server_actions
 from novalite.api.ui.formats import plain_text
 from novalite.api.ui.parts import of_app
 from novalite.api.ui.sessions import current, guarded
-from novalite.cloud.compute import consoles, new_servers, protection, queries, server_quota, servers, states
+from novalite.cloud.compute import (
+    block_devices,
+    consoles,
+    new_servers,
+    protection,
+    queries,
+    server_quota,
+    servers,
+    states,
+)
 from novalite.cloud.identity import policy, quotas
 from novalite.cloud.network import ports
 from novalite.cloud.tasks import tasks
+from novalite.cloud.volume import volumes
 from novalite.context import Context
 from novalite.db.paging import Page
 from novalite.errors import Conflict, Failed, Invalid, NovaLiteError, Unavailable
@@ -94,10 +104,13 @@ def _server_data(ctx: Context, server_id: str) -> dict[str, Any]:
         history = tasks.actions(w, server_id)[:8]
         protections = [found for found in (protection.find(w, server_id),) if found]
         protected = protection.shown(w, protections)
+        disks = [row for row in block_devices.of_server(w, server_id) if row.volume_id]
+        known = volumes.get_many(w, [row.volume_id for row in disks if row.volume_id])
     return {
         "server": server,
         "ports": views,
         "history": history,
+        "volumes": [(row, known[row.volume_id]) for row in disks if row.volume_id in known],
         "protected": protected[0] if protected else None,
         "actions": server_actions.offered(server, ctx),
         "may_delete": server.deleted_at is None and policy.allows(_RULE + "servers:delete", ctx),

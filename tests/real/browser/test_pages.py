@@ -35,9 +35,11 @@ def every_page(appliance: RealAppliance) -> list[str]:
     """A page of each kind; one server is there whose name has no place to break."""
     well = create(appliance, "a-server-with-quite-a-long-name-" + "x" * 80)
     ill = create(appliance, "ill", _too_big(appliance))
+    volume = appliance.post("/volume/v3/volumes", {"volume": {"size": 1, "name": "v" * 80}})["volume"]["id"]
     return [
         "/servers", "/servers/new", f"/servers/{well}", f"/servers/{ill}", f"/servers/{well}/delete",
-        f"/servers/{well}/console", "/images", "/keys", "/hosts", "/no-such-page",
+        f"/servers/{well}/console", "/volumes", "/volumes/new", f"/volumes/{volume}", f"/volumes/{volume}/delete",
+        "/images", "/keys", "/hosts", "/no-such-page",
     ]  # fmt: skip
 
 
