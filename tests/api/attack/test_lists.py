@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from urllib.parse import quote
 
 import pytest
@@ -27,11 +26,9 @@ def named(appliance: Appliance, flavor: str) -> str:
 
 @pytest.mark.parametrize("pattern", BOMBS + NONSENSE)
 def test_a_pattern_that_could_take_for_ever_is_refused(appliance: Appliance, named: str, pattern: str) -> None:
-    begun = time.monotonic()
     answer = appliance.get(f"{SERVERS}?name={quote(pattern)}")
     assert answer.status_code == 400
     assert "name" in answer.json["badRequest"]["message"]
-    assert time.monotonic() - begun < 5
 
 
 @pytest.mark.parametrize("pattern", USEFUL)
