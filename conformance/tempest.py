@@ -27,7 +27,7 @@ LEFT_OUT = {
     "live_migrate_back_and_forth": _ONE_HOST,
     "volume_backed_live_migration": _ONE_HOST,
     "vtpm_live_migration": _ONE_HOST,
-    "unified_limits": "Limits kept in Keystone instead of Nova: a deployment has one or the other.",
+    "unified_limits": "Quotas are set in Keystone and in Nova here; Tempest takes Nova's for fixed then.",
     "spice_console": "A guest has one screen, and it speaks VNC: a deployment has one or the other.",
 }
 """Features of Compute that are off, and why."""

@@ -251,6 +251,12 @@ class Quota(Struct, frozen=True, kw_only=True):
     rbac_policies: Annotated[int, _doc("RBAC policies of networks per project; -1: no limit.", ge=-1)] = 10
     images: Annotated[int, _doc("Images per project; -1: no limit.", ge=-1)] = -1
     image_size_mib: Annotated[int, _doc("Data of images per project, in MiB; -1: no limit.", ge=-1)] = -1
+    image_stage_mib: Annotated[
+        int, _doc("Data per project that wait to be imported as images, in MiB; -1: no limit.", ge=-1)
+    ] = -1
+    images_uploading: Annotated[
+        int, _doc("Images per project that are uploaded, staged or imported at once; -1: no limit.", ge=-1)
+    ] = -1
     volumes: Annotated[int, _doc("Volumes per project; -1: no limit.", ge=-1)] = 10
     snapshots: Annotated[int, _doc("Snapshots of volumes per project; -1: no limit.", ge=-1)] = 10
     gigabytes: Annotated[int, _doc("Volumes and their snapshots per project, in GiB; -1: no limit.", ge=-1)] = 1000

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from novalite.cloud.compute import flavors
 from novalite.cloud.hosts import hosts
-from novalite.cloud.identity import bootstrap, credentials, quotas
+from novalite.cloud.identity import bootstrap, credentials, quotas, registered_limits
 from novalite.cloud.identity.records import Project
 from novalite.cloud.image import images, imports
 from novalite.cloud.network import first_public, networks, service_ports
@@ -62,7 +62,8 @@ def ensure_admin(database: Database, settings: Settings) -> None:
 
 
 def ensure_defaults(database: Database, settings: Settings, names: dict[str, str]) -> None:
-    """Quota defaults, flavors, and a record for each host (``names`` maps it to its zone)."""
+    """Quota defaults with the limits that tell them, flavors, and a record for each host (``names`` maps it to its
+    zone)."""
     options = settings.scheduler
     ratios = hosts.Ratios(
         options.cpu_allocation_ratio, options.ram_allocation_ratio, options.disk_allocation_ratio,
@@ -70,6 +71,7 @@ def ensure_defaults(database: Database, settings: Settings, names: dict[str, str
     )  # fmt: skip
     with database.write(internal()) as w:
         quotas.configure(w, settings.quota)
+        registered_limits.ensure(w)
         flavors.ensure_defaults(w)
         for name, zone in names.items():
             hosts.register(w, name, zone=zone, ratios=ratios)

@@ -7,8 +7,10 @@ from novalite.api.identity import (
     credentials,
     domains,
     groups,
+    limits,
     policies,
     projects,
+    registered_limits,
     roles,
     services,
     tokens,
@@ -32,5 +34,7 @@ _NOUNS = (
     policies,
     groups,
     trusts,
+    registered_limits,
+    limits,
 )
 FRONT = Front("identity", "/identity", [route for noun in _NOUNS for route in noun.ROUTES], faults.KEYSTONE)

@@ -67,6 +67,11 @@ def _all(call: Call, w: Work, kind: str) -> Shown:
     return _OWN[kind](call) | {each.id: _shown(kind, each) for each in registered.everything(w, kind)}
 
 
+def everything(call: Call, kind: str) -> Shown:
+    """All regions, services or endpoints, the appliance's own first."""
+    return _all(call, call.w, kind)
+
+
 def entries(call: Call, w: Work) -> list[dict[str, Any]]:
     """The catalogue as tokens hold it: services that are enabled, each with its endpoints."""
     services = {key: one for key, one in _all(call, w, "service").items() if one["enabled"]}

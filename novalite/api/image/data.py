@@ -41,11 +41,11 @@ def upload(call: Call) -> None:
 
 def _upload(call: Call) -> None:
     """queued -> saving -> active; whatever goes wrong puts the image back to queued, without data."""
-    image_id = call.path["image_id"]
+    image_id, announced = call.path["image_id"], call.content_length is not None
     blocks = blocks_of(call)
     with call.parts.database.write(call.ctx) as w:
-        image = images.begin_upload(w, image_id, call.content_length or 0)
-        blocks = within(blocks, usage.room(w, image.owner))
+        image = images.begin_upload(w, image_id, call.content_length)
+        blocks = within(blocks, usage.room(w, image.owner, announced=announced), usage.SIZE)
     finished = False
     try:
         with full_disk_told():
@@ -53,7 +53,7 @@ def _upload(call: Call) -> None:
         with call.parts.database.write(call.ctx) as w:
             finished = images.finish_upload(
                 w, image_id, size=stored.size, virtual_size=stored.virtual_size, checksum=stored.md5,
-                os_hash_value=stored.sha512,
+                os_hash_value=stored.sha512, announced=announced,
             )  # fmt: skip
     finally:
         if not finished:
@@ -100,13 +100,13 @@ def _blocks(stream: BinaryIO, announced: int | None) -> Iterator[bytes]:
                       code="image.upload_cut")  # fmt: skip
 
 
-def within(blocks: Iterator[bytes], room: int | None) -> Iterator[bytes]:
-    """Ends what nobody announced as soon as it is more than the project may still have."""
+def within(blocks: Iterator[bytes], room: int | None, resource: str) -> Iterator[bytes]:
+    """Ends what nobody announced as soon as it is more than ``room``, in bytes."""
     received = 0
     for block in blocks:
         received += len(block)
         if room is not None and received > room:
-            raise TooLarge("Quota exceeded for image_size_total: there is no room for more data of images.",
+            raise TooLarge(f"Quota exceeded for {resource}: there is no room for more data of images.",
                            code="quota.exceeded")  # fmt: skip
         yield block
 

@@ -39,16 +39,18 @@ def stage(call: Call) -> None:
 def _stage(call: Call) -> None:
     """queued -> uploading, where the image stays; whatever goes wrong puts it back to queued."""
     image_id, staging = call.path["image_id"], call.parts.image_store.staging
+    announced = call.content_length is not None
     blocks = data.blocks_of(call)
     with call.parts.database.write(call.ctx) as w:
-        imports.begin_stage(w, image_id, call.content_length or 0)
-        blocks = data.within(blocks, usage.room(w, images.get(w, image_id).owner))
+        imports.begin_stage(w, image_id, call.content_length)
+        owner = images.get(w, image_id).owner
+        blocks = data.within(blocks, usage.room(w, owner, usage.STAGE, announced=announced), usage.STAGE)
     finished = False
     try:
         with data.full_disk_told():
             size = staging.receive(image_id, blocks)
         with call.parts.database.write(call.ctx) as w:
-            finished = imports.finish_stage(w, image_id, size)
+            finished = imports.finish_stage(w, image_id, size, announced=announced)
     finally:
         if not finished:
             staging.drop(image_id)

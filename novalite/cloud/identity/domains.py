@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from novalite.cloud.identity import revocation
+from novalite.cloud.identity import quotas, revocation
 from novalite.cloud.identity.group_records import Group, GroupAssignment
 from novalite.cloud.identity.records import DEFAULT_DOMAIN, Assignment, Domain, Project, Token, User, new_key
 from novalite.db.work import Work
@@ -77,5 +77,6 @@ def remove(w: Work, domain_id: str) -> None:
     for given in (Assignment, GroupAssignment):
         w.changed(sa.delete(given).where(given.target_kind == "domain", given.target_id == domain_id))
     w.changed(sa.delete(Group).where(Group.domain_id == domain_id))
+    quotas.reset(w, quotas.of_domain(domain_id))
     _end_tokens(w, domain_id)
     w.session.delete(domain)

@@ -24,14 +24,19 @@ BASE = {
     "xena_system_admin_or_project_member": "(role:admin) or (role:member and project_id:%(project_id)s)",
 }
 _IDENTITY = {
-    "@": ("get_auth_catalog get_auth_domains get_auth_projects get_auth_system get_domain get_region list_regions"),
+    "@": (
+        "get_auth_catalog get_auth_domains get_auth_projects get_auth_system get_domain get_limit_model get_region "
+        "get_registered_limit list_limits list_registered_limits list_regions"
+    ),
     ADMIN_REQUIRED: (
         "add_user_to_group create_group "
         "create_domain create_endpoint create_grant create_project create_region create_role create_service "
         "create_policy create_user delete_domain delete_endpoint delete_policy delete_project delete_region "
         "delete_role delete_service delete_user revoke_grant update_domain update_endpoint update_policy "
         "update_project update_region update_role update_service update_user "
-        "delete_group remove_user_from_group update_group"
+        "delete_group remove_user_from_group update_group "
+        "create_limits create_registered_limits delete_limit delete_registered_limit update_limit "
+        "update_registered_limit"
     ),
     SYSTEM_READER: (
         "check_grant check_user_in_group get_endpoint get_group "
@@ -39,7 +44,7 @@ _IDENTITY = {
         "list_grants list_implied_roles list_policies list_projects list_role_assignments list_roles list_services "
         "list_groups list_trusts list_users list_users_in_group"
     ),
-    f"{SYSTEM_READER} or project_id:%(target.project.id)s": "get_project",
+    f"{SYSTEM_READER} or project_id:%(target.project.id)s": "get_limit get_project",
     f"{SYSTEM_READER} or user_id:%(target.user.id)s": (
         "get_application_credential get_user list_application_credentials list_groups_for_user list_user_projects"
     ),

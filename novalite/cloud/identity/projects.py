@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from novalite.cloud.identity import domains, revocation
+from novalite.cloud.identity import domains, quotas, revocation
 from novalite.cloud.identity.group_records import GroupAssignment, holdings
 from novalite.cloud.identity.records import DEFAULT_DOMAIN, Assignment, Project, Token, User, new_key
 from novalite.db.work import Work
@@ -91,12 +91,14 @@ def update(w: Work, project_id: str, values: dict[str, Any]) -> Project:
 
 
 def remove(w: Work, project_id: str) -> None:
-    """Forget a project, its roles and its tokens. What it owns elsewhere stays, reachable for admins."""
+    """Forget a project, its roles, its limits and its tokens. What it owns elsewhere stays, reachable for admins."""
     project = get(w, project_id)
     if w.session.scalar(sa.select(Project.id).where(Project.parent_id == project_id).limit(1)):
         raise Forbidden("Cannot delete a project that has children.")
     for record in (Assignment, GroupAssignment):
         w.changed(sa.delete(record).where(record.target_kind == "project", record.target_id == project_id))
+    quotas.reset(w, project_id)
+    quotas.reset_users(w, project_id)
     w.changed(sa.update(User).where(User.default_project_id == project_id).values(default_project_id=None))
     revocation.end_tokens(w, Token.scope_kind == "project", Token.scope_id == project_id)
     w.session.delete(project)

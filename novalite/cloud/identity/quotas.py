@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from novalite import settings
-from novalite.cloud.identity.records import Key
+from novalite.cloud.identity.records import Key, new_key
 from novalite.db.records import Base
 from novalite.db.work import Work
 from novalite.errors import Invalid
@@ -20,6 +20,7 @@ DEFAULT_CLASS = "default"
 """The quota class that overrides the appliance's defaults for every project."""
 LARGEST = 2**31 - 1
 _CLASS = "class:"
+_DOMAIN = "domain:"
 _LONGEST_NAME = 64 - len(_CLASS)
 _RENAMED = {
     "ram_mib": "ram",
@@ -35,19 +36,25 @@ _RENAMED = {
     "volume_groups": "groups",
     "images": "image_count_total",
     "image_size_mib": "image_size_total",
+    "image_stage_mib": "image_stage_total",
+    "images_uploading": "image_count_uploading",
 }
 """What settings call otherwise: those of networks and images have Neutron's and Glance's names, so that they are not
 Compute's."""
 
 
 class QuotaLimit(Base):
-    """``value`` is in the resource's own unit (MiB for ram); -1 is no limit."""
+    """``value`` is in the resource's own unit (MiB for ram); -1 is no limit. ``id`` and ``description`` are what the
+    unified limits of Identity tell of it."""
 
     __tablename__ = "quota_limits"
+    __table_args__ = (sa.UniqueConstraint("id"),)
 
     project_id: Mapped[str] = mapped_column(Key, primary_key=True)
     resource: Mapped[str] = mapped_column(sa.String(300), primary_key=True)
     value: Mapped[int]
+    id: Mapped[str] = mapped_column(Key, default=new_key)
+    description: Mapped[str | None] = mapped_column(sa.Text)
 
 
 class UserQuotaLimit(Base):
@@ -122,8 +129,10 @@ def limits(w: Work, project_id: str) -> dict[str, int]:
 
 
 def set_limits(w: Work, project_id: str, wanted: Mapping[str, int], *, also: Iterable[str] = ()) -> dict[str, int]:
-    """Override limits. Raises ``Invalid`` for resources that are neither known nor among ``also``, and values below
-    -1."""
+    """Override limits. Raises ``Invalid`` for resources that are neither known nor among ``also``, values below -1, and
+    what can be no project's id."""
+    if not project_id or ":" in project_id:
+        raise Invalid(f"{project_id[:100]} is not the id of a project.", field="project_id")
     _store(w, project_id, wanted, also)
     return limits(w, project_id)
 
@@ -169,8 +178,35 @@ def _refuse_unfit(resource: str, value: int, also: Iterable[str] = ()) -> None:
 def _store(w: Work, key: str, wanted: Mapping[str, int], also: Iterable[str] = ()) -> None:
     for resource, value in wanted.items():
         _refuse_unfit(resource, value, also)
-        w.session.merge(QuotaLimit(project_id=key, resource=resource, value=value))
+    rows = sa.select(QuotaLimit).where(QuotaLimit.project_id == key, QuotaLimit.resource.in_(wanted))
+    there = {row.resource: row for row in w.session.scalars(rows)}
+    for resource, value in wanted.items():
+        if resource in there:
+            there[resource].value = value
+        else:
+            w.session.add(QuotaLimit(project_id=key, resource=resource, value=value))
     w.session.flush()
+
+
+def of_domain(domain_id: str) -> str:
+    """Under which the limits of a domain stand."""
+    return _DOMAIN + domain_id
+
+
+def owner(row: QuotaLimit) -> tuple[str | None, str | None]:
+    """Whose a limit is: a project's id, or a domain's."""
+    domain = row.project_id.startswith(_DOMAIN)
+    return (None, row.project_id.removeprefix(_DOMAIN)) if domain else (row.project_id, None)
+
+
+def overridden() -> sa.ColumnElement[bool]:
+    """Of ``QuotaLimit``: what projects and domains have as their own."""
+    return sa.and_(QuotaLimit.project_id != DEFAULTS, ~QuotaLimit.project_id.startswith(_CLASS, autoescape=True))
+
+
+def forget_defaults(w: Work, resources: Iterable[str]) -> None:
+    """Those of the settings count again."""
+    reset(w, _CLASS + DEFAULT_CLASS, resources=resources)
 
 
 def reset(w: Work, project_id: str, *, resources: Iterable[str] | None = None) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from novalite.cloud.identity import registered_limits
 from novalite.cloud.identity.records import Key, new_key
+from novalite.cloud.identity.registered_limits import RegisteredLimit
 from novalite.db.records import Base
 from novalite.db.work import Work
 from novalite.errors import Conflict, Forbidden, Invalid, NotFound
@@ -86,8 +88,8 @@ def change(w: Work, kind: str, item_id: str, values: Mapping[str, Any], own: fro
 
 
 def remove(w: Work, kind: str, item_id: str, own: frozenset[str]) -> None:
-    """Services take their endpoints with them. Raises as ``change``, and ``Forbidden`` for a region that others
-    are in."""
+    """Services take their endpoints and their limits with them. Raises as ``change``, and ``Forbidden`` for a region
+    that others are in."""
     found = _changeable(w, kind, item_id, own)
     if kind == "region":
         inside = sa.select(RegisteredRegion.id).where(RegisteredRegion.parent_region_id == item_id)
@@ -95,8 +97,11 @@ def remove(w: Work, kind: str, item_id: str, own: frozenset[str]) -> None:
         if w.session.scalar(inside.limit(1)) or w.session.scalar(used.limit(1)):
             raise Forbidden(f"Unable to delete region {item_id} because it or its child regions have associated "
                             "endpoints.")  # fmt: skip
+        if w.session.scalar(sa.select(RegisteredLimit.id).where(RegisteredLimit.region_id == item_id).limit(1)):
+            raise Forbidden(f"Unable to delete region {item_id} because there are registered limits of it.")
     if kind == "service":
         w.changed(sa.delete(RegisteredEndpoint).where(RegisteredEndpoint.service_id == item_id))
+        registered_limits.forget_service(w, item_id)
     w.session.delete(found)
     w.session.flush()
 

@@ -204,14 +204,16 @@ def move(w: Work, image_id: str, before: tuple[str, ...], after: str, **values: 
     return bool(moved)
 
 
-def begin_upload(w: Work, image_id: str, announced: int = 0) -> Image:
+def begin_upload(w: Work, image_id: str, announced: int | None = 0) -> Image:
     """queued -> saving; one of several uploads begins. Raises ``Conflict``, ``Invalid`` (no formats) and ``OverQuota``
-    for the ``announced`` bytes."""
+    for the ``announced`` bytes (None: nobody knows how many come)."""
     image = get_own(w, image_id)
     usage.require_room(w, image.owner, announced)
     for name in ("disk_format", "container_format"):
         if not getattr(image, name):
             raise Invalid(f"Properties {name} must be set prior to saving data.", field=name)
+    if image.status == "queued":
+        usage.require_one_more(w, image.owner, usage.UPLOADING)
     if not move(w, image_id, ("queued",), "saving"):
         raise Conflict(f"Image status transition from {image.status} to saving is not allowed",
                        code="image.has_data")  # fmt: skip
@@ -219,12 +221,14 @@ def begin_upload(w: Work, image_id: str, announced: int = 0) -> Image:
     return image
 
 
-def finish_upload(w: Work, image_id: str, *, size: int, virtual_size: int, checksum: str, os_hash_value: str) -> bool:
+def finish_upload(
+    w: Work, image_id: str, *, size: int, virtual_size: int, checksum: str, os_hash_value: str, announced: bool = True
+) -> bool:
     """saving -> active. False when the image was deleted meanwhile: the caller then deletes the blob. Raises
-    ``OverQuota``."""
+    ``OverQuota``; ``announced`` is whether the size was known before."""
     image = w.session.get(Image, image_id)
     if image is not None:
-        usage.require_room(w, image.owner, size)
+        (usage.require_room if announced else usage.require_arrived)(w, image.owner, size)
     return move(
         w,
         image_id,

@@ -23,22 +23,24 @@ _ON_THEIR_WAY = ("uploading", "importing")
 _DEADLINE_SECONDS = 24 * 3600.0
 
 
-def begin_stage(w: Work, image_id: str, announced: int = 0) -> None:
+def begin_stage(w: Work, image_id: str, announced: int | None = 0) -> None:
     """queued -> uploading. Raises ``Conflict``, ``NotFound``, ``Forbidden``, and ``OverQuota`` for the ``announced``
-    bytes."""
+    bytes (None: nobody knows how many come)."""
     image = images.get_own(w, image_id)
-    usage.require_room(w, image.owner, announced)
+    usage.require_room(w, image.owner, announced, usage.STAGE)
+    if image.status == "queued":
+        usage.require_one_more(w, image.owner, usage.UPLOADING)
     if not images.move(w, image_id, ("queued",), "uploading"):
         raise Conflict(f"Image status transition from {image.status} to uploading is not allowed",
                        code="image.has_data")  # fmt: skip
 
 
-def finish_stage(w: Work, image_id: str, size: int) -> bool:
+def finish_stage(w: Work, image_id: str, size: int, *, announced: bool = True) -> bool:
     """The bytes are there; the image stays uploading until it is imported. False when it was deleted meanwhile. Raises
-    ``OverQuota``."""
+    ``OverQuota``; ``announced`` is whether the size was known before."""
     image = w.session.get(Image, image_id)
     if image is not None:
-        usage.require_room(w, image.owner, size)
+        (usage.require_room if announced else usage.require_arrived)(w, image.owner, size, usage.STAGE)
     return images.move(w, image_id, ("uploading",), "uploading", size=size)
 
 
@@ -53,13 +55,15 @@ def request(
 ) -> Task:  # fmt: skip
     """Leave the task that fills the image; until it is done the image is importing.
 
-    Raises ``Conflict`` when the image is in another state than ``method`` asks for, or lacks its formats.
+    Raises ``Conflict`` when the image is in another state than ``method`` asks for, or lacks its formats, and
+    ``OverQuota``.
     """
     image = images.get_own(w, image_id)
     for name in ("container_format", "disk_format"):
         if not getattr(image, name):
             raise Conflict(f"'{name}' needs to be set before import", code="image.no_format")
     before = _required_status(image, method)
+    _require_quota(w, image)
     properties = {**image.properties, _COMING: STORE, _FAILED: ""}
     if not images.move(w, image_id, (before,), "importing", properties=properties):
         raise Conflict(f"Image {image_id} is imported already.", code="image.importing")
@@ -84,6 +88,22 @@ def _required_status(image: Image, method: str) -> str:
     raise Invalid(f"Image {image.id} is in every store already.", field="stores", code="image.nowhere_to_copy")
 
 
+def _require_quota(w: Work, image: Image) -> None:
+    """What is staged has to fit; how much comes from the web nobody knows, nor what is in an archive."""
+    usage.require_room(w, image.owner, None if image.container_format == "ova" else image.size)
+    if image.status == "queued":
+        usage.require_room(w, image.owner, None, usage.STAGE)
+        usage.require_one_more(w, image.owner, usage.UPLOADING)
+
+
+def arrived(w: Work, image_id: str, size: int) -> None:
+    """What was fetched waits to be looked at. Repeatable. Raises ``OverQuota``."""
+    image = w.session.get(Image, image_id, populate_existing=True)
+    if image is not None and image.status == "importing":
+        usage.require_arrived(w, image.owner, size - (image.size or 0), usage.STAGE)
+        image.size = size
+
+
 def request_new(w: Work, new: NewImage, uri: str, asked: Mapping[str, Any]) -> Task:
     """A new image and the task that fills it from the web."""
     image = images.create(w, new)
@@ -99,7 +119,7 @@ def finish(
     if image is None:
         return False
     if image.status == "importing":
-        usage.require_room(w, image.owner, size - (image.size or 0))
+        usage.require_room(w, image.owner, size)
     container = "bare" if image.container_format == "ova" else image.container_format
     images.move(
         w, image_id, ("importing",), "active", size=size, virtual_size=virtual_size, checksum=checksum,

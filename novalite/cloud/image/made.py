@@ -6,7 +6,7 @@ import hashlib
 
 import sqlalchemy as sa
 
-from novalite.cloud.image import images, members
+from novalite.cloud.image import images, members, usage
 from novalite.cloud.image.images import NewImage
 from novalite.cloud.image.records import Image
 from novalite.db.work import Work
@@ -27,7 +27,14 @@ def find(w: Work, image_id: str) -> Image | None:
 
 
 def begin(w: Work, image_id: str, disk_format: str) -> bool:
-    """queued -> saving, as ``disk_format``. False when the image is in another state, or gone."""
+    """queued -> saving, as ``disk_format``. False when the image is in another state, or gone. Raises ``OverQuota``."""
+    image = find(w, image_id)
+    if image is not None and image.status == "queued":
+        usage.require_one_more(w, image.owner, usage.UPLOADING)
+    return _begin(w, image_id, disk_format)
+
+
+def _begin(w: Work, image_id: str, disk_format: str) -> bool:
     statement = (
         sa.update(Image)
         .where(Image.id == image_id, Image.status == "queued")
@@ -42,7 +49,7 @@ def begin(w: Work, image_id: str, disk_format: str) -> bool:
 def complete_without_data(w: Work, image_id: str) -> bool:
     """queued -> active for an image that is no more than what it tells. False when it is in another state."""
     empty = hashlib.md5(b"", usedforsecurity=False).hexdigest()
-    return begin(w, image_id, "raw") and images.finish_upload(
+    return _begin(w, image_id, "raw") and images.finish_upload(
         w, image_id, size=0, virtual_size=0, checksum=empty, os_hash_value=hashlib.sha512(b"").hexdigest()
     )
 

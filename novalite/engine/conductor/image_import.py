@@ -28,9 +28,12 @@ def _image(run: Run) -> Image:
 def _fetch(run: Run) -> None:
     """What an earlier attempt brought is kept: the transfer goes on from there if the server lets it."""
     staging = run.parts.images.staging
-    if run.args["method"] != "web-download" or staging.arrived(_id(run)):
+    if run.args["method"] != "web-download":
         return
-    staging.fetch(_id(run), str(run.args["uri"]), lambda: _require_wanted(run))
+    if not staging.arrived(_id(run)):
+        staging.fetch(_id(run), str(run.args["uri"]), lambda: _require_wanted(run))
+    with run.parts.database.write(internal()) as w:
+        imports.arrived(w, _id(run), staging.place(_id(run)).stat().st_size)
 
 
 def _require_wanted(run: Run) -> None:

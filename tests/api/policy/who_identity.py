@@ -18,6 +18,10 @@ MAY = {
         GET /v3/auth/domains
         GET /v3/auth/system
         GET /v3/domains/{domain_id}
+        GET /v3/registered_limits
+        GET /v3/registered_limits/{id}
+        GET /v3/limits
+        GET /v3/limits/model
         GET /v3/regions
         GET /v3/regions/{id}
         GET /v3/credentials
@@ -44,6 +48,12 @@ MAY = {
         DELETE /v3/domains/{domain_id}/users/{user_id}/roles/{role_id}
         PUT /v3/system/users/{user_id}/roles/{role_id}
         DELETE /v3/system/users/{user_id}/roles/{role_id}
+        POST /v3/registered_limits
+        PATCH /v3/registered_limits/{id}
+        DELETE /v3/registered_limits/{id}
+        POST /v3/limits
+        PATCH /v3/limits/{id}
+        DELETE /v3/limits/{id}
         POST /v3/regions
         PATCH /v3/regions/{id}
         DELETE /v3/regions/{id}
@@ -86,6 +96,7 @@ MAY = {
         HEAD /v3/system/users/{user_id}/roles/{role_id}
         GET /v3/system/users/{user_id}/roles/{role_id}
         GET /v3/role_assignments
+        GET /v3/limits/{id}
         GET /v3/services
         GET /v3/services/{id}
         GET /v3/endpoints

@@ -172,3 +172,21 @@ def test_networks_for_everybody_are_so_by_policies_afterwards(file: Path) -> Non
     engine.dispose()
     assert policies == [("a", "access_as_shared", "*", "p"), ("b", "access_as_external", "*", "p")]
     assert rules == 4
+
+
+def test_limits_of_projects_get_ids(file: Path) -> None:
+    url = _url(file)
+    file.parent.mkdir(parents=True)
+    command.upgrade(migrate._config(url), "0008")
+    engine = make_engine(url)
+    rows = [("p", "cores", 4), ("p", "ram", -1), ("q", "cores", 0), ("", "cores", 20), ("class:default", "cores", 21)]
+    with engine.begin() as connection:
+        for row in rows:
+            connection.exec_driver_sql("INSERT INTO quota_limits (project_id, resource, value) VALUES (?, ?, ?)", row)
+    migrate.upgrade(url)
+    with engine.connect() as connection:
+        found = connection.exec_driver_sql("SELECT project_id, resource, value, id FROM quota_limits").all()
+    engine.dispose()
+    assert sorted(tuple(each[:3]) for each in found) == sorted(rows)
+    assert len({each.id for each in found}) == len(rows)
+    assert all(len(each.id) == 32 for each in found)
