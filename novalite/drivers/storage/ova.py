@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from novalite.drivers.storage import ova_manifest
+from novalite.drivers.storage.ova_manifest import Digest
 from novalite.errors import Invalid
 
 _BLOCK = tarfile.BLOCKSIZE
@@ -33,7 +35,8 @@ def extract_first_disk(archive: Path, target: Path, *, most_bytes: int) -> None:
     """Write the disk that the archive's OVF names first to ``target``.
 
     Raises ``Invalid`` (field ``image``) for archives with links, devices, paths or doubles in them, for disks that are
-    elsewhere, compressed or larger than ``most_bytes``, and for XML that declares entities.
+    elsewhere, compressed or larger than ``most_bytes``, for XML that declares entities, and when the archive has a
+    manifest that says something else of the description or the disk, or nothing.
     """
     with archive.open("rb") as file:
         found: dict[str, Member] = {}
@@ -44,6 +47,8 @@ def extract_first_disk(archive: Path, target: Path, *, most_bytes: int) -> None:
         disk = _first_disk(found, file)
         if disk.size > most_bytes:
             raise _refusal(f"holds a disk of {disk.size} bytes, the limit is {most_bytes}")
+        expected = _expected(found, disk, file)
+        hashed = expected.begin() if expected else None
         file.seek(disk.offset)
         with target.open("wb") as out:
             left = disk.size
@@ -53,8 +58,35 @@ def extract_first_disk(archive: Path, target: Path, *, most_bytes: int) -> None:
                     raise _refusal("is cut off inside its disk")
                 out.write(block)
                 left -= len(block)
+                if hashed:
+                    hashed.update(block)
             out.flush()
             os.fsync(out.fileno())
+        if expected and hashed:
+            expected.require(disk.name, hashed)
+
+
+def _expected(found: dict[str, Member], disk: Member, file: BinaryIO) -> Digest | None:
+    """What the manifest says of the disk; it has said the truth of the description then. None without one."""
+    manifests = [member for name, member in found.items() if name.lower().endswith(".mf")]
+    if not manifests:
+        return None
+    if len(manifests) > 1 or manifests[0].size > _MOST_OVF_BYTES:
+        raise _refusal("has more than one manifest" if len(manifests) > 1 else "has a manifest that is too long")
+    manifest = ova_manifest.read(_content(manifests[0], file))
+    for name, member in found.items():
+        if name.lower().endswith(".ovf"):
+            digest = ova_manifest.digest_of(manifest, name)
+            hashed = digest.begin()
+            hashed.update(_content(member, file))
+            digest.require(name, hashed)
+    return ova_manifest.digest_of(manifest, disk.name)
+
+
+def _content(member: Member, file: BinaryIO) -> bytes:
+    """Of a small file."""
+    file.seek(member.offset)
+    return file.read(member.size)
 
 
 def _members(file: BinaryIO) -> Iterator[Member]:
@@ -163,4 +195,4 @@ def _named_disk(document: bytes) -> str:
 
 
 def _refusal(what: str) -> Invalid:
-    return Invalid(f"The OVA {what}.", field="image", code="image.refused")
+    return ova_manifest.refusal(what)

@@ -144,9 +144,9 @@ def test_formats_that_run_badly_are_converted(appliance: Appliance, tmp_path: Pa
     assert (tmp_path / "back").read_bytes()[: len(content)] == content
 
 
-def ova(tmp_path: Path, disk: bytes) -> bytes:
+def ova(tmp_path: Path, disk: bytes, *more: tuple[str, bytes]) -> bytes:
     with tarfile.open(tmp_path / "a.ova", "w") as tar:
-        for name, data in (("m.ovf", OVF.format(name="disk.vmdk", more="").encode()), ("disk.vmdk", disk)):
+        for name, data in (("m.ovf", OVF.format(name="disk.vmdk", more="").encode()), ("disk.vmdk", disk), *more):
             info = tarfile.TarInfo(name)
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
@@ -161,6 +161,19 @@ def test_of_an_ova_the_disk_is_taken(appliance: Appliance, tmp_path: Path) -> No
     there = ended(appliance, image)
     assert (there["status"], there["disk_format"], there["container_format"]) == ("active", "qcow2", "bare")
     assert there["virtual_size"] == 1 << 20
+    assert staged(appliance) == []
+
+
+def test_an_ova_that_is_not_what_its_manifest_says_is_refused(appliance: Appliance, tmp_path: Path) -> None:
+    disk = converted(tmp_path, "vmdk", b"z" * (1 << 20), "-o", "subformat=streamOptimized")
+    described = hashlib.sha256(OVF.format(name="disk.vmdk", more="").encode()).hexdigest()
+    manifest = f"SHA256(m.ovf)= {described}\nSHA256(disk.vmdk)= {hashlib.sha256(b'other').hexdigest()}\n"
+    image = new(appliance, "vmdk", container_format="ova")
+    assert stage(appliance, image, ova(tmp_path, disk, ("m.mf", manifest.encode()))).status_code == 204
+    begin(appliance, image)
+    assert ended(appliance, image)["status"] == "queued"
+    told = appliance.get(f"/image/v2/images/{image}/tasks").json["tasks"][0]["message"]
+    assert "another disk.vmdk than its manifest says" in told
     assert staged(appliance) == []
 
 

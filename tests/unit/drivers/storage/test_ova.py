@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import subprocess
 import tarfile
@@ -53,7 +54,7 @@ def refusal(path: Path, most: int = 1 << 20) -> str:
 
 @pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
 def test_the_first_disk_that_has_a_file_is_taken(tmp_path: Path, form: int) -> None:
-    path = archive(tmp_path / "a", ovf(), ("second.vmdk", b"no"), ("disk.vmdk", DISK), ("machine.mf", b"x"), form=form)
+    path = archive(tmp_path / "a", ovf(), ("second.vmdk", b"no"), ("disk.vmdk", DISK), ("readme", b"x"), form=form)
     assert taken(path) == DISK
 
 
@@ -140,3 +141,51 @@ def test_what_tar_itself_makes_is_read(tmp_path: Path) -> None:
     (tmp_path / "disk.vmdk").write_bytes(DISK)
     subprocess.run(["tar", "cf", "a.ova", "machine.ovf", "disk.vmdk"], cwd=tmp_path, check=True, timeout=20)
     assert taken(tmp_path / "a.ova") == DISK
+
+
+def manifest(
+    algorithm: str = "SHA256", line: str = "{algorithm}({name})= {digest}", **other: bytes
+) -> tuple[str, bytes]:
+    """Of what ``ovf()`` and the disk are; ``other`` has something else in the place of one."""
+    files = {"machine.ovf": other.get("ovf", ovf()[1]), "disk.vmdk": other.get("disk", DISK)}
+    lines = [
+        line.format(algorithm=algorithm, name=name,
+                    digest=hashlib.new(algorithm.lower().replace("-", ""), data).hexdigest())
+        for name, data in files.items()
+    ]  # fmt: skip
+    return "machine.mf", "\r\n".join([*lines, ""]).encode()
+
+
+@pytest.mark.parametrize("algorithm", ["SHA1", "SHA256", "SHA384", "SHA512", "SHA-256"])
+@pytest.mark.parametrize("line", ["{algorithm}({name})= {digest}", "{algorithm} ({name}) = {digest}"])
+def test_what_the_manifest_says_is_true(tmp_path: Path, algorithm: str, line: str) -> None:
+    good = archive(tmp_path / "a", ovf(), manifest(algorithm, line), ("disk.vmdk", DISK))
+    assert taken(good) == DISK
+    wrong = archive(tmp_path / "b", ovf(), manifest(algorithm, line, disk=b"other"), ("disk.vmdk", DISK))
+    told = refusal(wrong)
+    assert "another disk.vmdk" in told
+    assert hashlib.new(algorithm.lower().replace("-", ""), DISK).hexdigest() in told
+
+
+@pytest.mark.parametrize(("said", "why"), [
+    (manifest(ovf=b"<other/>")[1], "another machine.ovf"),
+    (b"SHA256(machine.ovf)= " + hashlib.sha256(ovf()[1]).hexdigest().encode(), "says nothing of disk.vmdk"),
+    (b"", "says nothing of machine.ovf"),
+    (manifest()[1] * 2, "twice"),
+    (b"MD5(disk.vmdk)= 00", "MD5(disk.vmdk)"),
+    (b"SHA3(disk.vmdk)= 00", "SHA3(disk.vmdk)"),
+    (b"SHA256(disk.vmdk)= xyz", "names no file"),
+    (bytes(range(256)), "names no file"),
+    (b" " * (2 << 20), "too long"),
+])  # fmt: skip
+def test_a_manifest_that_says_something_else_is_refused(tmp_path: Path, said: bytes, why: str) -> None:
+    for members in (
+        [ovf(), ("machine.mf", said), ("disk.vmdk", DISK)],
+        [ovf(), ("disk.vmdk", DISK), ("machine.mf", said)],
+    ):
+        assert why in refusal(archive(tmp_path / "a", *members))
+
+
+def test_two_manifests_are_refused(tmp_path: Path) -> None:
+    path = archive(tmp_path / "a", ovf(), ("disk.vmdk", DISK), manifest(), ("b.MF", manifest()[1]))
+    assert "more than one manifest" in refusal(path)
