@@ -96,6 +96,17 @@ class Compute(Struct, frozen=True, kw_only=True):
             "disks over, and novalite-guest for other users, who need it."
         ),
     ] = ""
+    images_type: Annotated[
+        Literal["qcow2", "raw"],
+        _doc("What servers' own disks are: qcow2, overlays on the image that grow; raw, copies of it. Disks stay as they "
+             "were made."),
+    ] = "qcow2"  # fmt: skip
+    image_unused_hours: Annotated[
+        float, _doc("Hours after which a host forgets a cached image that no disk stands on; 0: never.", ge=0)
+    ] = 24.0
+    image_check_hours: Annotated[
+        float, _doc("Hours after which a host checks a cached image against its checksum again; 0: never.", ge=0)
+    ] = 168.0
     rescue_image: Annotated[
         str, _doc("Id of the image servers are rescued from unless a request names one; empty: their own image.")
     ] = ""
@@ -119,7 +130,11 @@ class Scheduler(Struct, frozen=True, kw_only=True):
     ram_allocation_ratio: Annotated[float, _doc("Memory that may be promised for each MiB of a host.", gt=0)] = 1.0
     disk_allocation_ratio: Annotated[float, _doc("Disk that may be promised for each GiB of a host.", gt=0)] = 1.0
     reserved_memory_mib: Annotated[int, _doc("Memory of the local host kept for itself, in MiB.", ge=0)] = 512
-    reserved_disk_gib: Annotated[int, _doc("Disk of the local host kept free, in GiB.", ge=0)] = 1
+    reserved_disk_gib: Annotated[
+        int,
+        _doc("Disk of the local host kept free for what runs, in GiB: no server is placed and no copy made that would "
+             "need it.", ge=0),
+    ] = 1  # fmt: skip
     host_down_seconds: Annotated[int, _doc("Seconds without a report after which a host counts as down.", ge=5)] = 60
     max_attempts: Annotated[int, _doc("Hosts tried for one boot.", ge=1)] = 3
 

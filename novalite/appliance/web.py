@@ -81,7 +81,7 @@ def status(engine: Engine) -> dict[str, Any]:
                 "virt_type": host.report.get("virt_type", ""),
                 "virt_verdict": host.report.get("virt_verdict", ""),
                 "servers": host.server_count,
-                "problem": host.problem,
+                "problem": hosts.problem(host),
             }
             for host in hosts.everyone(w)
         ]

@@ -71,6 +71,7 @@ def examine(parts: Parts, store: ImageStore) -> Examination:
             )
             continue
         guests += len(found)
+        findings += _disk(host)
         findings += _guests(host.name, servers[host.name], found, busy | behind[host.name], port_owners)
     findings += [Finding(**vars(one)) for one in network_findings.disagreements(parts, wanted_networks)]
     findings += _images(store, image_ids, coming)
@@ -131,6 +132,30 @@ def _allocations(
                 f"Its claims add up to {sums} (vCPUs, MiB, GiB, servers).",
                 "Restart NovaLite: claims are counted again at start.",
             )
+
+
+def _disk(host: hosts.Host) -> Iterator[Finding]:
+    room = hosts.disk_room(host)
+    if room is not None and room.is_short:
+        yield Finding(
+            "warning",
+            "host",
+            host.name,
+            f"The disk of host {host.name} is nearly full.",
+            f"{room}. It takes no more servers with disks of their own and makes no copies; a guest whose writes find "
+            "no room stands still until there is some.",
+            "Remove servers, images, snapshots or backups that are not needed, or give the host more disk.",
+        )
+    for image_id in host.report.get("corrupt_images", ()):
+        yield Finding(
+            "error",
+            "image",
+            image_id,
+            f"The copy of image {image_id} in the cache of host {host.name} has changed.",
+            "It does not match its checksum any more, and disks of servers stand on it.",
+            "Make a server of the image: that fetches it again, and servers started afterwards stand on that. Check "
+            "the disk of the host.",
+        )
 
 
 _RUNS = {states.ACTIVE: Power.RUNNING, states.PAUSED: Power.PAUSED, states.SUSPENDED: Power.SUSPENDED}

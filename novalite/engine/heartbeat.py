@@ -28,7 +28,20 @@ def beat(database: Database, links: Links, name: str) -> bool:
         return False
     plain: dict[str, Any] = msgspec.to_builtins(asdict(report))
     with database.write(internal()) as w:
-        return hosts.record_report(w, name, plain)
+        was_short = _is_short(hosts.by_name(w, name))
+        restarted = hosts.record_report(w, name, plain)
+        host = hosts.by_name(w, name)
+        w.session.refresh(host)
+        if _is_short(host) and not was_short:
+            _log.warning("disk nearly full", host=name, why=str(hosts.disk_room(host)))
+        elif was_short and not _is_short(host):
+            _log.info("disk has room again", host=name)
+    return restarted
+
+
+def _is_short(host: hosts.Host) -> bool:
+    room = hosts.disk_room(host)
+    return room is not None and room.is_short
 
 
 def beat_all(database: Database, links: Links) -> set[str]:

@@ -115,7 +115,11 @@ def _memory_used(host: Host) -> int:
 
 
 def _disk_left(host: Host) -> int:
-    return int(host.disk_gib - host.report.get("disk_used_gib", 0))
+    """What is free by measurement and promised to nobody; below 0 when more is promised than there is."""
+    room = hosts.disk_room(host)
+    if room is None:
+        return int(host.disk_gib - host.report.get("disk_used_gib", 0))
+    return int(room.free - max(0.0, host.disk_gib_used - room.written))
 
 
 def _shown(call: Call, host: Host, with_servers: bool) -> Shown:

@@ -33,6 +33,10 @@ class HostView:
     is_up: bool
     uses: tuple[Use, ...]
 
+    @property
+    def problem(self) -> str:
+        return hosts.problem(self.host)
+
 
 def _uses(host: Host) -> tuple[Use, ...]:
     vcpus = host.vcpus * host.cpu_ratio

@@ -111,6 +111,48 @@ class Ratios:
     reserved_disk_gib: int = 0
 
 
+@dataclass(frozen=True)
+class DiskRoom:
+    """What a host measures of its disk, in GiB: ``free``, ``reserved`` of it, ``written`` by servers already of what
+    they were promised. ``ratio`` of what is left may be promised."""
+
+    free: float
+    reserved: int
+    written: float
+    ratio: float
+
+    @property
+    def left(self) -> float:
+        return max(0.0, self.free - self.reserved) * self.ratio
+
+    @property
+    def most_promised(self) -> float:
+        """What may be promised in all."""
+        return self.written + self.left
+
+    @property
+    def is_short(self) -> bool:
+        return self.free < self.reserved
+
+    def __str__(self) -> str:
+        return f"{self.free:.1f} GiB of disk are free, {self.reserved} GiB are to be kept free"
+
+
+def disk_room(host: Host) -> DiskRoom | None:
+    """None when the host tells nothing about it."""
+    free = host.report.get("disk_free_mib", -1)
+    if free < 0:
+        return None
+    written = host.report.get("disk_written_mib", 0)
+    return DiskRoom(free / 1024, host.reserved_disk_gib, written / 1024, host.disk_ratio)
+
+
+def problem(host: Host) -> str:
+    """What operators must know of: it does not answer, or its disk is nearly full. Empty when all is well."""
+    room = disk_room(host)
+    return host.problem or (str(room) if room is not None and room.is_short else "")
+
+
 def is_up(host: Host, now: datetime, down_after_seconds: int) -> bool:
     """Whether the host has reported lately and is not forced down."""
     if host.forced_down or host.last_seen_at is None:
@@ -218,12 +260,16 @@ def claim(
 ) -> bool:
     """Promise ``room`` on a host to a server in one atomic statement; False when it does not fit (any more).
 
+    Disk must be there by what is promised and by what is measured: what other programs have taken cannot be promised.
     ``max_in_group`` bounds how many servers of the group the host may hold, this one included; the update
     has locked the host's row by then, so the count is exact. Repeating a claim that holds succeeds.
     """
     held = w.session.get(Allocation, server_id)
     if held is not None:
         return held.host_id == host_id
+    disk = _disk_room_of(w, host_id) if room.disk_gib else None
+    if disk is not None and room.disk_gib > disk.left:
+        return False
     hit = w.changed(
         sa.update(Host)
         .where(
@@ -233,6 +279,7 @@ def claim(
             Host.vcpus_used + room.vcpus <= Host.vcpus * Host.cpu_ratio,
             Host.memory_mib_used + room.memory_mib <= (Host.memory_mib - Host.reserved_memory_mib) * Host.ram_ratio,
             Host.disk_gib_used + room.disk_gib <= (Host.disk_gib - Host.reserved_disk_gib) * Host.disk_ratio,
+            *([] if disk is None else [Host.disk_gib_used + room.disk_gib <= disk.most_promised]),
         )
         .values(
             vcpus_used=Host.vcpus_used + room.vcpus,
@@ -259,6 +306,11 @@ def claim(
     )
     w.session.flush()
     return True
+
+
+def _disk_room_of(w: Work, host_id: str) -> DiskRoom | None:
+    host = w.session.scalar(sa.select(Host).where(Host.id == host_id))
+    return None if host is None else disk_room(host)
 
 
 def _in_group(w: Work, host_id: str, group_id: str) -> int:

@@ -142,6 +142,10 @@ class GuestSpec:
     rescue: DiskSpec | None = None
 
 
+NO_ROOM = "paused: the disk of its host is full"
+"""``detail`` of a guest that stands still because a write of its found no room. It goes on when there is some."""
+
+
 @dataclass(frozen=True)
 class GuestState:
     """``detail`` tells why, where the hypervisor knows (``crashed: panicked``)."""
@@ -170,7 +174,9 @@ class HostReport:
     ``features`` names optional protocols and abilities (``suspend``, ``snapshot`` ...); ``virt_verdict`` tells
     in words why KVM is or is not used. ``boot_id`` changes when the machine restarts. ``traits`` are named as
     in os-traits. ``huge_pages`` maps a page size in KiB to how many the machine has; ``free_cpus`` counts the
-    processors that no guest has to itself; ``cpu_models`` are those a guest can be given here.
+    processors that no guest has to itself; ``cpu_models`` are those a guest can be given here. ``disk_free_mib`` is
+    what is free for guests' disks (-1: not told), ``disk_written_mib`` what these take of it already;
+    ``corrupt_images`` are ids of cached images whose bytes have changed, and that guests stand on.
     """
 
     host: str
@@ -197,6 +203,9 @@ class HostReport:
     numa_nodes: int = 1
     huge_pages: dict[int, int] = field(default_factory=dict)
     free_cpus: int = 0
+    disk_free_mib: int = -1
+    disk_written_mib: int = 0
+    corrupt_images: tuple[str, ...] = ()
 
 
 class EventKind(StrEnum):

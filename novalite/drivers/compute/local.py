@@ -9,12 +9,13 @@ import pwd
 
 from novalite.drivers.compute.base import ComputeDriver
 from novalite.drivers.compute.fake import FakeDriver
-from novalite.drivers.compute.libvirt import LibvirtDriver
+from novalite.drivers.compute.libvirt import LibvirtDriver, LocalStorage
 from novalite.drivers.compute.libvirt.places import GuestAccount
 from novalite.errors import Invalid
 from novalite.settings import Settings
 
 _GUEST_GROUP = "novalite-guest"
+_HOUR_SECONDS = 3600.0
 _HINT = "docs/install.md says how NovaLite runs without root; 'sudo ./run install' makes users and groups."
 
 
@@ -38,7 +39,11 @@ def open_local(settings: Settings, appliance_id: str) -> ComputeDriver:
         virt_type=compute.virt_type,
         cpu_model=compute.cpu_model,
         account=_account(compute.guest_user, compute.guest_group),
-    )
+        local=LocalStorage(
+            compute.images_type, settings.scheduler.reserved_disk_gib << 30,
+            compute.image_check_hours * _HOUR_SECONDS, compute.image_unused_hours * _HOUR_SECONDS,
+        ),
+    )  # fmt: skip
 
 
 def _account(user: str, group: str) -> GuestAccount | None:

@@ -4,47 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
 from pathlib import Path
 
+from novalite.drivers import programs
 from novalite.errors import DriverError
 
 _SECONDS = 60.0
 _COPY_SECONDS = 4 * 3600.0
-_MEMORY_BYTES = 8 << 30  # of addresses: most of it are stacks of threads that are never used
 
 
 def _run(op: str, arguments: list[str], seconds: float, most_bytes: int = 0) -> str:
     """``most_bytes`` is the largest file it may write; 0: what the file system takes."""
-    limits = [f"--as={_MEMORY_BYTES}", f"--cpu={seconds:.0f}", "--core=0"]
-    if most_bytes:
-        limits.append(f"--fsize={most_bytes}")
     try:
-        done = subprocess.run(
-            ["prlimit", *limits, "qemu-img", *arguments], capture_output=True, text=True, errors="replace",
-            timeout=seconds, check=False, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-    except FileNotFoundError as error:
-        raise DriverError(
-            op, "qemu-img or prlimit is not installed", code="driver.dependency",
-            hint="Install the packages qemu-utils and util-linux.",
-        ) from error  # fmt: skip
-    except subprocess.TimeoutExpired as error:
-        raise DriverError(op, f"qemu-img took longer than {seconds:.0f} s", code="driver.timeout") from error
-    if done.returncode:
-        text = (done.stderr or done.stdout).strip() or f"qemu-img ended with {done.returncode}"
-        if most_bytes and (done.returncode == -signal.SIGXFSZ or "too large" in text.lower()):
-            raise DriverError(op, f"the result is larger than {most_bytes} bytes", code="image.too_large")
-        raise DriverError(op, text, code=_code(text), retryable=_code(text) != "driver.failed")
-    return done.stdout
-
-
-def _code(text: str) -> str:
-    lower = text.lower()
-    if "no space left" in lower:
-        return "disk.full"
-    return "volume.busy" if "lock" in lower else "driver.failed"
+        return programs.run(op, ["qemu-img", *arguments], timeout_seconds=seconds, most_bytes=most_bytes)
+    except DriverError as error:
+        if error.code == "driver.failed" and "lock" in error.detail.lower():
+            raise DriverError(op, error.detail, code="volume.busy", retryable=True) from error
+        raise
 
 
 def create(op: str, path: Path, size: int, image_format: str = "qcow2") -> None:

@@ -186,7 +186,7 @@ def _hints(w: Work, server: Server) -> Hints:
 def _view(
     host: hosts.Host, w: Work, settings: Settings, aggregates_metadata: tuple[dict[str, str], ...], request: Request
 ) -> HostView:
-    report = host.report
+    report, disk = host.report, hosts.disk_room(host)
     return HostView(
         host_id=host.id,
         name=host.name,
@@ -210,11 +210,20 @@ def _view(
         cpu_ratio=host.cpu_ratio,
         ram_ratio=host.ram_ratio,
         disk_ratio=host.disk_ratio,
+        disk_gib_left=None if disk is None else int(min(disk.left, disk.most_promised - host.disk_gib_used)),
+        disk_measured=_measured(disk, host.disk_gib_used),
         server_count=host.server_count,
         disabled_reason=host.disabled_reason or "",
         aggregates_metadata=aggregates_metadata,
         unmet=_unmet(report, request),
     )
+
+
+def _measured(disk: hosts.DiskRoom | None, promised: int) -> str:
+    if disk is None:
+        return ""
+    unwritten = max(0.0, promised - disk.written)
+    return f"{disk}, {unwritten:.1f} GiB more are promised to its servers"
 
 
 def _unmet(report: dict[str, Any], request: Request) -> tuple[str, ...]:

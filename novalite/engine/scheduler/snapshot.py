@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 class HostView:
     """One host. Totals are physical, ``*_used`` is what claims already took. Memory in MiB, disk in GiB.
 
-    Room is ``(total - reserved) * ratio - used``, rounded down. ``zone`` is the availability zone;
-    ``aggregates_metadata`` holds the metadata of each aggregate the host is in; ``unmet`` says in words what of
+    Room is ``(total - reserved) * ratio - used``, rounded down. ``zone`` is the availability zone; ``disk_gib_left`` is
+    what may still be promised by what is measured, and ``disk_measured`` says it in words; None where a host does not
+    tell. ``aggregates_metadata`` holds the metadata of each aggregate the host is in; ``unmet`` says in words what of
     the properties that are asked for it cannot do.
     """
 
@@ -37,6 +38,8 @@ class HostView:
     cpu_ratio: float = 1.0
     ram_ratio: float = 1.0
     disk_ratio: float = 1.0
+    disk_gib_left: int | None = None
+    disk_measured: str = ""
     server_count: int = 0
     disabled_reason: str = ""
     aggregates_metadata: tuple[Mapping[str, str], ...] = ()
@@ -53,7 +56,8 @@ class HostView:
 
     @property
     def disk_gib_free(self) -> int:
-        return int((self.disk_gib_total - self.reserved_disk_gib) * self.disk_ratio) - self.disk_gib_used
+        free = int((self.disk_gib_total - self.reserved_disk_gib) * self.disk_ratio) - self.disk_gib_used
+        return free if self.disk_gib_left is None else min(free, self.disk_gib_left)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

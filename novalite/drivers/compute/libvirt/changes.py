@@ -137,7 +137,7 @@ class GuestChanges(ABC):
         return place
 
     def _awaits_start(self, now: Power, place: GuestPlace) -> bool:
-        return now is Power.ABSENT and any(place.directory.glob("*.qcow2"))
+        return now is Power.ABSENT and bool(place.own_disks())
 
     def keep_disks(self, guest_id: str, name: str) -> None:
         with self._lock(guest_id):

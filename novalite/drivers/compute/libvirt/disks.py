@@ -1,11 +1,13 @@
-"""Makes a guest's disks: copy-on-write overlays, blank disks, the config drive."""
+"""Makes a guest's disks: copy-on-write overlays or copies of an image, blank disks, the config drive."""
 
 from __future__ import annotations
 
 import json
 import os
 import tempfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -13,12 +15,13 @@ from novalite.drivers.compute.arrange import RESCUE
 from novalite.drivers.compute.base import ConfigDrive, DiskSpec, GuestSpec
 from novalite.drivers.compute.libvirt import sources
 from novalite.drivers.compute.libvirt.images import CachedImage, ImageCache
-from novalite.drivers.compute.libvirt.places import GuestPlace
-from novalite.drivers.compute.libvirt.programs import run
+from novalite.drivers.compute.libvirt.places import GuestPlace, format_of
+from novalite.drivers.programs import run
 from novalite.errors import DriverError
 
 GIB = 1 << 30
 _SECONDS = 60.0
+_COPY_SECONDS = 7000.0
 _FORMATTERS = {
     "swap": ("mkswap", "-L"),
     "ext4": ("mkfs.ext4", "-q", "-F", "-L"),
@@ -48,27 +51,64 @@ def ensure_disk(disk: DiskSpec, place: GuestPlace, cache: ImageCache, *, anew: b
         place.lend(Path(disk.path))
         return _below(Path(disk.path), disk.format)
     path = place.disk(disk.name)
-    size = disk.size_mib << 20 if disk.size_mib else disk.size_gib * GIB
+    is_there, is_copy = path.exists() and not anew, format_of(path) == "raw"
+    if is_there:
+        place.lend(path)
     if disk.image is None:
-        if anew or not path.exists():
-            _blank(place, path, disk, size)
-        else:
-            place.lend(path)
+        if not is_there:
+            _blank(place, path, disk, size_of(disk))
+        return None
+    if is_there and is_copy:
         return None
     image = cache.get(disk.image.id)
-    if path.exists() and not anew:
-        place.lend(path)
-        return image
-    if size and size < image.virtual_size:
+    if not is_there:
+        _require_fit(disk, image)
+        (_copy if is_copy else _overlay)(place, path, disk, cache)
+    return None if is_copy else image
+
+
+def size_of(disk: DiskSpec) -> int:
+    """In bytes; 0: as large as its image."""
+    return disk.size_mib << 20 if disk.size_mib else disk.size_gib * GIB
+
+
+def _require_fit(disk: DiskSpec, image: CachedImage) -> None:
+    if 0 < size_of(disk) < image.virtual_size:
         raise DriverError(
             "ensure_guest",
             f"the image needs {-(-image.virtual_size // GIB)} GiB, disk {disk.name} has {disk.size_gib}",
             code="guest.refused",
         )
+
+
+def _overlay(place: GuestPlace, path: Path, disk: DiskSpec, cache: ImageCache) -> None:
+    size = size_of(disk)
     with cache.lock:
-        cache.get(disk.image.id)
+        image = cache.get(disk.image.id if disk.image else "")
         _create(place, path, ["-f", "qcow2", "-b", str(image.path), "-F", image.format], str(size) if size else "")
-    return image
+
+
+def _copy(place: GuestPlace, path: Path, disk: DiskSpec, cache: ImageCache) -> None:
+    """A raw copy of the image, as large as the disk. The image may be forgotten meanwhile: it is open."""
+    image = cache.get(disk.image.id if disk.image else "")
+    needed = needed_bytes("ensure_guest", image.path, image.format, "raw")
+    with place.room.taken("ensure_guest", needed, f"disk {disk.name}"), _arriving(place, path) as arriving:
+        convert("ensure_guest", image.path, image.format, arriving, "raw", image.virtual_size)
+        if size_of(disk) > image.virtual_size:
+            grow(arriving, "raw", size_of(disk))
+
+
+@contextmanager
+def _arriving(place: GuestPlace, path: Path) -> Iterator[Path]:
+    """Under another name first: a file that has its name is a whole disk."""
+    arriving = path.with_name(path.name + ".new")
+    arriving.unlink(missing_ok=True)
+    try:
+        yield arriving
+        place.lend(arriving)
+        os.replace(arriving, path)
+    finally:
+        arriving.unlink(missing_ok=True)
 
 
 def _below(path: Path, image_format: str) -> CachedImage | None:
@@ -87,8 +127,9 @@ def _below(path: Path, image_format: str) -> CachedImage | None:
 
 
 def _blank(place: GuestPlace, path: Path, disk: DiskSpec, size: int) -> None:
+    form = format_of(path)
     if not disk.content:
-        _create(place, path, ["-f", "qcow2"], str(size))
+        _create(place, path, ["-f", form], str(size))
         return
     program = _FORMATTERS.get(disk.content)
     if program is None:
@@ -97,17 +138,28 @@ def _blank(place: GuestPlace, path: Path, disk: DiskSpec, size: int) -> None:
             f"disk content {disk.content!r} is not one of {', '.join(_FORMATTERS)}",
             code="guest.refused",
         )
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix="format-") as raw:
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix="format-") as raw, _arriving(place, path) as arriving:
         raw.truncate(size)
         run("ensure_guest", [*program, disk.name[:11], raw.name], timeout_seconds=_SECONDS)
-        arriving = path.with_suffix(".new")
-        run(
-            "ensure_guest",
-            ["qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw.name, str(arriving)],
-            timeout_seconds=_SECONDS,
-        )
-        place.lend(arriving)
-        os.replace(arriving, path)
+        convert("ensure_guest", Path(raw.name), "raw", arriving, form, size)
+
+
+def convert(op: str, source: Path, source_format: str, target: Path, target_format: str, size: int) -> None:
+    """A copy that stands on nothing, of a disk of ``size`` bytes that nobody writes to."""
+    argv = ["qemu-img", "convert", "-f", source_format, "-O", target_format, str(source), str(target)]
+    run(op, argv, timeout_seconds=_COPY_SECONDS, most_bytes=largest(size))
+
+
+def largest(size: int) -> int:
+    """Bytes of a file, with what QEMU keeps in it besides, that holds a disk of ``size`` bytes."""
+    return size + (size >> 10) + (16 << 20)
+
+
+def needed_bytes(op: str, path: Path, image_format: str, target_format: str) -> int:
+    """What a copy of the disk, and of all that it stands on, takes."""
+    argv = ["qemu-img", "measure", "-U", "--output=json", "-f", image_format, "-O", "qcow2", str(path)]
+    measured = int(json.loads(run(op, argv, timeout_seconds=_SECONDS))["required"])
+    return measured if target_format == "qcow2" else min(measured, virtual_size(op, path, image_format))
 
 
 def virtual_size(op: str, path: Path, image_format: str) -> int:
@@ -131,13 +183,9 @@ def grow(path: Path, image_format: str, size: int) -> None:
 
 
 def _create(place: GuestPlace, path: Path, options: list[str], size: str) -> None:
-    """Under another name first: a file that has its name is a whole disk."""
-    arriving = path.with_suffix(".new")
-    arriving.unlink(missing_ok=True)
-    argv = ["qemu-img", "create", "-q", *options, str(arriving), *([size] if size else [])]
-    run("ensure_guest", argv, timeout_seconds=_SECONDS)
-    place.lend(arriving)
-    os.replace(arriving, path)
+    with _arriving(place, path) as arriving:
+        argv = ["qemu-img", "create", "-q", *options, str(arriving), *([size] if size else [])]
+        run("ensure_guest", argv, timeout_seconds=_SECONDS)
 
 
 def write_config_drive(drive: ConfigDrive, place: GuestPlace) -> None:

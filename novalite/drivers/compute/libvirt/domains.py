@@ -92,7 +92,7 @@ class Domains:
             guest_id = self.names.guest_id(domain.name(), domain.UUIDString())
             if guest_id:
                 said = power.state_of(facts["state.state"], facts["state.reason"], guest_id in saved)
-                found.append(GuestState(guest_id, *said))
+                found.append(GuestState(guest_id, *power.explained(domain, *said)))
         return tuple(found)
 
     def with_taps(self, connection: Any) -> dict[str, tuple[GuestState, tuple[str, ...]]]:

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from novalite.drivers.compute.base import (
     PowerAction,
 )
 from novalite.drivers.compute.event_log import EventLog
-from novalite.drivers.compute.libvirt import abilities, console, disks, guest, power, stats
+from novalite.drivers.compute.libvirt import abilities, console, disks, guest, power, starved, stats
 from novalite.drivers.compute.libvirt.accel import Acceleration, Verdict
 from novalite.drivers.compute.libvirt.changes import FEATURES, GuestChanges
 from novalite.drivers.compute.libvirt.connection import Connection
@@ -36,21 +37,33 @@ from novalite.drivers.compute.libvirt.domains import Domains
 from novalite.drivers.compute.libvirt.images import ImageCache
 from novalite.drivers.compute.libvirt.places import GuestAccount, GuestPlace, Places, QemuUser, is_server_id
 from novalite.drivers.compute.libvirt.snapshots import Snapshots
-from novalite.errors import DriverError
+from novalite.errors import DriverError, NovaLiteError
 
 _log = logs.get("libvirt")
-_HOUSEKEEPING_SECONDS = 30.0
+_HOUSEKEEPING_SECONDS = 15.0
+_IMAGES_SECONDS = 600.0
 _UP = (Power.RUNNING, Power.PAUSED)
 _BOOTS = (PowerAction.START, PowerAction.RESUME)
+
+
+@dataclass(frozen=True)
+class LocalStorage:
+    """How a host keeps disks and images: what disks of guests are (qcow2 or raw), free space that copies leave, and
+    after which times images are checked again and forgotten when unused (0: never)."""
+
+    disk_format: str = "qcow2"
+    reserve_bytes: int = 0
+    image_check_seconds: float = 0.0
+    image_unused_seconds: float = 0.0
 
 
 class LibvirtDriver(GuestChanges):
     """Implements ``FullDriver``; the optional ports are in ``changes.py``.
 
-    ``state_dir`` holds guests/ and images-cache/; ``appliance_id`` marks the domains that are ours. ``virt_type`` is
-    auto, kvm or qemu; ``cpu_model`` (of emulated guests) may be empty. With an ``account`` guests run as that, and
-    their disks stay ours. Making one never fails because libvirt is down: calls then raise ``HostUnreachable`` until
-    it is back.
+    ``state_dir`` holds guests/ and images-cache/; ``appliance_id`` marks the domains that are ours. ``local`` says how
+    disks and images are kept. ``virt_type`` is auto, kvm or qemu; ``cpu_model`` (of emulated guests) may be empty. With
+    an ``account`` guests run as that, and their disks stay ours. Making one never fails because libvirt is down: calls
+    then raise ``HostUnreachable`` until it is back.
     """
 
     def __init__(
@@ -63,12 +76,17 @@ class LibvirtDriver(GuestChanges):
         virt_type: str = "auto",
         cpu_model: str = "",
         account: GuestAccount | None = None,
+        local: LocalStorage | None = None,
     ) -> None:
         self.host = host
+        self._local = local or LocalStorage()
         self._account = account
         self._cpu_model = cpu_model
-        self._places = Places(state_dir, appliance_id, None if account is None else account.gid)
-        self._images = ImageCache(self._places.images, self._places.guests)
+        self._places = Places(
+            state_dir, appliance_id, None if account is None else account.gid, disk_format=self._local.disk_format,
+            reserve=self._local.reserve_bytes,
+        )  # fmt: skip
+        self._images = ImageCache(self._places.images, self._places.guests, self._places.image_room)
         self._cache_mode = "none" if disks.direct_io_works(self._places.guests) else "writeback"
         self._acceleration = Acceleration(virt_type, self._places.state_dir / "acceleration.json")
         self._serial_lines = console.SerialLines()
@@ -82,12 +100,14 @@ class LibvirtDriver(GuestChanges):
         self._pinning = threading.Lock()
         self._pinned: frozenset[int] | None = None
         self._saving: set[str] = set()
+        self._starved: set[str] = set()
         self._advice = ""
         self._met = False
         self._stop = threading.Event()
-        threading.Thread(target=self._keep_house, name="libvirt-housekeeping", daemon=True).start()
         self._connection = Connection(uri, on_open=self._opened, on_loss=self._lost)
         self._snapshots = Snapshots(self._connection, self._domains, self._places)
+        for work in (self._keep_house, self._keep_images):
+            threading.Thread(target=work, name=f"libvirt{work.__name__.replace('_', '-')}", daemon=True).start()
 
     def host_report(self) -> HostReport:
         facts = self._host_facts()
@@ -96,7 +116,7 @@ class LibvirtDriver(GuestChanges):
         memory = self._connection.call("host_report", lambda c: c.getMemoryStats(-1))
         version = self._connection.call("host_report", lambda c: c.getVersion())
         states = self.list_guests()
-        disk = shutil.disk_usage(self._places.state_dir)
+        disk, written = shutil.disk_usage(self._places.guests), self._places.written()
         free_kib = sum(memory.get(name, 0) for name in ("free", "buffers", "cached"))
         memory_mib = memory["total"] // 1024
         return HostReport(
@@ -124,6 +144,9 @@ class LibvirtDriver(GuestChanges):
             boot_id=stats.boot_id(),
             uptime_seconds=stats.uptime_seconds(),
             host_ip=stats.host_ip(),
+            disk_free_mib=disk.free >> 20,
+            disk_written_mib=written >> 20,
+            corrupt_images=self._images.corrupt,
         )
 
     def list_guests(self) -> tuple[GuestState, ...]:
@@ -281,6 +304,7 @@ class LibvirtDriver(GuestChanges):
         connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._happened, None)
         for kind in (libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVAL_FAILED):
             connection.domainEventRegisterAny(None, kind, self._released, None)
+        connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_IO_ERROR_REASON, self._write_failed, None)
         self._capabilities = self._abilities = self._pinned = None
         if self._met:
             self._events.resync("libvirt is back")
@@ -292,9 +316,20 @@ class LibvirtDriver(GuestChanges):
     def _happened(self, connection: Any, domain: Any, event: int, detail: int, opaque: object) -> None:
         del connection, opaque
         guest_id = self._domains.names.guest_id(domain.name(), domain.UUIDString())
-        said = power.state_from_event(event, detail)
+        said = power.state_from_event(event, detail, guest_id in self._starved)
+        self._starved.discard(guest_id)
         if guest_id and said and not (said[0] is Power.PAUSED and guest_id in self._saving):
             self._events.power(guest_id, *said)
+
+    def _write_failed(
+        self, connection: Any, domain: Any, path: str, device: str, action: int, reason: str, opaque: object
+    ) -> None:
+        """Comes before the guest is said to be paused for it."""
+        del connection, opaque
+        guest_id = self._domains.names.guest_id(domain.name(), domain.UUIDString())
+        if guest_id and reason == "enospc" and action == libvirt.VIR_DOMAIN_EVENT_IO_ERROR_PAUSE:
+            _log.warning("guest_found_no_room", guest=guest_id, disk=device, path=path)
+            self._starved.add(guest_id)
 
     def _released(self, *what: object) -> None:
         del what
@@ -303,13 +338,38 @@ class LibvirtDriver(GuestChanges):
     def _lock(self, guest_id: str) -> threading.Lock:
         return self._locks[hash(guest_id) % len(self._locks)]
 
+    def _keep_images(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.keep_images()
+            except OSError as error:
+                _log.warning("image_cache_not_kept", error=str(error))
+            self._stop.wait(_IMAGES_SECONDS)
+
+    def keep_images(self) -> None:
+        """Check cached images whose time it is, and forget those that are not used any more."""
+        if self._local.image_check_seconds:
+            self._images.check(self._local.image_check_seconds, lambda: not self._stop.is_set())
+        if self._local.image_unused_seconds:
+            gone = self._images.age_out(self._local.image_unused_seconds)
+            if gone:
+                _log.info("unused_images_forgotten", images=gone)
+
     def _keep_house(self) -> None:
         while not self._stop.wait(_HOUSEKEEPING_SECONDS):
             started = time.monotonic()
             self._snapshots.mend()
+            self.let_go_on()
             for guest_id in self._places.guest_ids():
                 try:
                     console.cut(self._places.guest(guest_id).console_log)
                 except OSError as error:
                     _log.warning("console_log_not_cut", guest=guest_id, error=str(error))
             _log.debug("console_logs_checked", seconds=round(time.monotonic() - started, 3))
+
+    def let_go_on(self) -> None:
+        """Guests that found no room for a write, now that there is some."""
+        try:
+            self._connection.call("let_go_on", starved.let_go_on, self._domains)
+        except (NovaLiteError, OSError) as error:
+            _log.info("starved_guests_not_seen_to", error=str(error))

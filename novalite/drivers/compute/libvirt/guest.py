@@ -12,7 +12,7 @@ from novalite.drivers.compute.base import ConsoleKind, DiskSpec, GuestSpec, NicS
 from novalite.drivers.compute.libvirt import pinning, possible, tuning
 from novalite.drivers.compute.libvirt.abilities import Abilities
 from novalite.drivers.compute.libvirt.images import CachedImage
-from novalite.drivers.compute.libvirt.places import GuestPlace
+from novalite.drivers.compute.libvirt.places import GuestPlace, format_of
 from novalite.drivers.compute.libvirt.xml import Backing, Boot, Cpu, Disk, Domain, Graphics, Interface, Owner, Serial
 from novalite.drivers.compute.wishes import DeviceWish, Wishes
 from novalite.errors import DriverError
@@ -164,7 +164,7 @@ def disk_device(disk: DiskSpec, place: GuestPlace, image: CachedImage | None, ca
         Path(disk.path) if disk.path else place.disk(disk.name),
         disk.device,
         disk.bus,
-        format=disk.format if disk.path else "qcow2",
+        format=disk.format if disk.path else format_of(place.disk(disk.name)),
         device="cdrom" if disk.cdrom else "disk",
         read_only=disk.read_only,
         shareable=disk.shared,

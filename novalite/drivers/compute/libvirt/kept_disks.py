@@ -8,9 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from novalite.drivers.compute.arrange import RESCUE
 from novalite.drivers.compute.libvirt.places import GuestPlace
-from novalite.drivers.compute.libvirt.programs import run
+from novalite.drivers.programs import run
 from novalite.errors import DriverError
 
 _NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
@@ -27,11 +26,10 @@ def keep(place: GuestPlace, name: str) -> None:
     part = whole.with_suffix(".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(mode=0o750)
-    disks = _own_disks(place)
+    disks = place.own_disks()
     try:
         for disk in disks:
-            argv = ["cp", "--reflink=auto", "--sparse=always", "--preserve=mode,ownership", "--", str(disk), str(part)]
-            run("keep_disks", argv, timeout_seconds=_COPY_SECONDS)
+            _copy(place, disk, part)
     except DriverError:
         shutil.rmtree(part, ignore_errors=True)
         raise
@@ -39,12 +37,23 @@ def keep(place: GuestPlace, name: str) -> None:
     part.rename(whole)
 
 
+def _copy(place: GuestPlace, disk: Path, part: Path) -> None:
+    argv = ["cp", "--sparse=always", "--preserve=mode,ownership", "--", str(disk), str(part)]
+    try:
+        run("keep_disks", [argv[0], "--reflink=always", *argv[1:]], timeout_seconds=_COPY_SECONDS)
+    except DriverError as error:
+        if error.code != "driver.failed":
+            raise
+        with place.room.taken("keep_disks", disk.stat().st_blocks * 512, f"a copy of disk {disk.stem}"):
+            run("keep_disks", argv, timeout_seconds=_COPY_SECONDS)
+
+
 def restore(place: GuestPlace, name: str) -> None:
     whole = _directory("restore_disks", place, name)
     if not whole.exists():
         return
     listed = msgspec.json.decode((whole / _LIST).read_bytes(), type=list[str])
-    for disk in _own_disks(place):
+    for disk in place.own_disks():
         if disk.name not in listed:
             disk.unlink()
     for file in listed:
@@ -64,11 +73,6 @@ def drop(place: GuestPlace, name: str) -> None:
 def _fresh(path: Path) -> Path:
     shutil.rmtree(path, ignore_errors=True)
     return path
-
-
-def _own_disks(place: GuestPlace) -> list[Path]:
-    files = place.directory.glob("*.qcow2")
-    return sorted(file for file in files if file.stem != RESCUE and not file.stem.startswith("snapshot-"))
 
 
 def _directory(op: str, place: GuestPlace, name: str) -> Path:

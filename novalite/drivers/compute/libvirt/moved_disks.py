@@ -1,4 +1,5 @@
-"""Disks on their way from one host to another: the files as they are, set onto the image of the host they come to."""
+"""Disks on their way from one host to another, as qcow2 files: an overlay as it is, to be set onto the image of the
+host it comes to; a raw disk as a copy made for that, which stands on nothing."""
 
 from __future__ import annotations
 
@@ -9,9 +10,9 @@ from pathlib import Path
 
 from novalite.drivers.compute.base import PIECE_BYTES, DiskSpec
 from novalite.drivers.compute.libvirt import disks
-from novalite.drivers.compute.libvirt.images import ImageCache
-from novalite.drivers.compute.libvirt.places import GuestPlace
-from novalite.drivers.compute.libvirt.programs import run
+from novalite.drivers.compute.libvirt.images import ImageCache, backing_file
+from novalite.drivers.compute.libvirt.places import GuestPlace, format_of
+from novalite.drivers.programs import run
 from novalite.errors import DriverError
 
 _NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
@@ -20,16 +21,36 @@ _SECONDS = 60.0
 
 def read(place: GuestPlace, disk: str, offset: int, max_bytes: int) -> bytes:
     """A piece of the disk's own file, without what it stands on."""
+    path = _file("read_disk", place, disk)
+    if not path.exists():
+        raise DriverError("read_disk", f"the guest has no disk {disk}", code="disk.not_found")
+    leaving = path.with_suffix(".leaving")
+    if format_of(path) == "raw":
+        if not (offset and leaving.exists()):
+            _make_leaving(place, path, leaving)
+        path = leaving
+    with path.open("rb") as file:
+        file.seek(max(0, offset))
+        piece = file.read(max(0, min(max_bytes, PIECE_BYTES)))
+    if not piece:
+        leaving.unlink(missing_ok=True)
+    return piece
+
+
+def _make_leaving(place: GuestPlace, disk: Path, leaving: Path) -> None:
+    needed = disks.needed_bytes("read_disk", disk, "raw", "qcow2")
+    part = leaving.with_suffix(".leaving-part")
     try:
-        with _file("read_disk", place, disk).open("rb") as file:
-            file.seek(max(0, offset))
-            return file.read(max(0, min(max_bytes, PIECE_BYTES)))
-    except FileNotFoundError as error:
-        raise DriverError("read_disk", f"the guest has no disk {disk}", code="disk.not_found") from error
+        with place.room.taken("read_disk", needed, f"a copy of disk {disk.stem}"):
+            disks.convert("read_disk", disk, "raw", part, "qcow2", disk.stat().st_size)
+        os.replace(part, leaving)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def write(place: GuestPlace, disk: str, offset: int, data: bytes) -> None:
     arriving = _arriving("write_disk", place, disk)
+    place.room.require("write_disk", len(data), f"disk {disk}")
     try:
         with arriving.open("wb" if offset == 0 else "r+b") as file:
             file.seek(max(0, offset))
@@ -44,19 +65,36 @@ def adopt(place: GuestPlace, disk: DiskSpec, cache: ImageCache) -> None:
     arriving = _arriving("adopt_disk", place, disk.name)
     if not arriving.exists():
         return
-    if disk.image is None:
+    if disk.image is None or not backing_file(arriving):
         _set_onto(arriving, [])
     else:
         image = cache.get(disk.image.id)
         with cache.lock:
             cache.get(disk.image.id)
             _set_onto(arriving, ["-b", str(image.path), "-F", image.format])
-    size = disk.size_mib << 20 if disk.size_mib else disk.size_gib * disks.GIB
+    size = disks.size_of(disk)
     if size and disks.must_grow(arriving, "qcow2", size):
         disks.grow(arriving, "qcow2", size)
+    if place.format == "raw":
+        _make_raw(place, disk.name, arriving)
+        return
     arriving.chmod(0o644)
     place.lend(arriving)
-    os.replace(arriving, place.disk(disk.name))
+    os.replace(arriving, place.directory / f"{disk.name}.qcow2")
+
+
+def _make_raw(place: GuestPlace, disk: str, arriving: Path) -> None:
+    needed = disks.needed_bytes("adopt_disk", arriving, "qcow2", "raw")
+    part = arriving.with_suffix(".arriving-raw")
+    try:
+        with place.room.taken("adopt_disk", needed, f"disk {disk}"):
+            size = disks.virtual_size("adopt_disk", arriving, "qcow2")
+            disks.convert("adopt_disk", arriving, "qcow2", part, "raw", size)
+        place.lend(part)
+        os.replace(part, place.directory / f"{disk}.raw")
+    finally:
+        part.unlink(missing_ok=True)
+    arriving.unlink()
 
 
 def grow(place: GuestPlace, disk: str, size: int) -> None:
@@ -64,8 +102,9 @@ def grow(place: GuestPlace, disk: str, size: int) -> None:
     file = _file("resize_disk", place, disk)
     if not file.exists():
         raise DriverError("resize_disk", f"the guest has no disk {disk}", code="disk.not_found")
-    if disks.must_grow(file, "qcow2", size):
-        disks.grow(file, "qcow2", size)
+    form = format_of(file)
+    if disks.must_grow(file, form, size):
+        disks.grow(file, form, size)
 
 
 def _set_onto(arriving: Path, below: list[str]) -> None:

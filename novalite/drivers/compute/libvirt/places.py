@@ -7,28 +7,47 @@ import os
 import shutil
 import stat
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
+from novalite.drivers.compute.arrange import RESCUE
 from novalite.drivers.compute.base import ConsoleKind
+from novalite.drivers.compute.libvirt.room import Room
 from novalite.errors import DriverError
 
 _SOCKET_PATH_BYTES = 107
 """Longest path of a unix socket (sun_path less its end mark)."""
+FORMATS = ("qcow2", "raw")
+"""What disks of guests may be: overlays on the image that grow, or copies of it."""
+
+
+def format_of(disk: Path) -> str:
+    """By its name: what a guest has written into a file says nothing about it."""
+    return "raw" if disk.suffix == ".raw" else "qcow2"
 
 
 @dataclass(frozen=True)
 class GuestPlace:
     """The files of one guest; ``sockets`` may lie elsewhere when the state directory's path is long. ``group`` is
-    the one through which its hypervisor gets at them; without it libvirt hands them over, which takes root."""
+    the one through which its hypervisor gets at them; without it libvirt hands them over, which takes root. Disks that
+    are made have ``format``."""
 
     directory: Path
     sockets: Path
     group: int | None = None
+    format: str = "qcow2"
+    room: Room = field(default_factory=lambda: Room(Path("/")))
 
     def disk(self, name: str) -> Path:
-        return self.directory / f"{name}.qcow2"
+        """The disk as it is, else as it would be made."""
+        paths = [self.directory / f"{name}.{known}" for known in FORMATS]
+        return next((path for path in paths if path.exists()), self.directory / f"{name}.{self.format}")
+
+    def own_disks(self) -> list[Path]:
+        """Files of the guest's disks, without the one it is rescued from and without copies."""
+        found = (file for known in FORMATS for file in self.directory.glob(f"*.{known}"))
+        return sorted(file for file in found if file.stem != RESCUE and not file.stem.startswith("snapshot-"))
 
     @property
     def config_drive(self) -> Path:
@@ -84,10 +103,13 @@ class GuestAccount:
 
 
 class Places:
-    """STATE/guests/<server id>/ and STATE/images-cache/ of one appliance."""
+    """STATE/guests/<server id>/ and STATE/images-cache/ of one appliance. Copies leave ``reserve`` bytes free."""
 
-    def __init__(self, state_dir: Path, appliance_id: str, group: int | None = None) -> None:
-        self._group = group
+    def __init__(
+        self, state_dir: Path, appliance_id: str, group: int | None = None, *, disk_format: str = "qcow2",
+        reserve: int = 0,
+    ) -> None:  # fmt: skip
+        self._group, self._format = group, disk_format
         self.state_dir = state_dir.absolute()
         self.guests = self.state_dir / "guests"
         self.images = self.state_dir / "images-cache"
@@ -97,10 +119,17 @@ class Places:
         for directory in (self.guests, self.images):
             directory.mkdir(parents=True, exist_ok=True)
             directory.chmod(0o711)
+        self.room = Room(self.guests, reserve)
+        together = self.guests.stat().st_dev == self.images.stat().st_dev
+        self.image_room = self.room if together else Room(self.images, reserve)
 
     def guest(self, guest_id: str) -> GuestPlace:
         _checked(guest_id)
-        return GuestPlace(self.guests / guest_id, self._sockets / guest_id, self._group)
+        return GuestPlace(self.guests / guest_id, self._sockets / guest_id, self._group, self._format, self.room)
+
+    def written(self) -> int:
+        """Bytes that the disks of guests take on the file system."""
+        return sum(_blocks(disk) for guest_id in self.guest_ids() for disk in self.guest(guest_id).own_disks())
 
     def guest_ids(self) -> list[str]:
         """Server ids that have a directory, whether or not a guest is defined."""
@@ -137,6 +166,13 @@ class Places:
                     hint=f"Run 'chmod o+x {parent}', or choose another state directory.",
                 )
             parent.chmod(stat.S_IMODE(parent.stat().st_mode) | stat.S_IXOTH)
+
+
+def _blocks(file: Path) -> int:
+    try:
+        return file.stat().st_blocks * 512
+    except FileNotFoundError:
+        return 0
 
 
 def _may_pass(directory: Path, user: QemuUser) -> bool:

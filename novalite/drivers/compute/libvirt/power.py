@@ -7,7 +7,7 @@ from typing import Any
 
 import libvirt
 
-from novalite.drivers.compute.base import Power, PowerAction
+from novalite.drivers.compute.base import NO_ROOM, Power, PowerAction
 from novalite.errors import DriverError
 
 _STATES = {
@@ -20,8 +20,9 @@ _STATES = {
     libvirt.VIR_DOMAIN_CRASHED: Power.CRASHED,
     libvirt.VIR_DOMAIN_PMSUSPENDED: Power.PAUSED,
 }
+_DISK_ERROR = "paused: disk error"
 _PAUSE_REASONS = {
-    libvirt.VIR_DOMAIN_PAUSED_IOERROR: "paused: disk error",
+    libvirt.VIR_DOMAIN_PAUSED_IOERROR: _DISK_ERROR,
     libvirt.VIR_DOMAIN_PAUSED_WATCHDOG: "paused: watchdog",
     libvirt.VIR_DOMAIN_PAUSED_CRASHED: "crashed: panicked",
 }
@@ -43,14 +44,15 @@ def state_of(state: int, reason: int, saved: bool) -> tuple[Power, str]:
     return power, ""
 
 
-def state_from_event(event: int, detail: int) -> tuple[Power, str] | None:
+def state_from_event(event: int, detail: int, no_room: bool = False) -> tuple[Power, str] | None:
     """What a life cycle event says about the power state; None for events that say nothing about it. A panic
-    alone says nothing: the guest is then stopped, which is told, or restarted, and never was down."""
+    alone says nothing: the guest is then stopped, which is told, or restarted, and never was down. ``no_room``: a
+    disk error that came before was for want of room."""
     if event == libvirt.VIR_DOMAIN_EVENT_STOPPED:
         return _stopped(detail)
     if event == libvirt.VIR_DOMAIN_EVENT_SUSPENDED:
         io_error = detail == libvirt.VIR_DOMAIN_EVENT_SUSPENDED_IOERROR
-        return Power.PAUSED, "paused: disk error" if io_error else ""
+        return Power.PAUSED, (NO_ROOM if no_room else _DISK_ERROR) if io_error else ""
     return {
         libvirt.VIR_DOMAIN_EVENT_STARTED: (Power.RUNNING, ""),
         libvirt.VIR_DOMAIN_EVENT_RESUMED: (Power.RUNNING, ""),
@@ -74,7 +76,23 @@ def current(domain: Any) -> tuple[Power, str]:
     """Ask libvirt for the state now."""
     state, reason = domain.state()
     saved = state == libvirt.VIR_DOMAIN_SHUTOFF and bool(domain.hasManagedSaveImage())
-    return state_of(state, reason, saved)
+    return explained(domain, *state_of(state, reason, saved))
+
+
+def explained(domain: Any, power: Power, why: str) -> tuple[Power, str]:
+    """The same, where a disk error is for want of room."""
+    return power, NO_ROOM if why == _DISK_ERROR and starved_disks(domain) else why
+
+
+def starved_disks(domain: Any) -> list[str]:
+    """Devices whose last write found no room."""
+    try:
+        errors = domain.diskErrors()
+    except libvirt.libvirtError as error:
+        if error.get_error_code() in (libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_NO_DOMAIN):  # down meanwhile
+            return []
+        raise
+    return [device for device, what in errors.items() if what == libvirt.VIR_DOMAIN_DISK_ERROR_NO_SPACE]
 
 
 def _destroy(domain: Any) -> None:

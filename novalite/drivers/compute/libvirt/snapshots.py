@@ -24,7 +24,7 @@ from novalite.drivers.compute.libvirt.connection import Connection
 from novalite.drivers.compute.libvirt.domains import Domains
 from novalite.drivers.compute.libvirt.elements import sub
 from novalite.drivers.compute.libvirt.places import GuestPlace, Places, is_server_id
-from novalite.drivers.compute.libvirt.programs import run
+from novalite.drivers.programs import run
 from novalite.errors import DriverError, NovaLiteError
 
 _log = logs.get("libvirt")
@@ -63,7 +63,9 @@ class Snapshots:
             found = self._connection.call("take_snapshot", self._find, guest_id, disk)
             self._connection.call("take_snapshot", self._clear, guest_id, files)
             running = self._connection.call("take_snapshot", self._is_active, guest_id)
-            quiesced = self._copy_running(guest_id, found, files) if running else _copy_stopped(found, files)
+            needed = disks.needed_bytes("take_snapshot", found.path, found.format, "qcow2")
+            with place.room.taken("take_snapshot", needed, f"a copy of disk {disk}"):
+                quiesced = self._copy_running(guest_id, found, files) if running else _copy_stopped(found, files)
             return _finish(files, guest_id, name, disk, quiesced)
 
     def read(self, guest_id: str, name: str, offset: int, max_bytes: int) -> bytes:
@@ -219,11 +221,8 @@ def _copies_to(domain: Any, part: Path) -> bool:
 
 def _copy_stopped(found: FoundDisk, files: _Files) -> bool:
     """A guest that does not run holds still by itself."""
-    run(
-        "take_snapshot",
-        ["qemu-img", "convert", "-f", found.format, "-O", "qcow2", str(found.path), str(files.part)],
-        timeout_seconds=_COPY_SECONDS,
-    )
+    size = disks.virtual_size("take_snapshot", found.path, found.format)
+    disks.convert("take_snapshot", found.path, found.format, files.part, "qcow2", size)
     return False
 
 

@@ -1,4 +1,4 @@
-"""Has the host as much disk left, by its allocation ratio and without its reserve?"""
+"""Has the host as much disk left, by its allocation ratio and without its reserve, and by what it measures?"""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ class Disk:
 
     def reason(self, host: HostView, request: Request) -> str | None:
         needed = request.disk_gib
-        return (
-            shortage(needed=needed, free=host.disk_gib_free, total=host.disk_gib_total, unit=_UNIT) if needed else None
-        )
+        if not needed:
+            return None
+        why = shortage(needed=needed, free=host.disk_gib_free, total=host.disk_gib_total, unit=_UNIT)
+        measured = host.disk_gib_left is not None and host.disk_gib_left < needed
+        return f"{why}: {host.disk_measured}" if why and measured else why
 
     def remedy(self, hosts: Sequence[HostView], request: Request) -> str | None:
         room = max(min(host.disk_gib_free, host.disk_gib_total) for host in hosts)
