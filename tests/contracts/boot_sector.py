@@ -71,6 +71,20 @@ _OBEY = bytes.fromhex(
     "ee"  # out dx,al
     "fbf4ebfd"  # sti; hlt; jmp back
 )
+_FILL = bytes.fromhex(
+    "be907c"  # next: mov si,7c90h (what to write where)
+    "b80043"  # mov ax,4300h (extended write)
+    "b280"  # mov dl,80h
+    "cd13"  # int 13h
+    "8306987c40"  # add word [7c98h],64 (the sector after)
+    "83169a7c00"  # adc word [7c9ah],0
+    "ebea"  # jmp next
+)
+_FILL_AT = 0x7C90
+_FILL_WITH = (
+    bytes.fromhex("1000400000800000")  # 64 sectors of what lies at 0:8000h
+    + (2048).to_bytes(8, "little")  # from the second MiB on
+)
 _DISK_BYTES = 1 << 20  # the BIOS does not boot from disks that are much smaller
 _NMI_AT, _TEXT_AT = 0x7CA0, 0x7CC0
 
@@ -87,6 +101,15 @@ def obedient(text: bytes = GREETING) -> bytes:
     code = print_it[:4] + _HEAR_NMI + print_it[4:] + _OBEY
     assert len(code) <= _NMI_AT - 0x7C00
     code = code.ljust(_NMI_AT - 0x7C00, b"\0") + _ON_NMI
+    sector = (code.ljust(_TEXT_AT - 0x7C00, b"\0") + text + b"\0").ljust(510, b"\0") + b"\x55\xaa"
+    return sector + bytes(_DISK_BYTES - len(sector))
+
+
+def greedy(text: bytes = GREETING) -> bytes:
+    """Prints ``text``, then fills its disk."""
+    code = _PRINT[:5] + _TEXT_AT.to_bytes(2, "little") + _PRINT[7:] + _FILL
+    assert len(code) <= _FILL_AT - 0x7C00
+    code = code.ljust(_FILL_AT - 0x7C00, b"\0") + _FILL_WITH
     sector = (code.ljust(_TEXT_AT - 0x7C00, b"\0") + text + b"\0").ljust(510, b"\0") + b"\x55\xaa"
     return sector + bytes(_DISK_BYTES - len(sector))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from novalite.cloud.compute import block_devices, migrations, states
+from novalite.cloud.compute import block_devices, migrations, starved, states
 from novalite.cloud.compute.servers import Server, change
 from novalite.cloud.hosts import aside, hosts
 from novalite.cloud.network import ports
@@ -167,7 +167,8 @@ def observed(
         )
     vm_state, power_state = _POWER_TO_STATES[power]
     known = (states.ACTIVE, states.STOPPED, states.PAUSED, states.SUSPENDED)
-    return change(
+    before = starved.before(w, server_id)
+    changed = change(
         w,
         server_id,
         {"vm_state": vm_state, "power_state": power_state},
@@ -175,6 +176,9 @@ def observed(
         Server.vm_state.in_(known),
         sa.or_(Server.vm_state != vm_state, Server.power_state != power_state),
     )
+    if changed and before is not None:
+        starved.noted(w, before, power, detail)
+    return changed
 
 
 def on_host(w: Work, host: str) -> list[Server]:

@@ -124,24 +124,29 @@ def start(
     return task
 
 
-def record_instant(w: Work, *, action: str, resource_id: str, project_id: str, failed: bool = False) -> None:
-    """Write down an action that is already over (lock, rename)."""
-    w.session.add(
-        Task(
-            id=new_id(),
-            kind="instant",
-            action=action,
-            key=f"instant:{resource_id}",
-            resource_id=resource_id,
-            state=State.FAILED if failed else State.DONE,
-            request_id=w.ctx.request_id,
-            user_id=w.ctx.user_id,
-            project_id=project_id,
-            created_at=w.now,
-            updated_at=w.now,
-            finished_at=w.now,
-        )
+def record_instant(
+    w: Work, *, action: str, resource_id: str, project_id: str, failed: bool = False, detail: str = ""
+) -> None:
+    """Write down an action that is already over (lock, rename), with what there is to say of it."""
+    task = Task(
+        id=new_id(),
+        kind="instant",
+        action=action,
+        key=f"instant:{resource_id}",
+        resource_id=resource_id,
+        state=State.FAILED if failed else State.DONE,
+        request_id=w.ctx.request_id,
+        user_id=w.ctx.user_id,
+        project_id=project_id,
+        created_at=w.now,
+        updated_at=w.now,
+        finished_at=w.now,
     )
+    w.session.add(task)
+    if detail:
+        w.session.flush()
+        result = "Error" if failed else "Success"
+        record_step(w, task, name=action, undone=False, started_at=w.now, result=result, detail=detail)
 
 
 def claim(w: Work, task_id: str) -> Task | None:

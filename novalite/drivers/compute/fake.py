@@ -13,6 +13,7 @@ from uuid import uuid4
 from novalite.drivers.compute import properties
 from novalite.drivers.compute.arrange import arranged
 from novalite.drivers.compute.base import (
+    NO_ROOM,
     ConsoleKind,
     Diagnostics,
     EventBatch,
@@ -107,6 +108,7 @@ class FakeDriver(FakeChanges):
     ) -> None:
         self.host = host
         self._size = (vcpus, memory_mib, disk_gib)
+        self._measured = (-1, 0)
         self._architecture = architecture
         self._lock = threading.RLock()
         self._events = EventLog()
@@ -150,6 +152,8 @@ class FakeDriver(FakeChanges):
             free_cpus=vcpus,
             boot_id=self._boot_id,
             uptime_seconds=time.monotonic() - self._started,
+            disk_free_mib=self._measured[0],
+            disk_written_mib=self._measured[1],
         )
 
     def list_guests(self) -> tuple[GuestState, ...]:
@@ -340,6 +344,15 @@ class FakeDriver(FakeChanges):
                 self._boot(guest)
             else:
                 self._move(guest, Power.CRASHED, "crashed: panicked")
+
+    def guest_finds_no_room(self, guest_id: str) -> None:
+        """A write of it finds the host's disk full: it stands still until it is resumed."""
+        with self._lock:
+            self._move(self._known("guest", guest_id), Power.PAUSED, NO_ROOM)
+
+    def measure_disk(self, free_mib: int, written_mib: int = 0) -> None:
+        """Let the host tell what is free on its disk, and what its guests have written."""
+        self._measured = (free_mib, written_mib)
 
     def guest_prints(self, guest_id: str, text: bytes) -> None:
         """Add to the serial console's log."""

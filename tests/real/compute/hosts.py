@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from novalite.drivers.compute.base import ConsoleKind
-from novalite.drivers.compute.libvirt import LibvirtDriver
+from novalite.drivers.compute.libvirt import LibvirtDriver, LocalStorage
 from tests.contracts.boot_sector import GREETING, NMI, PANIC, POWER_OFF
 from tests.real.compute.private_libvirtd import PrivateLibvirtd
 
@@ -21,11 +21,12 @@ class Host:
     state_dir: Path
     appliance_id: str
 
-    def second_driver(self, appliance_id: str, state_dir: Path) -> LibvirtDriver:
+    def second_driver(self, appliance_id: str, state_dir: Path, local: LocalStorage | None = None) -> LibvirtDriver:
         """Of another appliance on the same libvirtd, or of this one after a restart."""
         return LibvirtDriver(
-            uri=self.libvirtd.uri, state_dir=state_dir, host="here", appliance_id=appliance_id, virt_type="qemu"
-        )
+            uri=self.libvirtd.uri, state_dir=state_dir, host="here", appliance_id=appliance_id, virt_type="qemu",
+            local=local,
+        )  # fmt: skip
 
 
 @contextmanager

@@ -1,11 +1,13 @@
-"""The contract of compute drivers, kept by libvirt, directly and behind an agent."""
+"""The contract of compute drivers, kept by libvirt, directly, behind an agent, and with raw disks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
 
+from novalite.drivers.compute.libvirt import LocalStorage
 from tests.contracts.agents import behind_agent
 from tests.contracts.compute_driver import Bench, ComputeDriverContract, new_bench
 from tests.contracts.compute_driver_changes import ChangesContract
@@ -14,16 +16,21 @@ from tests.real.compute.hosts import BootSectorGuests, Host
 pytestmark = pytest.mark.real
 
 
-@pytest.fixture(params=["direct", "agent"], scope="module")
+@pytest.fixture(params=["direct", "agent", "raw"], scope="module")
 def bench(request: pytest.FixtureRequest, host: Host) -> Iterator[Bench]:
-    guests = BootSectorGuests(host.driver)
-    if request.param == "direct":
-        yield new_bench(host.driver, guests)
-    else:
-        with behind_agent(host.driver) as remote:
+    driver = host.driver
+    if request.param == "raw":
+        driver = host.second_driver(str(uuid4()), host.state_dir.with_name("raw-state"), LocalStorage("raw"))
+    guests = BootSectorGuests(driver)
+    if request.param == "agent":
+        with behind_agent(driver) as remote:
             yield new_bench(remote, guests)
-    for state in host.driver.list_guests():
-        host.driver.delete_guest(state.id)
+    else:
+        yield new_bench(driver, guests)
+    for state in driver.list_guests():
+        driver.delete_guest(state.id)
+    if driver is not host.driver:
+        driver.close()
 
 
 class TestLibvirt(ComputeDriverContract):
