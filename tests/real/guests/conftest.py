@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -192,13 +193,20 @@ def let_in(appliance: RealAppliance) -> None:
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    directory = tmp_path_factory.mktemp("real-guests")
+    with new_cloud(tmp_path_factory.mktemp("real-guests")) as cloud:
+        yield cloud
+
+
+@contextmanager
+def new_cloud(directory: Path, **options: Any) -> Iterator[Cloud]:
+    """``options`` are settings, with ``__`` for the dot in their names."""
     for each in (directory, *directory.parents[:2]):
         each.chmod(0o711)
     libvirtd = PrivateLibvirtd(directory / "libvirt")
     try:
         libvirtd.start()
         given = {"compute.libvirt_uri": libvirtd.uri, "compute.stop_timeout_seconds": 90}
+        given |= {name.replace("__", "."): value for name, value in options.items()}
         with running(directory / "state", driver="libvirt", given=given) as appliance:
             key = directory / "key"
             sh("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key))
