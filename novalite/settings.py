@@ -225,6 +225,21 @@ class Backups(Struct, frozen=True, kw_only=True):
     directory: Annotated[
         str, _doc("Where backups of volumes are kept, best on another disk or a share; empty: STATE_DIR/backups.")
     ] = ""
+    s3_bucket: Annotated[str, _doc("Bucket in which they are kept instead; it must be there already.")] = ""
+    s3_endpoint: Annotated[
+        str, _doc("URL of the server that has the bucket, https:// or http:// (unprotected); empty: Amazon's.")
+    ] = ""
+    s3_region: Annotated[str, _doc("Region of the bucket.")] = "us-east-1"
+    s3_prefix: Annotated[str, _doc("What the names of all objects begin with, as a directory; empty: nothing.")] = ""
+    s3_credentials_file: Annotated[
+        str,
+        _doc("File with aws_access_key_id and aws_secret_access_key below [default]; empty: AWS_ACCESS_KEY_ID and "
+             "AWS_SECRET_ACCESS_KEY of the environment."),
+    ] = ""  # fmt: skip
+    s3_ca_file: Annotated[str, _doc("PEM file of authorities to trust besides the machine's; empty: none.")] = ""
+    key_file: Annotated[
+        str, _doc("File with a secret of 32 bytes or more that backups are encrypted with; empty: they are not.")
+    ] = ""
 
 
 class Identity(Struct, frozen=True, kw_only=True):

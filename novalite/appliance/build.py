@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
 
 import msgspec
@@ -17,11 +16,9 @@ from novalite.db.work import Database
 from novalite.drivers.compute.base import ComputeDriver
 from novalite.drivers.compute.local import open_local
 from novalite.drivers.network.base import NetworkDriver
-from novalite.drivers.storage import backends, web_places
-from novalite.drivers.storage.backups import PieceBackups
+from novalite.drivers.storage import backends, backup_places, web_places
 from novalite.drivers.storage.base import BackupStore, VolumeBackends, VolumeDriver
 from novalite.drivers.storage.files import FileImageStore
-from novalite.drivers.storage.objects import DirectoryObjects
 from novalite.engine.flow import Parts
 from novalite.engine.links import Links, guarded
 from novalite.engine.scheduler.loader import load_filters, load_weighers
@@ -66,7 +63,8 @@ def build(settings: Settings) -> Built:
         links.add(name, driver)
         names[name] = settings.compute.availability_zone
     network = cast(NetworkDriver, guarded(_network_driver(settings, appliance_id), "network driver"))
-    volumes, kept = _volume_backends(settings), guarded(_backup_store(settings), "backup store")
+    volumes = _volume_backends(settings)
+    kept = guarded(backup_places.open_store(settings.backups, settings.state_path, appliance_id), "backup store")
     parts = Parts(
         settings, database, links, network, store, Scheduling(), volumes, cast(BackupStore, kept),
         load_filters(settings.scheduler.filters), load_weighers(),
@@ -144,11 +142,6 @@ def _volume_backends(settings: Settings) -> VolumeBackends:
     return VolumeBackends(
         {name: cast(VolumeDriver, guarded(driver, f"volume driver {name}")) for name, driver in drivers.items()}
     )
-
-
-def _backup_store(settings: Settings) -> BackupStore:
-    directory = Path(settings.backups.directory or settings.state_path / "backups")
-    return PieceBackups(DirectoryObjects(directory))
 
 
 def prepare(settings: Settings) -> Built:

@@ -35,6 +35,7 @@ OPERATORS = {
     "config": ("novalite.cli.config:config", "Every option, its value and where it comes from."),
     "policy": ("novalite.cli.policy:policy", "Who may do what, and why somebody may not."),
     "openrc": ("novalite.cli.config:openrc", "The admin's credentials, for a shell."),
+    "backup": ("novalite.cli.backup:backup", "Backups of volumes, where they are kept."),
     "purge": ("novalite.cli.purge:purge", "Take away all that the appliance made on this machine."),
     "db": ("novalite.cli.database:db", "The database's schema."),
     "completion": ("novalite.cli.completion:completion", "Completion for your shell."),

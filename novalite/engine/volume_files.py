@@ -144,6 +144,8 @@ def _of_backups(parts: Parts, all_backups: list[Backup], busy: set[str]) -> Iter
               if one.status == "available" and not {one.id, one.volume_id} & busy}  # fmt: skip
     try:
         stored = set(parts.backups.ids())
+        if not parts.backups.keeper().ours:  # what another appliance keeps is known there
+            stored &= wanted
     except (DriverError, OSError) as error:
         yield Disagreement("error", "backup", parts.backups.place(), f"The store of backups does not answer: {error}",
                            "Backups can be neither made nor read.", "See to it that it is there.")  # fmt: skip

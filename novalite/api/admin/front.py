@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
-from novalite.api.admin import forwards, lans, protections
+from novalite.api.admin import backup_store, forwards, lans, protections
 from novalite.api.kit import faults
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Front, Route
@@ -26,4 +27,5 @@ def front(status: Report, examine: Report) -> Front:
         Route("GET", "/status", show_status, rule="novalite:admin:status", summary="Components, threads, backlog"),
         Route("GET", "/doctor", show_doctor, rule="novalite:admin:doctor", summary="What does not agree"),
     ]
-    return Front("admin", "/admin", [*routes, *lans.ROUTES, *forwards.ROUTES, *protections.ROUTES], faults.NOVA)
+    ours = (lans.ROUTES, forwards.ROUTES, protections.ROUTES, backup_store.ROUTES)
+    return Front("admin", "/admin", [*routes, *itertools.chain(*ours)], faults.NOVA)

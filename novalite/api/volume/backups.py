@@ -29,7 +29,7 @@ from novalite.api.volume.shapes import (
     links,
     truth,
 )
-from novalite.cloud.volume import backups
+from novalite.cloud.volume import backup_import, backups
 from novalite.cloud.volume.records import Backup
 from novalite.errors import Invalid
 
@@ -137,11 +137,11 @@ def restore(call: Call) -> dict[str, Any]:
 def export(call: Call) -> dict[str, Any]:
     place = call.parts.backups.place()
     with call.parts.database.read(call.ctx) as w:
-        return {"backup-record": backups.export(w, call.path["id"], place)}
+        return {"backup-record": backup_import.export(w, call.path["id"], place)}
 
 
 def take_over(call: Call) -> Backup:
-    return backups.take_over(call.w, call.body["backup_service"], call.body["backup_url"])
+    return backup_import.take_over(call.w, call.body["backup_service"], call.body["backup_url"])
 
 
 _RESTORED = answers.record(

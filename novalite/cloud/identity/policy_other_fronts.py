@@ -200,7 +200,7 @@ _PLACEMENT = {
         "traits:list usages:show"
     )
 }
-_APPLIANCE = {"rule:context_is_admin": "status doctor lans"}
+_APPLIANCE = {"rule:context_is_admin": "status doctor lans backup_store"}
 _OF_PROJECTS = {NEUTRON_MEMBER: "forwards protections"}
 
 

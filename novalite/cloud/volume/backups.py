@@ -1,10 +1,7 @@
-"""Backups of volumes: asked for, put back, given up, told to another cloud and taken from one."""
+"""Backups of volumes: asked for, put back, given up."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -18,12 +15,10 @@ from novalite.cloud.volume.records import Backup, Snapshot, Volume
 from novalite.db.paging import Page, page_of
 from novalite.db.records import new_id
 from novalite.db.work import Work
-from novalite.errors import Conflict, Invalid, NotFound
+from novalite.errors import Invalid, NotFound
 
 TOPIC = "volume_backup"
 DELETABLE = ("available", "error")
-SERVICE = "cinder.backup.drivers.novalite"
-"""Clients look for Cinder's name of its drivers at the beginning."""
 SORT_KEYS: Mapping[str, Any] = {
     "id": Backup.id, "name": Backup.name, "status": Backup.status, "size": Backup.size_gib,
     "created_at": Backup.created_at, "updated_at": Backup.updated_at, "volume_id": Backup.volume_id,
@@ -132,14 +127,14 @@ def delete(w: Work, backup_id: str, *, force: bool = False) -> None:
     found = get(w, backup_id)
     allowed = Backup.status != "restoring" if force else Backup.status.in_(DELETABLE)
     if not change(w, backup_id, {"status": "deleting"}, allowed):
-        raise _refusal(found, "deleted", DELETABLE)
+        raise refusal(found, "deleted", DELETABLE)
     if force:
         durable.cancel_key(w, tasks.backup_key(backup_id))
     durable.start(w, tasks.BackupDelete(backup_id), key=tasks.backup_key(backup_id), resource_id=backup_id,
                   project_id=found.project_id)  # fmt: skip
 
 
-def _refusal(backup: Backup, doing: str, allowed: tuple[str, ...]) -> Invalid:
+def refusal(backup: Backup, doing: str, allowed: tuple[str, ...]) -> Invalid:
     return Invalid(
         f"Invalid backup: backup {backup.id} cannot be {doing} while its status is {backup.status}; it must be "
         f"{' or '.join(allowed)}.", field="status", code="backup.state",
@@ -150,7 +145,7 @@ def restore(w: Work, backup_id: str, *, volume_id: str = "", name: str | None = 
     """Put a backup into a volume that is free, or into a new one. Raises ``NotFound``, ``Invalid``, ``OverQuota``."""
     backup = get(w, backup_id)
     if not change(w, backup_id, {"status": "restoring"}, Backup.status == "available"):
-        raise _refusal(backup, "restored", ("available",))
+        raise refusal(backup, "restored", ("available",))
     if not volume_id:
         volume = new_volumes.create(
             w, NewVolume(size_gib=backup.size_gib, backup_id=backup_id, name=name or f"restore_backup_{backup_id}",
@@ -185,70 +180,6 @@ def has_data_of_its_own(w: Work, backup: Backup) -> bool:
     """Whether no other backup has the same data."""
     others = w.session.scalars(sa.select(Backup).where(Backup.volume_id == backup.volume_id, Backup.id != backup.id))
     return all(data_id(other) != data_id(backup) for other in others)
-
-
-def export(w: Work, backup_id: str, place: str) -> dict[str, str]:
-    """What another cloud needs to take the backup over: all but the data, which stay where they are."""
-    found = get(w, backup_id)
-    if found.status != "available":
-        raise _refusal(found, "exported", ("available",))
-    told = {
-        "id": found.id, "volume_id": found.volume_id, "name": found.name, "description": found.description,
-        "size": found.size_gib, "size_bytes": found.size_bytes, "object_count": found.object_count,
-        "container": found.container, "data_at": found.data_at.isoformat(), "metadata": found.metadata_items,
-        "volume_facts": {**found.volume_facts, "data_id": data_id(found)}, "place": place,
-    }  # fmt: skip
-    return {"backup_service": SERVICE, "backup_url": base64.b64encode(json.dumps(told).encode()).decode()}
-
-
-def take_over(w: Work, service: str, url: str) -> Backup:
-    """Record a backup that another cloud has told of; its task looks whether the data are in our store. Raises
-    ``Invalid``, ``Conflict`` for one that is known, ``OverQuota``."""
-    if service != SERVICE:
-        raise Invalid(f"Backups of {service[:100]} cannot be read here; {SERVICE} can.", field="backup_service")
-    told = _decoded(url)
-    if find(w, told["id"]) is not None:
-        raise Conflict(f"Backup {told['id']} is known already.", code="backup.exists")
-    usage.require(w, w.ctx.project_id, backups=1, backup_gigabytes=told["size"])
-    made = Backup(
-        id=told["id"], volume_id=told["volume_id"], name=told["name"], description=told["description"],
-        project_id=w.ctx.project_id, user_id=w.ctx.user_id, size_gib=told["size"], size_bytes=told["size_bytes"],
-        object_count=told["object_count"], container=told["container"], availability_zone=new_volumes.DEFAULT_ZONE,
-        metadata_items=told["metadata"], volume_facts=told["volume_facts"],
-        data_at=datetime.fromisoformat(told["data_at"]), created_at=w.now,
-    )  # fmt: skip
-    w.session.add(made)
-    w.session.flush()
-    durable.start(w, tasks.BackupImport(made.id), key=tasks.backup_key(made.id), resource_id=made.id,
-                  project_id=made.project_id)  # fmt: skip
-    return made
-
-
-_TOLD: Mapping[str, tuple[type, ...]] = {
-    "id": (str,), "volume_id": (str,), "name": (str, type(None)), "description": (str, type(None)), "size": (int,),
-    "size_bytes": (int,), "object_count": (int,), "container": (str,), "data_at": (str,), "metadata": (dict,),
-    "volume_facts": (dict,),
-}  # fmt: skip
-
-
-def _decoded(url: str) -> dict[str, Any]:
-    try:
-        told = json.loads(base64.b64decode(url, validate=True))
-        for name, kinds in _TOLD.items():
-            if not isinstance(told[name], kinds) or isinstance(told[name], bool):
-                raise ValueError(name)
-        for each in (told["id"], told["volume_id"], told["volume_facts"].get("data_id", told["id"])):
-            volumes.require_id(str(each))
-        if not 1 <= told["size"] <= new_volumes.LARGEST_GIB or not 0 <= told["size_bytes"] < 2**60:
-            raise ValueError("size")
-        if datetime.fromisoformat(told["data_at"]).tzinfo is None:
-            raise ValueError("data_at")
-        longest = max(len(str(told[name] or "")) for name in ("name", "description", "container"))
-        if longest > 255 or not 0 <= told["object_count"] < 2**31:
-            raise ValueError("name")
-    except (binascii.Error, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise Invalid("The backup_url is not what an export of a backup told.", field="backup_url") from error
-    return dict(told)
 
 
 # What the engine writes down. Everything may be repeated.

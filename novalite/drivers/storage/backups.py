@@ -2,6 +2,7 @@
 
 ``pieces/AB/SHA256`` is one, compressed; ``manifests/ID.json`` names those of a backup, in order. The manifest is
 written last. Each backup can be read alone, and goes alone: a piece stays as long as any manifest names it.
+``store.json`` says whose store it is.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
-from novalite.drivers.storage.base import StoredBackup
+from novalite.drivers.storage.backup_mark import BackupMark
+from novalite.drivers.storage.base import BackupKeeper, KeptBackup, StoredBackup
 from novalite.drivers.storage.objects import Objects
+from novalite.drivers.storage.sealed_objects import SealedObjects, SealingKey
 from novalite.errors import DriverError
 
 PIECE_BYTES = 4 << 20
@@ -25,27 +28,39 @@ _MANIFESTS, _PIECES = "manifests", "pieces"
 
 
 class PieceBackups:
-    """A ``BackupStore`` on any ``Objects``. One process at a time writes to a store: what is being saved is safe from
-    ``delete`` and ``clean`` of the same process only."""
+    """A ``BackupStore`` on any ``Objects``, encrypted when there is a key. One appliance at a time writes to a store:
+    what is being saved is safe from ``delete`` and ``clean`` of the same process only."""
 
-    def __init__(self, objects: Objects, *, piece_bytes: int = PIECE_BYTES) -> None:
-        self._objects, self._piece_bytes = objects, piece_bytes
+    def __init__(
+        self, objects: Objects, appliance_id: str, *, key: SealingKey | None = None, piece_bytes: int = PIECE_BYTES
+    ) -> None:
+        self._mark = BackupMark(objects, appliance_id, key_id=key.id if key else "", besides=_MANIFESTS)
+        self._objects: Objects = SealedObjects(objects, key) if key else objects
+        self._digest = key.digest if key else _digest
+        self._piece_bytes = piece_bytes
         self._changes = threading.Lock()
         self._held: dict[str, int] = {}
 
     def place(self) -> str:
         return self._objects.place
 
+    def keeper(self) -> BackupKeeper:
+        return self._mark.keeper()
+
+    def take_over(self) -> None:
+        self._mark.take_over()
+
     def save(self, backup_id: str, chunks: Iterable[bytes], facts: Mapping[str, str]) -> StoredBackup:
         name = _manifest(backup_id)
+        self._mark.require_ours()
         if self._objects.has(name):
-            known = self._manifest(backup_id)
-            return StoredBackup(int(known["added"]), len(set(known["pieces"]) - {None}))
+            return self.kept(backup_id).stored
         held: list[str] = []
         try:
             pieces, size, added = self._save_pieces(chunks, held)
             manifest = {"version": _VERSION, "id": backup_id, "size": size, "piece_bytes": self._piece_bytes,
                         "added": added, "facts": dict(facts), "pieces": pieces}  # fmt: skip
+            self._mark.require_ours()  # who took it over meanwhile may have let the pieces go
             self._objects.put(name, json.dumps(manifest).encode())
         finally:
             self._let_go(held)
@@ -60,7 +75,7 @@ class PieceBackups:
             if not piece.strip(b"\0"):
                 names.append(None)
                 continue
-            digest = hashlib.sha256(piece).hexdigest()
+            digest = self._digest(piece)
             names.append(digest)
             self._hold(digest, held)
             if not self._objects.has(_piece(digest)):
@@ -97,13 +112,13 @@ class PieceBackups:
             piece = zlib.decompressobj().decompress(packed, length)
         except zlib.error:
             piece = b""
-        if hashlib.sha256(piece).hexdigest() != digest:
+        if self._digest(piece) != digest:
             raise DriverError("read_backup", f"a piece of backup {backup_id} is damaged", code="backup.corrupt")
         return piece
 
-    def facts(self, backup_id: str) -> Mapping[str, str]:
-        found: dict[str, str] = self._manifest(backup_id)["facts"]
-        return found
+    def kept(self, backup_id: str) -> KeptBackup:
+        found = self._manifest(backup_id)
+        return KeptBackup(found["facts"], StoredBackup(int(found["added"]), len(set(found["pieces"]) - {None})))
 
     def delete(self, backup_id: str) -> None:
         try:
@@ -112,6 +127,7 @@ class PieceBackups:
             if error.code != "backup.not_found":
                 raise
             return
+        self._mark.require_ours()
         self._objects.delete(_manifest(backup_id))
         self._drop_unless_named(gone)
 
@@ -120,6 +136,8 @@ class PieceBackups:
         return tuple(sorted(name.removeprefix(f"{_MANIFESTS}/").removesuffix(".json") for name in names))
 
     def clean(self) -> None:
+        if not self._mark.keeper().ours:  # what belongs to nothing is somebody else's unfinished work
+            return
         self._drop_unless_named({name.rpartition("/")[2] for name in self._objects.names(_PIECES)})
 
     def _drop_unless_named(self, digests: set[str]) -> None:
@@ -129,6 +147,7 @@ class PieceBackups:
                 self._objects.delete(_piece(digest))
 
     def _manifest(self, backup_id: str) -> dict[str, Any]:
+        self._mark.require_readable()
         text = self._objects.get(_manifest(backup_id))
         if text is None:
             raise DriverError("backup", f"there is no backup {backup_id} in {self.place()}", code="backup.not_found")
@@ -153,6 +172,10 @@ def _cut(chunks: Iterable[bytes], length: int) -> Iterator[bytes]:
             del waiting[:length]
     if waiting:
         yield bytes(waiting)
+
+
+def _digest(piece: bytes) -> str:
+    return hashlib.sha256(piece).hexdigest()
 
 
 def _manifest(backup_id: str) -> str:

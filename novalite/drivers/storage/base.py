@@ -190,12 +190,37 @@ class StoredBackup:
     pieces: int
 
 
+@dataclass(frozen=True)
+class KeptBackup:
+    """What the store knows of one: what was to be known of it, and how much it is."""
+
+    facts: Mapping[str, str]
+    stored: StoredBackup
+
+
+@dataclass(frozen=True)
+class BackupKeeper:
+    """Who writes to a store: the id of an appliance (empty: nobody yet), and whether that is this one. ``encrypted``
+    says whether what is in it is."""
+
+    appliance_id: str
+    ours: bool
+    encrypted: bool
+
+
 class BackupStore(Protocol):
     """Keeps backups by their ids (UUIDs). What has its name is whole; every method may be repeated. Raises
-    ``DriverError`` with codes ``backup.not_found``, ``backup.corrupt``, ``disk.full``."""
+    ``DriverError`` with codes ``backup.not_found``, ``backup.corrupt``, ``backup.key`` (encrypted, and not with our
+    key), ``backup.not_ours`` (another appliance writes to the store), ``disk.full``."""
 
     def place(self) -> str:
         """What the store is called, for people."""
+
+    def keeper(self) -> BackupKeeper:
+        """Who writes to the store."""
+
+    def take_over(self) -> None:
+        """Write to the store from now on, in place of whoever did."""
 
     def save(self, backup_id: str, chunks: Iterable[bytes], facts: Mapping[str, str]) -> StoredBackup:
         """Keep a volume's plain content and what is to be known of it, unless that backup is there."""
@@ -203,8 +228,8 @@ class BackupStore(Protocol):
     def read(self, backup_id: str) -> Iterator[bytes]:
         """The content, each piece checked before it is given."""
 
-    def facts(self, backup_id: str) -> Mapping[str, str]:
-        """What was to be known."""
+    def kept(self, backup_id: str) -> KeptBackup:
+        """What is known of it."""
 
     def delete(self, backup_id: str) -> None:
         """An absent one is a success. What other backups are made of stays."""

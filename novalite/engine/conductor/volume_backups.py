@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from novalite.cloud.volume import backups, progress, tasks
+from novalite.cloud.volume import backup_import, backups, progress, tasks
 from novalite.cloud.volume.records import Backup
 from novalite.drivers.storage.base import OfSnapshot, OfVolume, StoredBackup
 from novalite.engine.conductor import volume_sources
 from novalite.engine.flow import Flow, Run, Step
 from novalite.errors import Failed
+
+_LOOK_SECONDS = 1.0
+"""How often a long copy looks whether it is still wanted."""
 
 
 def _backup_id(run: Run) -> str:
@@ -29,6 +33,14 @@ def _backup(run: Run) -> Backup:
     with run.parts.database.read(run.ctx) as w:
         found = backups.find(w, _backup_id(run))
     if found is None:
+        raise Failed("The backup is no longer wanted.", code="backup.gone")
+    return found
+
+
+def _wanted(run: Run) -> Backup:
+    """One that is being made, which nobody has given up."""
+    found = _backup(run)
+    if found.status == "deleting":
         raise Failed("The backup is no longer wanted.", code="backup.gone")
     return found
 
@@ -52,13 +64,23 @@ def _content(run: Run, backup: Backup) -> Iterator[Iterator[bytes]]:
 
 
 def _keep(run: Run) -> None:
-    backup = _backup(run)
-    facts = {"volume_id": backup.volume_id, "name": backup.name or "", "size_gib": str(backup.size_gib)}
+    backup = _wanted(run)
+    facts = backup_import.facts(backup)
     with _content(run, backup) as chunks:
-        kept: StoredBackup = run.parts.backups.save(backup.id, chunks, facts)
+        kept: StoredBackup = run.parts.backups.save(backup.id, _while_wanted(run, chunks), facts)
     place = run.parts.backups.place()
     with run.parts.database.write(run.ctx) as w:
         backups.stored(w, backup.id, size_bytes=kept.added, object_count=kept.pieces, place=place)
+    _wanted(run)
+
+
+def _while_wanted(run: Run, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    looked = time.monotonic()
+    for chunk in chunks:
+        if time.monotonic() - looked > _LOOK_SECONDS:
+            _wanted(run)
+            looked = time.monotonic()
+        yield chunk
 
 
 def _forget(run: Run) -> None:
@@ -100,7 +122,7 @@ def _not_gone(run: Run, error: Exception) -> None:
 
 def _look(run: Run) -> None:
     """The manifest tells whose backup it is; what is in it is looked at when it is put back."""
-    run.parts.backups.facts(backups.data_id(_backup(run)))
+    run.parts.backups.kept(backups.data_id(_backup(run)))
     with run.parts.database.write(run.ctx) as w:
         backups.confirmed(w, _backup_id(run))
 

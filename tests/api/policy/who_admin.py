@@ -7,6 +7,9 @@ MAY = {
         GET /lans
         POST /lans
         DELETE /lans/{name}
+        GET /backup-store
+        POST /backup-store/take-over
+        POST /backup-store/backups/{backup_id}/import
     """,
     "member": """
         GET /forwards

@@ -94,7 +94,7 @@ def _osd(directory: Path, config: Path, daemons: list[subprocess.Popen[bytes]]) 
     _run("ceph", "-c", str(config), "osd", "new", uuid)
     _run("ceph-osd", "-c", str(config), "-i", "0", "--mkfs", "--osd-uuid", uuid)
     daemons.append(_start("ceph-osd", "-c", str(config), "-i", "0"))
-    until(lambda: b"1 up" in _said("ceph", "-c", str(config), "osd", "stat"), "the OSD is up", 60)
+    until(lambda: b"1 up" in _said("ceph", "-c", str(config), "osd", "stat"), "the OSD is up", 120)
 
 
 def _free_port() -> int:
