@@ -21,6 +21,8 @@ SECTIONS = {
     "networks": "rules among 10 to 10,000 ports, ports from nothing, throughput",
     "burst": "boots per second in a burst of 200, simulated guests",
     "images": "upload, import and download of 4 GiB over copying with sha512, and the memory meanwhile",
+    "overlays": "20 servers of an image of 1 GiB: the first and the others, real guests",
+    "copies": "snapshots and backups of 1 GiB over qemu-img convert, real guests",
     "boot": "POST to ACTIVE and to the login prompt, real guests, over raw libvirt",
 }
 

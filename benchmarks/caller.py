@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-COMPUTE_VERSION = "2.79"
+COMPUTE_VERSION, VOLUME_VERSION = "2.79", "3.70"
 _SECONDS = 120.0
 
 
@@ -33,7 +33,7 @@ class Caller:
 
     def call(self, method: str, path: str, body: Any = None, *, data: bytes | None = None) -> Answer:
         """One request. Raises ``RuntimeError`` for an error status, ``OSError`` when nobody answers."""
-        headers = {"OpenStack-API-Version": f"compute {COMPUTE_VERSION}"}
+        headers = {"OpenStack-API-Version": f"compute {COMPUTE_VERSION},volume {VOLUME_VERSION}"}
         if self.token:
             headers["X-Auth-Token"] = self.token
         if body is not None:

@@ -10,10 +10,16 @@ from typing import Any
 
 from benchmarks.caller import Caller, openrc
 from benchmarks.processes import appliance
+from conformance import web
 from novalite.drivers.storage import guest_image
 
 _SIMULATED_IMAGE_BYTES = 1 << 20
-_OPTIONS = {"logging.level": "INFO", "compute.stop_timeout_seconds": 5}
+_BACKENDS = ("one", "two")
+_KEEPERS = {"fake": "fake", "libvirt": "files"}
+_OPTIONS = {
+    "logging.level": "INFO", "compute.stop_timeout_seconds": 5, "images.web_download_networks": "127.0.0.1/32",
+    "volumes.reserve_gib": 0.5,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -26,10 +32,16 @@ class Cloud:
     image_ids: tuple[str, ...]
     flavor_ids: tuple[str, str]
     shared_volume_type: str
+    web_url: str
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.caller.port}"
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        """Names of what keeps volumes."""
+        return _BACKENDS
 
     @property
     def credentials(self) -> dict[str, str]:
@@ -58,15 +70,28 @@ def running(directory: Path, driver: str, given: dict[str, str]) -> Iterator[Clo
     """A prepared cloud until the context ends; real guests and networks end with it."""
     state_dir, file = directory / "state", directory / "guest.img"
     disk_format = _make_image(file, driver)
-    with appliance(state_dir, driver=driver, options={**_OPTIONS, **given}) as program:
+    shown = directory / "web"
+    shown.mkdir()
+    (shown / "guest.img").hardlink_to(file)
+    with (
+        web.serving(shown) as port,
+        appliance(state_dir, driver=driver, options={**_OPTIONS, **_of(driver, port), **given}) as program,
+    ):
         caller = program.await_ready()
         caller.log_in(state_dir)
         images = tuple(_upload(caller, name, file, disk_format) for name in ("conformance", "other"))
         flavors = (_flavor(caller, "conformance.nano", 256), _flavor(caller, "conformance.micro", 320))
         try:
-            yield Cloud(caller, state_dir, driver, images, flavors, _volume_type(caller))
+            url = f"http://127.0.0.1:{port}/guest.img"
+            yield Cloud(caller, state_dir, driver, images, flavors, _volume_type(caller), url)
         finally:
             caller.close()
+
+
+def _of(driver: str, port: int) -> dict[str, str]:
+    """Two backends for volumes; imports from the web server."""
+    backends = ",".join(f"{name}={_KEEPERS[driver]}" for name in _BACKENDS)
+    return {"volumes.backends": backends, "images.web_download_ports": str(port)}
 
 
 def _make_image(file: Path, driver: str) -> str:

@@ -20,6 +20,11 @@ _HAD = (
     "change_password", "resize", "vnc_console", "serial_console", "stable_rescue", "personality", "swap_volume",
     "volume_multiattach", "hostname_fqdn_sanitization",
 )  # fmt: skip
+_VOLUME_HAD = (
+    "backup", "snapshot", "clone", "extend_attached_volume", "extend_volume_with_snapshot", "multi_backend",
+    "enable_volume_image_dep_tests",
+)  # fmt: skip
+_IMAGE_HAD = ("import_image", "os_glance_reserved", "image_format_enforcement")
 _ONE_HOST = "There is one host: nothing to migrate to."
 LEFT_OUT = {
     "shelve_migrate": _ONE_HOST,
@@ -97,9 +102,12 @@ def sections(cloud: Cloud, directory: Path) -> dict[str, dict[str, str]]:
         "volume": {
             "min_microversion": "3.0", "max_microversion": "latest",
             "volume_type_multiattach": cloud.shared_volume_type,
+            "backup_driver": "posix", "backend_names": ",".join(cloud.backends),
             "vendor_name": "NovaLite", "storage_protocol": "fake" if cloud.driver == "fake" else "file",
         },
-        "volume-feature-enabled": {"extend_attached_volume": _ON},
+        "volume-feature-enabled": dict.fromkeys(_VOLUME_HAD, _ON),
+        "image": {"http_image": cloud.web_url},
+        "image-feature-enabled": dict.fromkeys(_IMAGE_HAD, _ON),
         "validation": _validation(cloud),
     }  # fmt: skip
 
@@ -138,12 +146,19 @@ _PART = r"^tempest\.api\.(?:" + "|".join((
     r"compute\.volumes\.test_attach_volume\.AttachVolumeTestJSON", r"compute\.admin\.test_quotas\.QuotasAdminTestJSON",
     r"network\.test_routers\.", r"network\.test_ports\.", r"network\.test_security_groups\.",
 )) + ")"  # fmt: skip
+_WHOLE = (
+    r"^tempest\.api\.(?:compute|network|image|volume)\."
+    r"|^tempest\.scenario\.test_(?:volume_boot_pattern|snapshot_pattern|stamp_pattern|shelve_instance"
+    r"|volume_migrate_attached|encrypted_cinder_volumes|minimum_basic|instances_with_cinder_volumes"
+    r"|server_volume_attachment|volume_backup_restore|snapshots_with_add_location|server_advanced_ops)\."
+    r"|\[.*\bsmoke\b.*\]"
+)
 TEMPEST = Suite(
     name="tempest",
     packages=("tempest",),
     tests="tempest/test_discover",
     group=r"([^\.]*\.)*",
-    whole=r"^tempest\.api\.(?:compute|network)\.|\[.*\bsmoke\b.*\]",
+    whole=_WHOLE,
     smoke=r"\[.*\bsmoke\b.*\]",
     part=_PART,
     most_workers=64,
