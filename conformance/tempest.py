@@ -9,6 +9,7 @@ from __future__ import annotations
 import configparser
 from pathlib import Path
 
+from conformance import formats
 from conformance.cloud import Cloud
 from conformance.environment import Environment
 from conformance.suite import Suite
@@ -24,7 +25,7 @@ _VOLUME_HAD = (
     "backup", "snapshot", "clone", "extend_attached_volume", "extend_volume_with_snapshot", "multi_backend",
     "enable_volume_image_dep_tests",
 )  # fmt: skip
-_IMAGE_HAD = ("import_image", "os_glance_reserved", "image_format_enforcement")
+_IMAGE_HAD = ("import_image", "os_glance_reserved", "image_format_enforcement", "image_conversion")
 _ONE_HOST = "There is one host: nothing to migrate to."
 LEFT_OUT = {
     "shelve_migrate": _ONE_HOST,
@@ -57,7 +58,7 @@ def prepare(_: Environment, cloud: Cloud, directory: Path) -> dict[str, str]:
 
 
 def sections(cloud: Cloud, directory: Path) -> dict[str, dict[str, str]]:
-    """All that differs from Tempest's own defaults."""
+    """All that differs from Tempest's own defaults. Makes the images that are tested beside it."""
     given = cloud.credentials
     shared, extensions = cloud.first_network(external=False), cloud.network_extensions()
     return {
@@ -106,7 +107,10 @@ def sections(cloud: Cloud, directory: Path) -> dict[str, dict[str, str]]:
             "vendor_name": "NovaLite", "storage_protocol": "fake" if cloud.driver == "fake" else "file",
         },
         "volume-feature-enabled": dict.fromkeys(_VOLUME_HAD, _ON),
-        "image": {"http_image": cloud.web_url},
+        "image": {
+            "http_image": cloud.web_url, "http_qcow2_image": cloud.web_url,
+            "images_manifest_file": str(formats.write(directory / "formats")),
+        },
         "image-feature-enabled": dict.fromkeys(_IMAGE_HAD, _ON),
         "validation": _validation(cloud),
     }  # fmt: skip

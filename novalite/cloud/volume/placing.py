@@ -14,6 +14,7 @@ from novalite.drivers.storage.base import VolumePool
 from novalite.errors import Failed
 
 BACKEND_NAME = "volume_backend_name"
+_SCOPE = "capabilities:"
 _GIB = 1 << 30
 
 
@@ -68,7 +69,7 @@ def _refusal(wish: Wish, name: str, room: Room, reserve_gib: float, oversubscrip
     wanted = wish.specs.get(BACKEND_NAME)
     if wanted and wanted not in (name, pool.backend):
         return f"the type asks for {wanted}"
-    protocol = wish.specs.get("storage_protocol") or wish.specs.get("capabilities:storage_protocol")
+    protocol = wish.specs.get("storage_protocol")
     if protocol and protocol.removeprefix("<in>").strip() != pool.protocol:
         return f"its volumes are reached by {pool.protocol}"
     if wish.shared and not pool.shares:
@@ -94,8 +95,9 @@ def rooms(w: Work, pools: Mapping[str, VolumePool]) -> dict[str, Room]:
 
 def wish_of(w: Work, volume: Volume, needs_gib: int, *, encrypted: bool = False) -> Wish:
     kind = w.session.get(VolumeType, volume.type_id) if volume.type_id else None
-    return Wish(volume.size_gib, kind.extra_specs if kind else {}, backend_of_source(w, volume), needs_gib,
-                volume.multiattach, encrypted)  # fmt: skip
+    # As in Cinder both spellings ask the same.
+    specs = {key.removeprefix(_SCOPE): value for key, value in kind.extra_specs.items()} if kind else {}
+    return Wish(volume.size_gib, specs, backend_of_source(w, volume), needs_gib, volume.multiattach, encrypted)
 
 
 def backend_of_source(w: Work, volume: Volume) -> str:

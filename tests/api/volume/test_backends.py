@@ -36,7 +36,8 @@ def test_types_choose(admin: Cinder, small: str) -> None:
     assert backends.of("plain").place(second["id"]) is None
     snapshot = admin.snapshot(second["id"])["id"]
     assert backends.of("small").snapshot_ids() == (snapshot,)
-    admin.ask("/types", {"volume_type": {"name": "p", "extra_specs": {"volume_backend_name": "plain"}}}, 200)
+    specs = {"capabilities:volume_backend_name": "plain"}
+    admin.ask("/types", {"volume_type": {"name": "p", "extra_specs": specs}}, 200)
     copies = [admin.volume(snapshot_id=snapshot), admin.volume(source_volid=second["id"], volume_type="p")]
     assert [one["os-vol-host-attr:host"].partition("@")[2] for one in copies] == ["small#small", "plain#plain"]
     for one in (*copies, first, second):
