@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
+from novalite.drivers.storage import packing
 from novalite.drivers.storage.backup_mark import BackupMark
 from novalite.drivers.storage.base import BackupKeeper, KeptBackup, StoredBackup
 from novalite.drivers.storage.objects import Objects
@@ -23,7 +24,6 @@ from novalite.errors import DriverError
 
 PIECE_BYTES = 4 << 20
 _VERSION = 1
-_LEVEL = 1
 _MANIFESTS, _PIECES = "manifests", "pieces"
 
 
@@ -72,14 +72,14 @@ class PieceBackups:
         size = added = 0
         for piece in _cut(chunks, self._piece_bytes):
             size += len(piece)
-            if not piece.strip(b"\0"):
+            if packing.is_blank(piece):
                 names.append(None)
                 continue
             digest = self._digest(piece)
             names.append(digest)
             self._hold(digest, held)
             if not self._objects.has(_piece(digest)):
-                packed = zlib.compress(piece, _LEVEL)
+                packed = packing.pack(piece)
                 self._objects.put(_piece(digest), packed)
                 added += len(packed)
         return names, size, added
