@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import httpx
 
 from novalite.cli import faults
-from novalite.errors import DependencyDown, Invalid, Unsupported
+from novalite.errors import DependencyDown, Failed, Invalid, Unsupported
 
 if TYPE_CHECKING:
     from novalite.cli.credentials import Credentials
@@ -120,6 +120,28 @@ class Client:
         faults.check(answer)
         return answer
 
+    def stream(self, service: str, path: str, *, offset: int = 0) -> Iterator[bytes]:
+        """The bytes at ``path`` from ``offset`` on. Raises ``DependencyDown`` when they are cut off."""
+        sent = {"X-Auth-Token": self.token_id, **({"Range": f"bytes={offset}-"} if offset else {})}
+        url = self._url(service) + path
+        try:
+            with self._http.stream("GET", url, headers=sent) as answer:
+                if answer.status_code >= 300:
+                    answer.read()
+                faults.check(answer)
+                if offset and answer.status_code != 206:
+                    raise Failed(f"{url} cannot be fetched in parts.", code="cloud.no_ranges")
+                yield from answer.iter_raw()
+        except httpx.TransportError as error:
+            raise self._unreachable(url, error) from error
+
+    def _unreachable(self, url: str, error: Exception) -> DependencyDown:
+        return DependencyDown(
+            f"Nothing answers at {url}: {error or type(error).__name__}.",
+            code="cloud.unreachable",
+            hint=f"Is it running? The address comes from {self.credentials.origin}.",
+        )
+
     def close(self) -> None:
         self._http.close()
 
@@ -136,11 +158,7 @@ class Client:
         try:
             return self._http.request(method, url, **more)
         except httpx.TransportError as error:
-            raise DependencyDown(
-                f"Nothing answers at {url}: {error or type(error).__name__}.",
-                code="cloud.unreachable",
-                hint=f"Is it running? The address comes from {self.credentials.origin}.",
-            ) from error
+            raise self._unreachable(url, error) from error
 
     def _log_in(self) -> None:
         base = self.credentials.auth_url.rstrip("/")

@@ -14,6 +14,8 @@ from novalite.cli.session import Session
 
 PEOPLE = {
     "server": ("novalite.cli.server:server", "Make, see and drive servers."),
+    "export": ("novalite.cli.server_export:export", "Take a server away as one file."),
+    "import": ("novalite.cli.server_import:import_", "Make a server of such a file, or of an OVA."),
     "image": ("novalite.cli.image:image", "What servers start from."),
     "flavor": ("novalite.cli.flavor:flavor", "Sizes of servers."),
     "key": ("novalite.cli.key:key", "SSH keys put into servers."),

@@ -13,7 +13,16 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.blocking import BlockingScheduler
 
 from novalite import clock, logs
-from novalite.cloud.compute import consoles, migrations, protection, protection_runs, resize, soft_delete
+from novalite.cloud.compute import (
+    consoles,
+    migrations,
+    protection,
+    protection_runs,
+    resize,
+    server_exports,
+    server_imports,
+    soft_delete,
+)
 from novalite.cloud.identity import tokens
 from novalite.cloud.tasks import tasks
 from novalite.cloud.volume import messages
@@ -150,6 +159,13 @@ def jobs(parts: Parts, queue: Queue) -> list[Job]:
         with database.write(internal()) as w:
             protection_runs.end_orphans(w)
 
+    def forget_carried() -> None:
+        with database.write(internal()) as w:
+            gone = [image_id for each in server_exports.late(w) for image_id in server_exports.end(w, each)]
+            gone += [image_id for each in server_imports.late(w) for image_id in server_imports.end(w, each)]
+        for image_id in gone:
+            parts.images.delete(image_id)
+
     def end_resizes() -> None:
         with database.write(internal()) as w:
             ended = resize.end_unasked(w, settings.compute.resize_confirm_seconds)
@@ -166,6 +182,7 @@ def jobs(parts: Parts, queue: Queue) -> list[Job]:
         Job("resizes", min(30, settings.compute.resize_confirm_seconds or 30), end_resizes),
         Job("shelved", 60, lambda: offload_in_time(parts)),
         Job("protection", 15, protect),
+        Job("carried", 300, forget_carried),
         Job("prune", 3600, prune),
         Job("reclaim", min(60, settings.compute.reclaim_instance_interval_seconds or 60), reclaim),
     ]

@@ -36,7 +36,8 @@ class NewServer:
     """A request for ``min_count`` to ``max_count`` servers. ``image_id`` empty: no image is given.
 
     ``networks`` is None, ``auto``, ``none`` or a list of ``ports.NetworkRequest``-like items that
-    ``networks.choose`` understands; ``user_data`` is base64 text; ``zone`` may be ``zone[:host[:node]]``.
+    ``networks.choose`` understands; ``user_data`` is base64 text; ``zone`` may be ``zone[:host[:node]]``; ``import_id``
+    names the import that holds the content of ephemeral disks.
     """
 
     name: str
@@ -62,6 +63,7 @@ class NewServer:
     access_ip_v4: str = ""
     access_ip_v6: str = ""
     trusted_image_certificates: list[str] | None = None
+    import_id: str = ""
 
 
 def create(w: Work, new: NewServer, *, boot_seconds: float = 900.0) -> list[Server]:
@@ -108,7 +110,7 @@ def create(w: Work, new: NewServer, *, boot_seconds: float = 900.0) -> list[Serv
         _make_ports(w, server, wanted, new.security_groups)
         boot_devices.record(w, server, layout)
         durable.start(
-            w, tasks.Boot(server.id, new.admin_pass), key=tasks.key(server.id), resource_id=server.id,
+            w, tasks.Boot(server.id, new.admin_pass, new.import_id), key=tasks.key(server.id), resource_id=server.id,
             project_id=server.project_id, deadline_seconds=boot_seconds,
         )  # fmt: skip
         w.announce(TOPIC, server.id, server.project_id)

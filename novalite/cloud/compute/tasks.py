@@ -15,12 +15,14 @@ def key(server_id: str) -> str:
 
 @dataclass(frozen=True)
 class Boot:
-    """Place, wire, make and start a new server. ``admin_pass`` is forgotten when the task ends."""
+    """Place, wire, make and start a new server. ``admin_pass`` is forgotten when the task ends; ``import_id`` is where
+    content of its disks has come."""
 
     kind: ClassVar[str] = "server.boot"
     action: ClassVar[str] = "create"
     server_id: str
     admin_pass: str = ""
+    import_id: str = ""
 
 
 @dataclass(frozen=True)

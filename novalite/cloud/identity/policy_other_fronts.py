@@ -201,7 +201,7 @@ _PLACEMENT = {
     )
 }
 _APPLIANCE = {"rule:context_is_admin": "status doctor lans backup_store"}
-_OF_PROJECTS = {NEUTRON_MEMBER: "forwards protections"}
+_OF_PROJECTS = {NEUTRON_MEMBER: "exports forwards imports protections"}
 
 
 def _named(prefix: str, table: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -51,6 +51,10 @@ class ImageStaging(Protocol):
         becomes ``target_format`` (empty: stays). Returns the format. Repeatable; raises ``Invalid`` for what is
         refused, and as ``ImageStore.save`` does."""
 
+    def pack(self, image_id: str) -> None:
+        """The other way: a qcow2 that this cloud has made itself becomes a VMDK in one file, compressed, as OVA files
+        hold it. Repeatable; raises as ``ImageStore.save`` does."""
+
     def drop(self, image_id: str) -> None:
         """Forget what came and what was made of it; nothing there is a success."""
 

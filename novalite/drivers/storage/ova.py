@@ -40,7 +40,7 @@ def extract_first_disk(archive: Path, target: Path, *, most_bytes: int) -> None:
     """
     with archive.open("rb") as file:
         found: dict[str, Member] = {}
-        for member in _members(file):
+        for member in members(file):
             if member.name in found:
                 raise _refusal(f"holds two files named {member.name[:64]}")
             found[member.name] = member
@@ -89,8 +89,10 @@ def _content(member: Member, file: BinaryIO) -> bytes:
     return file.read(member.size)
 
 
-def _members(file: BinaryIO) -> Iterator[Member]:
-    """The library's own reader would hold extended headers of any length in memory."""
+def members(file: BinaryIO) -> Iterator[Member]:
+    """The plain files of an archive that holds nothing else. Raises ``Invalid``.
+
+    The library's own reader would hold extended headers of any length in memory."""
     said: dict[str, str] = {}
     for number, info in enumerate(_headers(file)):
         if number >= _MOST_MEMBERS:
@@ -152,23 +154,28 @@ def _plain(name: str) -> str:
     return path.name
 
 
-def _first_disk(members: dict[str, Member], file: BinaryIO) -> Member:
-    described = [member for name, member in members.items() if name.lower().endswith(".ovf")]
+def _first_disk(found: dict[str, Member], file: BinaryIO) -> Member:
+    name = disks(found, file)[0]
+    if name not in found:
+        raise _refusal(f"names the disk '{name[:64]}', which is not in it")
+    return found[name]
+
+
+def disks(found: dict[str, Member], file: BinaryIO) -> list[str]:
+    """The files of the disks that an archive's OVF describes, in its order. Raises ``Invalid``."""
+    described = [member for name, member in found.items() if name.lower().endswith(".ovf")]
     if len(described) != 1:
         raise _refusal(f"holds {len(described)} OVF descriptions instead of one")
     if described[0].size > _MOST_OVF_BYTES:
         raise _refusal("has an OVF description that is too long")
     file.seek(described[0].offset)
-    name = _named_disk(file.read(described[0].size))
-    if name not in members:
-        raise _refusal(f"names the disk '{name[:64]}', which is not in it")
-    return members[name]
+    return _named_disks(file.read(described[0].size))
 
 
-def _named_disk(document: bytes) -> str:
-    """The file of the first disk that has one."""
+def _named_disks(document: bytes) -> list[str]:
+    """The files of those disks that have one."""
     files: dict[str, str] = {}
-    disks: list[str] = []
+    referred: list[str] = []
 
     def begin(tag: str, attributes: dict[str, str]) -> None:
         ovf = {key.removeprefix(f"{_OVF} "): value for key, value in attributes.items()}
@@ -177,7 +184,7 @@ def _named_disk(document: bytes) -> str:
                 raise _refusal("holds compressed or divided disks")
             files[ovf.get("id", "")] = ovf.get("href", "")
         elif tag.rpartition(" ")[2] == "Disk" and ovf.get("fileRef"):
-            disks.append(ovf["fileRef"])
+            referred.append(ovf["fileRef"])
 
     def refuse(*_: object) -> None:
         raise _refusal("has an OVF description that declares entities")
@@ -189,9 +196,9 @@ def _named_disk(document: bytes) -> str:
         parser.Parse(document, True)
     except expat.ExpatError as error:
         raise _refusal(f"has an OVF description that is no XML: {error}") from error
-    if not disks or not files.get(disks[0]):
+    if not referred or not files.get(referred[0]):
         raise _refusal("describes no disk")
-    return files[disks[0]]
+    return [files.get(reference, "") for reference in referred]
 
 
 def _refusal(what: str) -> Invalid:

@@ -53,11 +53,13 @@ def fill(op: str, source: Path | str, source_format: str, target: str) -> None:
 
 
 def convert(
-    op: str, source: Path | str, source_format: str, target: Path, target_format: str, *, most_bytes: int = 0
-) -> None:
-    """A copy that is on the disk when this returns. Raises ``DriverError`` with code ``image.too_large`` for one that
-    would be larger than ``most_bytes``, if that is not 0."""
-    words = ["convert", "-f", source_format, "-O", target_format, str(source), str(target)]
+    op: str, source: Path | str, source_format: str, target: Path, target_format: str, *, most_bytes: int = 0,
+    options: str = "",
+) -> None:  # fmt: skip
+    """A copy that is on the disk when this returns, with ``options`` of its format. Raises ``DriverError`` with code
+    ``image.too_large`` for one that would be larger than ``most_bytes``, if that is not 0."""
+    wishes = ["-o", options] if options else []
+    words = ["convert", "-f", source_format, "-O", target_format, *wishes, str(source), str(target)]
     _run(op, words, _COPY_SECONDS, most_bytes)
     with target.open("rb") as file:
         os.fsync(file.fileno())

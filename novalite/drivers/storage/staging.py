@@ -99,14 +99,17 @@ class FileStaging:
     def _convert(self, source: Path, disk_format: str, target: Path, target_format: str) -> None:
         """Nothing is opened by QEMU that was not looked at before, and no result is larger than an upload may be."""
         virtual_size = inspect.check(source, disk_format, max_virtual_size=self._max_virtual_size)
-        self._room.require()
-        arriving = target.with_name(target.name + _ARRIVING)
         if target_format == "raw":
             self._room.require_size(virtual_size)
+        self._make(source, inspect.QEMU_FORMATS[disk_format], target, target_format)
+
+    def _make(self, source: Path, source_format: str, target: Path, target_format: str, options: str = "") -> None:
+        self._room.require()
+        arriving = target.with_name(target.name + _ARRIVING)
         try:
             qemu_img.convert(
-                "images.convert", source, inspect.QEMU_FORMATS[disk_format], arriving, target_format,
-                most_bytes=self._room.max_size,
+                "images.convert", source, source_format, arriving, target_format, most_bytes=self._room.max_size,
+                options=options,
             )  # fmt: skip
             arriving.replace(target)
         except DriverError as error:
@@ -116,6 +119,13 @@ class FileStaging:
                            code="image.too_large") from error  # fmt: skip
         finally:
             arriving.unlink(missing_ok=True)
+
+    def pack(self, image_id: str) -> None:
+        """See ``ImageStaging``."""
+        with receiving.told(image_id):
+            qemu_img.require_alone("images.convert", self.place(image_id))
+            target = self._beside(image_id, _DISK)
+            self._make(self.place(image_id), "qcow2", target, "vmdk", "subformat=streamOptimized")
 
     def drop(self, image_id: str) -> None:
         """See ``ImageStaging``."""

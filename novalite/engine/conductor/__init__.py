@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from novalite.cloud.compute import image_tasks, moving_tasks, protection_tasks, tasks
+from novalite.cloud.compute import carrying_tasks, image_tasks, moving_tasks, protection_tasks, tasks
 from novalite.cloud.image import tasks as import_tasks
 from novalite.cloud.volume import tasks as volume_tasks
 from novalite.engine.conductor import (
@@ -21,6 +21,8 @@ from novalite.engine.conductor import (
     rescue,
     resize,
     resize_end,
+    server_exports,
+    server_imports,
     shelve,
     snapshot,
     soft_delete,
@@ -50,6 +52,8 @@ _FLOWS: tuple[Flow, ...] = (
     *resize_end.FLOWS,
     *evacuate.FLOWS,
     *live_migration.FLOWS,
+    *server_exports.FLOWS,
+    *server_imports.FLOWS,
     *soft_delete.FLOWS,
     *volume_attach.FLOWS,
     *volume_backups.FLOWS,
@@ -59,7 +63,7 @@ _FLOWS: tuple[Flow, ...] = (
 )
 _KINDS = (
     *tasks.KINDS, *moving_tasks.KINDS, *image_tasks.KINDS, *protection_tasks.KINDS, *import_tasks.KINDS,
-    *volume_tasks.KINDS,
+    *volume_tasks.KINDS, *carrying_tasks.KINDS,
 )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from novalite.cloud.compute import block_devices, progress, states
 from novalite.cloud.compute.tasks import Boot
 from novalite.db.work import Work
-from novalite.engine.conductor import boot_volumes, guests, outcome, placement
+from novalite.engine.conductor import boot_volumes, guests, outcome, placement, server_imports
 from novalite.engine.flow import Flow, Run, Step
 
 
@@ -23,6 +23,7 @@ def _wire(run: Run) -> None:
 
 def image(run: Run) -> None:
     guests.bring_image(run, guests.planned(run))
+    server_imports.lay(run)
 
 
 def spawn(run: Run) -> None:

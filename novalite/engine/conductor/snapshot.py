@@ -124,7 +124,12 @@ def drop(run: Run) -> None:
     try:
         guests.driver(run).drop_snapshot(run.server_id, image_id(run))
     except (DriverError, Failed, Unavailable) as error:
-        _log.warning("a copy of a disk stays on its host", server_id=run.server_id, why=str(error))
+        left(run, error)
+
+
+def left(run: Run, why: Exception) -> None:
+    """Say that a copy stays on its host for now."""
+    _log.warning("a copy of a disk stays on its host", server_id=run.server_id, why=str(why))
 
 
 def discard(run: Run) -> None:
@@ -174,10 +179,10 @@ def _rotate(run: Run) -> None:
 
 def _finish(run: Run) -> None:
     drop(run)
-    _settle(run)
+    settle(run)
 
 
-def _settle(run: Run) -> None:
+def settle(run: Run) -> None:
     """What the guest did meanwhile is looked at now: it was taken for part of the action."""
     with run.parts.database.write(run.ctx) as w:
         snapshots.ended(w, run.server_id)
@@ -196,7 +201,7 @@ def _settle(run: Run) -> None:
 def failed(run: Run, error: Exception) -> None:
     """The server is what it was; an image that nobody wants any more is no fault."""
     if isinstance(error, NovaLiteError) and error.code == _UNWANTED:
-        _settle(run)
+        settle(run)
     else:
         outcome.failed_in_place(run, error)
 
@@ -219,7 +224,7 @@ FLOWS = (
          failed=failed, show=_show),
     Flow(CreateVolumeImage.kind,
          (_BEGIN, Step("snapshots", _await_snapshots, shows=snapshots.COPYING),
-          Step("describe", _describe, shows=snapshots.UPLOADING), Step("finish", _settle)),
+          Step("describe", _describe, shows=snapshots.UPLOADING), Step("finish", settle)),
          failed=failed, show=_show),
     Flow(CreateBackup.kind,
          (_BEGIN, Step("copy", copy, drop), Step("upload", upload, shows=snapshots.UPLOADING),

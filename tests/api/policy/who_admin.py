@@ -22,5 +22,14 @@ MAY = {
         GET /protections/{resource_id}/runs
         POST /protections/{resource_id}/runs
         POST /protections/{resource_id}/restore
+        GET /exports
+        POST /exports
+        GET /exports/{export_id}
+        DELETE /exports/{export_id}
+        GET /imports
+        POST /imports
+        GET /imports/{import_id}
+        POST /imports/{import_id}/begin
+        DELETE /imports/{import_id}
     """,
 }

@@ -1,0 +1,35 @@
+"""The kinds of task that carry whole servers from one cloud to another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from novalite.cloud.tasks import tasks as durable
+
+
+@dataclass(frozen=True)
+class ExportServer:
+    """Copy every disk of the server into an image that nobody but its export shows."""
+
+    kind: ClassVar[str] = "server.export"
+    action: ClassVar[str] = "createImage"
+    server_id: str
+    export_id: str
+
+
+@dataclass(frozen=True)
+class ImportServer:
+    """Make volumes and a server of the images that have come."""
+
+    kind: ClassVar[str] = "server.import"
+    action: ClassVar[str] = ""
+    import_id: str
+
+
+KINDS: tuple[type[durable.Kind], ...] = (ExportServer, ImportServer)
+
+
+def key(import_id: str) -> str:
+    """What an import holds while it runs; an export holds its server."""
+    return f"import:{import_id}"
