@@ -107,6 +107,11 @@ class Compute(Struct, frozen=True, kw_only=True):
     image_check_hours: Annotated[
         float, _doc("Hours after which a host checks a cached image against its checksum again; 0: never.", ge=0)
     ] = 168.0
+    nbd_tls_directory: Annotated[
+        str,
+        _doc("Where libvirt looks for the key with which guests of this host open volumes of other machines "
+             "(nbd_tls_x509_cert_dir of its qemu.conf)."),
+    ] = "/etc/pki/libvirt-nbd"  # fmt: skip
     rescue_image: Annotated[
         str, _doc("Id of the image servers are rescued from unless a request names one; empty: their own image.")
     ] = ""
@@ -219,6 +224,15 @@ class Volumes(Struct, frozen=True, kw_only=True):
     oversubscription: Annotated[
         float, _doc("Sizes that may be promised for each GiB of a backend that is thin.", gt=0)
     ] = 20.0
+    export_address: Annotated[
+        str,
+        _doc("Address of this machine at which other compute hosts open volumes that only this machine keeps; empty: "
+             "they cannot."),
+    ] = ""  # fmt: skip
+    export_port: Annotated[
+        int,
+        _doc("First TCP port of exported volumes: each compute host has one, from here on; 0: any.", ge=0, le=65535),
+    ] = 10809
 
 
 class Backups(Struct, frozen=True, kw_only=True):

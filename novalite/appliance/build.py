@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 import msgspec
@@ -17,7 +18,10 @@ from novalite.drivers.compute.base import ComputeDriver
 from novalite.drivers.compute.local import open_local
 from novalite.drivers.network.base import NetworkDriver
 from novalite.drivers.storage import backends, backup_places, web_places
-from novalite.drivers.storage.base import BackupStore, VolumeBackends, VolumeDriver
+from novalite.drivers.storage.base import BackupStore, VolumeBackends, VolumeDriver, VolumeExports
+from novalite.drivers.storage.export_daemon import ExportDaemon, QemuDaemon
+from novalite.drivers.storage.exports import DaemonExports
+from novalite.drivers.storage.fake_exports import FakeDaemon
 from novalite.drivers.storage.files import FileImageStore
 from novalite.engine.flow import Parts
 from novalite.engine.links import Links, guarded
@@ -59,14 +63,15 @@ def build(settings: Settings) -> Built:
     )  # fmt: skip
     appliance_id = first_start.appliance_id(settings.state_path)
     links, names = Links(), {}
-    for name, driver in (*_local_drivers(settings, appliance_id), *_remote_drivers(settings)):
-        links.add(name, driver)
-        names[name] = settings.compute.availability_zone
+    for is_here, drivers in ((True, _local_drivers(settings, appliance_id)), (False, _remote_drivers(settings))):
+        for name, driver in drivers:
+            links.add(name, driver, is_here=is_here)
+            names[name] = settings.compute.availability_zone
     network = cast(NetworkDriver, guarded(_network_driver(settings, appliance_id), "network driver"))
     volumes = _volume_backends(settings)
     kept = guarded(backup_places.open_store(settings.backups, settings.state_path, appliance_id), "backup store")
     parts = Parts(
-        settings, database, links, network, store, Scheduling(), volumes, cast(BackupStore, kept),
+        settings, database, links, network, store, Scheduling(), volumes, cast(BackupStore, kept), _exports(settings),
         load_filters(settings.scheduler.filters), load_weighers(),
     )  # fmt: skip
     return Built(settings, database, store, links, network, parts, names)
@@ -142,6 +147,14 @@ def _volume_backends(settings: Settings) -> VolumeBackends:
     return VolumeBackends(
         {name: cast(VolumeDriver, guarded(driver, f"volume driver {name}")) for name, driver in drivers.items()}
     )
+
+
+def _exports(settings: Settings) -> VolumeExports:
+    options = settings.volumes
+    directory, address = settings.state_path / "exports", options.export_address
+    daemon: Callable[[Path], ExportDaemon] = FakeDaemon if settings.compute.driver == "fake" else QemuDaemon
+    exports = DaemonExports(directory, address, options.export_port, daemon)
+    return cast(VolumeExports, guarded(exports, "exports of volumes"))
 
 
 def prepare(settings: Settings) -> Built:

@@ -14,7 +14,7 @@ from novalite.cloud.compute import consoles
 from novalite.cloud.compute.servers import TOPIC as SERVER_TOPIC
 from novalite.cloud.tasks import tasks
 from novalite.context import internal
-from novalite.engine import conductor, heartbeat, network_state, reconcile, volume_files
+from novalite.engine import conductor, heartbeat, network_state, reconcile, volume_exports, volume_files
 from novalite.engine.console.proxy import ConsoleProxy
 from novalite.engine.console.streams import EventHub
 from novalite.engine.events import HostEvents
@@ -79,6 +79,7 @@ class Engine:
     def _startup(self, stop: threading.Event) -> None:
         """Make host state from the records, then start what acts on it; once, and again if it fails."""
         built = self.built
+        volume_exports.restore(built.parts)
         network_state.restore(built.database, built.network)
         restarted = heartbeat.beat_all(built.database, built.links)
         found = reconcile.every_host(built.database, built.links)
@@ -107,6 +108,7 @@ class Engine:
         for name in built.hosts:
             add(f"host-{name}", HostEvents(built.database, built.links, name, self._resync).loop)
         add("network", self._watch_network)
+        add("exports", self._watch_exports)
         add("network-changes", self.network_changes.loop)
         if self.metadata is not None:
             add("metadata", self.metadata.loop)
@@ -119,6 +121,11 @@ class Engine:
             _log.warning("host not compared", host=host, error=str(error))
         if restarted:
             reconcile.machines_restarted(self.built.parts, [host])
+
+    def _watch_exports(self, stop: threading.Event) -> None:
+        exports = self.built.parts.exports
+        while not stop.is_set():
+            exports.watch(_WATCH_SECONDS)
 
     def _watch_network(self, stop: threading.Event) -> None:
         while not stop.is_set():
@@ -151,6 +158,7 @@ class Engine:
         self.hub.stop()
         self.supervisor.wait(lambda name: name.startswith("conductor-"), seconds=seconds)
         self.proxy.stop()
+        self.built.parts.exports.close()
         close: Any = self.built.network.close
         close()
         self.built.links.close()

@@ -16,7 +16,7 @@ from novalite.db.work import Work
 from novalite.drivers.compute.base import GuestArtifacts, Power
 from novalite.drivers.network.base import tap_name
 from novalite.drivers.storage.base import ImageStore
-from novalite.engine import network_findings, volume_files
+from novalite.engine import network_findings, volume_exports, volume_files
 from novalite.engine.flow import Parts
 from novalite.errors import NovaLiteError
 
@@ -77,7 +77,7 @@ def examine(parts: Parts, store: ImageStore) -> Examination:
     findings += _images(store, image_ids, coming)
     findings += _staged(store, coming)
     wrong, volumes_checked = volume_files.disagreements(parts)
-    findings += [Finding(**vars(one)) for one in wrong]
+    findings += [Finding(**vars(one)) for one in (*wrong, *volume_exports.disagreements(parts))]
     checked = {
         "hosts": len(all_hosts),
         "servers": sum(map(len, servers.values())),

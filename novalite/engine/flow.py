@@ -9,7 +9,7 @@ from typing import Any
 from novalite.context import Context
 from novalite.db.work import Database, Work
 from novalite.drivers.network.base import NetworkDriver
-from novalite.drivers.storage.base import BackupStore, ImageStore, VolumeBackends
+from novalite.drivers.storage.base import BackupStore, ImageStore, VolumeBackends, VolumeExports
 from novalite.engine.links import Links
 from novalite.engine.scheduler.ports import Filter, Weigher
 from novalite.engine.scheduling import Scheduling
@@ -36,6 +36,7 @@ class Parts:
     scheduling: Scheduling
     volumes: VolumeBackends
     backups: BackupStore
+    exports: VolumeExports
     filters: tuple[Filter, ...] = ()
     weighers: tuple[Weigher, ...] = ()
 

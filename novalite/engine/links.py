@@ -44,10 +44,13 @@ class Links:
 
     def __init__(self) -> None:
         self._drivers: dict[str, FullDriver] = {}
+        self._elsewhere: set[str] = set()
         self._lock = threading.Lock()
 
-    def add(self, host: str, driver: ComputeDriver) -> None:
+    def add(self, host: str, driver: ComputeDriver, *, is_here: bool = True) -> None:
+        """``is_here`` tells whether it is this machine, which keeps the volumes that are files of it."""
         with self._lock:
+            self._elsewhere = self._elsewhere - {host} if is_here else self._elsewhere | {host}
             self._drivers[host] = cast(FullDriver, guarded(driver, f"driver of {host}"))
 
     def driver(self, host: str) -> FullDriver:
@@ -59,6 +62,10 @@ class Links:
                 f"There is no way to compute host {host}.", hint="Start its agent, or name it in compute.agents."
             )
         return found
+
+    def is_here(self, host: str) -> bool:
+        with self._lock:
+            return host not in self._elsewhere
 
     def hosts(self) -> list[str]:
         with self._lock:

@@ -27,7 +27,7 @@ from novalite.cloud.identity import tokens
 from novalite.cloud.tasks import tasks
 from novalite.cloud.volume import messages
 from novalite.context import internal
-from novalite.engine import heartbeat, reconcile, volume_files
+from novalite.engine import heartbeat, reconcile, volume_exports, volume_files
 from novalite.engine.conductor.shelve import offload_in_time
 from novalite.engine.flow import Parts
 from novalite.engine.queue.base import Queue
@@ -178,6 +178,7 @@ def jobs(parts: Parts, queue: Queue) -> list[Job]:
         Job("deadlines", 15, expire),
         Job("reconcile", 60, lambda: reconcile.every_host(database, links)),
         Job("volumes", 60, lambda: volume_files.end_unowned(database, older_than_seconds=120)),
+        Job("exports", 60, lambda: volume_exports.drop_unowned(parts)),
         Job("unowned", 30, lambda: reconcile.end_unowned_states(database, older_than_seconds=60)),
         Job("resizes", min(30, settings.compute.resize_confirm_seconds or 30), end_resizes),
         Job("shelved", 60, lambda: offload_in_time(parts)),

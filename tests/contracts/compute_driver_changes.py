@@ -13,6 +13,8 @@ import pytest
 from novalite.drivers.compute import snapshots
 from novalite.drivers.compute.base import OPTIONAL_PORTS, DiskSpec, GuestSpec, NicSpec, Power, PowerAction
 from novalite.errors import DriverError
+from novalite.pki.authority import Authority
+from novalite.pki.host_keys import HostKeys
 from tests.contracts.compute_driver import Bench
 from tests.contracts.waiting import until
 
@@ -39,7 +41,7 @@ class ChangesContract:
     def test_the_host_says_what_it_can(self, bench: Bench) -> None:
         report = bench.driver.host_report()
         offered = {"snapshot", "attach_nic", "attach_disk", "password", "rescue", "resize_disk", "replace_disk"}
-        offered |= {"keep_disks", "move_disks", "tune_disk"}
+        offered |= {"keep_disks", "move_disks", "tune_disk", "open_exports"}
         assert offered <= set(report.features)
         assert all(isinstance(bench.driver, port) for port in OPTIONAL_PORTS)
         assert "COMPUTE_STORAGE_BUS_VIRTIO" in report.traits
@@ -316,3 +318,29 @@ class ChangesContract:
         spec = bench.boot(properties={"hw_disk_bus": "ide"})
         assert _devices(bench, spec) == ["hda"]
         bench.driver.delete_guest(spec.id)
+
+    # What another machine exports
+
+    def test_a_host_shows_a_certificate_for_a_key_of_its_own(self, bench: Bench, tmp_path: Path) -> None:
+        authority = Authority(tmp_path / "authority")
+        asked = bench.driver.export_key("there")
+        assert not authority.has_admitted(asked.certificate, "there")
+        bench.driver.take_certificate(authority.admit(asked.request, "there"), authority.certificate)
+        shown = bench.driver.export_key("there").certificate
+        assert authority.has_admitted(shown, "there")
+        stranger = HostKeys(tmp_path / "stranger").request("there")
+        for wrong in (authority.admit(stranger, "there"), "nothing"):
+            assert _code(lambda told=wrong: bench.driver.take_certificate(told, authority.certificate)) == "keys.failed"
+        assert bench.driver.export_key("there").certificate == shown
+        assert _code(lambda: bench.driver.export_key("no name")) == "keys.failed"
+
+    def test_what_another_machine_exports_does_not_grow(self, bench: Bench, tmp_path: Path) -> None:
+        authority = Authority(tmp_path / "authority")
+        asked = bench.driver.export_key("there")
+        bench.driver.take_certificate(authority.admit(asked.request, "there"), authority.certificate)
+        spec = bench.boot()
+        _off(bench, spec)
+        disk = DiskSpec("volume-1", "vdb", 1, serial="1", path="nbds:127.0.0.1:1/nobody", format="raw")
+        bench.driver.attach_disk(spec.id, disk)
+        assert _code(lambda: bench.driver.resize_disk(spec.id, "1", 2)) == "guest.refused"
+        bench.driver.detach_disk(spec.id, "1")

@@ -140,6 +140,30 @@ def _advance(w: Work, attachment_id: str, status: str, before: tuple[str, ...], 
     return bool(hit)
 
 
+_EXPORTED = {"transport": "nbd"}
+"""What stands for the connector of a volume that this machine exports to its server's host."""
+
+
+def exported(w: Work, attachment_ids: Iterable[str], *, yes: bool = True) -> None:
+    """Whether their hosts have them by an export of this machine."""
+    row = VolumeAttachment
+    w.changed(
+        sa.update(row).where(row.id.in_(set(attachment_ids)), row.by_compute).values(connector=_EXPORTED if yes else {})
+    )
+
+
+def are_exported(w: Work, attachment_ids: Iterable[str]) -> list[str]:
+    """Those of them that are."""
+    known = by_ids(w, attachment_ids)
+    return [row.id for row in known.values() if row.by_compute and row.connector == _EXPORTED]
+
+
+def by_ids(w: Work, attachment_ids: Iterable[str]) -> dict[str, VolumeAttachment]:
+    """Those that exist, whoever owns them; one query."""
+    rows = w.session.scalars(sa.select(VolumeAttachment).where(VolumeAttachment.id.in_(set(attachment_ids))))
+    return {row.id: row for row in rows}
+
+
 def move_host(w: Work, server_id: str, host: str) -> None:
     """The server, with all that is attached to it, is on another host."""
     row = VolumeAttachment

@@ -7,10 +7,10 @@ import sqlalchemy as sa
 from novalite.cloud.image import images
 from novalite.cloud.image.images import NewImage
 from novalite.cloud.image.records import Image
-from novalite.cloud.volume import new_volumes, services, snapshots, tasks, types, usage, volumes
+from novalite.cloud.volume import attachments, new_volumes, services, snapshots, tasks, types, usage, volumes
 from novalite.cloud.volume.records import Snapshot, Volume, VolumeType
 from novalite.db.work import Work
-from novalite.errors import Invalid
+from novalite.errors import Conflict, Invalid
 
 UPLOAD_FORMATS = ("raw", "qcow2")
 _COPIED_FACTS = ("image_id", "image_name", "checksum", "container_format", "disk_format", "min_disk", "min_ram", "size")
@@ -18,7 +18,7 @@ _COPIED_FACTS = ("image_id", "image_name", "checksum", "container_format", "disk
 
 def extend(w: Work, volume_id: str, size_gib: int, *, attached_too: bool) -> Volume:
     """Let a volume grow to ``size_gib``; one that is in use only with ``attached_too``, and its guest sees it at
-    once. Raises ``Invalid``, ``OverQuota``."""
+    once. Raises ``Invalid``, ``OverQuota``, and ``Conflict`` while a server on another machine has it."""
     volume = volumes.get(w, volume_id)
     services.require_thawed(w, volume)
     if not volume.size_gib < size_gib <= new_volumes.LARGEST_GIB:
@@ -30,6 +30,12 @@ def extend(w: Work, volume_id: str, size_gib: int, *, attached_too: bool) -> Vol
         w, volume.project_id, kind=types.get_or_default(w, volume.type_id), volume_gib=size_gib,
         gigabytes=size_gib - volume.size_gib,
     )  # fmt: skip
+    there = attachments.of_volumes(w, [volume_id])[volume_id]
+    if attached_too and attachments.are_exported(w, [row.id for row in there]):
+        raise Conflict(
+            f"Volume {volume_id} cannot be extended while a server on another machine has it: it is exported to that.",
+            code="volume.exported", hint="Detach it, extend it, and attach it again.",
+        )  # fmt: skip
     allowed = ("available", "in-use") if attached_too else ("available",)
     volumes.move(w, volume, allowed, "extending", ~volumes.being_copied(volume_id), doing="extended",
                  target_gib=size_gib)  # fmt: skip

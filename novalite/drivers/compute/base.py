@@ -73,7 +73,8 @@ class DiskSpec:
     ``size_gib`` 0 keeps the image's own size. ``bus`` is virtio, scsi, sata, ide or usb; ``serial`` has up to
     20 characters. ``size_mib`` counts instead of ``size_gib`` where it is set. A blank disk is formatted as
     ``content`` says: ``swap``, ``ext4``, ``vfat``, or not at all. With ``path`` the disk is that file of the
-    host, of ``format`` qcow2 or raw, which somebody else makes and removes; ``shared`` (raw only) when other guests
+    host (or what another machine exports, ``nbds:HOST:PORT/NAME``), of ``format`` qcow2 or raw, which somebody else
+    makes and removes; ``shared`` (raw only) when other guests
     may have it too. ``limits`` hold it to so many bytes and operations per second, by libvirt's names
     (``read_iops_sec``); without any those of the guest count. With ``cdrom`` it is a medium in a drive, on the bus that
     the machine has for those.
@@ -419,12 +420,37 @@ class TalksToAgent(Protocol):
         """Codes: ``guest.no_agent``, ``guest.agent_refused`` (no such user ...), ``guest.state``."""
 
 
+@dataclass(frozen=True)
+class ExportKey:
+    """How a host proves who it is where it opens volumes of another machine: ``request`` (PEM) is what an authority may
+    sign, ``certificate`` what one has signed for the key of now, or empty."""
+
+    request: str
+    certificate: str
+
+
+@runtime_checkable
+class OpensExports(Protocol):
+    """Feature ``open_exports``: disks whose path begins with ``nbds:`` are on another machine, which lets in who has a
+    certificate. The key to it never leaves the host."""
+
+    def export_key(self, name: str) -> ExportKey:
+        """Of the host that is called ``name`` there. Makes the key at first. Code ``keys.failed``."""
+
+    def take_certificate(self, certificate: str, authority: str) -> None:
+        """Guests that start or are given disks from now on use it. Code ``keys.failed``, also when it is for another
+        key."""
+
+
 PIECE_BYTES = 8 << 20
 
-OPTIONAL_PORTS: tuple[type, ...] = (TakesSnapshots, PlugsDevices, ChangesDisks, KeepsDisks, MovesDisks, TalksToAgent)
+OPTIONAL_PORTS: tuple[type, ...] = (
+    TakesSnapshots, PlugsDevices, ChangesDisks, KeepsDisks, MovesDisks, TalksToAgent, OpensExports,
+)  # fmt: skip
 
 
 class FullDriver(
-    ComputeDriver, TakesSnapshots, PlugsDevices, ChangesDisks, KeepsDisks, MovesDisks, TalksToAgent, Protocol
-):
+    ComputeDriver, TakesSnapshots, PlugsDevices, ChangesDisks, KeepsDisks, MovesDisks, TalksToAgent, OpensExports,
+    Protocol,
+):  # fmt: skip
     """A driver with everything."""

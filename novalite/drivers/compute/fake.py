@@ -30,6 +30,7 @@ from novalite.drivers.compute.event_log import EventLog
 from novalite.drivers.compute.fake_changes import FakeChanges
 from novalite.drivers.compute.fake_console import open_console
 from novalite.drivers.compute.fake_faults import Faults
+from novalite.drivers.compute.fake_keys import FakeKeys
 from novalite.drivers.compute.fake_store import DirectoryStore, FakeGuest, FakeStore, NoStore
 from novalite.errors import DriverError, NovaLiteError
 
@@ -64,6 +65,7 @@ _FEATURES = (
     "tune_disk",
     "keep_disks",
     "move_disks",
+    "open_exports",
     "crash_dump",
     "secure_boot",
 )
@@ -89,8 +91,9 @@ _TRAITS = (
 )
 
 
-class FakeDriver(FakeChanges):
-    """Implements ``FullDriver``; the optional ports are in ``fake_changes.py``. Sizes as in ``HostReport``.
+class FakeDriver(FakeKeys, FakeChanges):
+    """Implements ``FullDriver``; the optional ports are in ``fake_changes.py`` and ``fake_keys.py``. Sizes as in
+    ``HostReport``.
 
     With ``state_dir`` the guests outlive the process, as those of a real hypervisor do. Tests steer it by
     ``fail_next``, ``delay``, ``hold``, ``set_unreachable``, ``ignore_shutdown`` and the ``guest_…`` methods.
@@ -121,6 +124,7 @@ class FakeDriver(FakeChanges):
         self._started = time.monotonic()
         self._ignores_shutdown: set[str] = set()
         self._without_agent: set[str] = set()
+        self._keep_keys(state_dir / "keys" if state_dir else None)
 
     # The port.
 
@@ -199,6 +203,7 @@ class FakeDriver(FakeChanges):
         with self._lock:
             for disk in disks:
                 self._need_image(disk.image)
+            self._need_keys("ensure_guest", *disks)
             guest = self._guests.setdefault(spec.id, FakeGuest(spec.id, None, Power.OFF))
             if guest.spec is None or guest.power in _DOWN:
                 guest.spec = spec

@@ -19,6 +19,7 @@ from novalite.drivers.compute.base import (
     SnapshotFile,
 )
 from novalite.drivers.compute.fake_faults import Faults
+from novalite.drivers.compute.fake_keys import EXPORTED
 from novalite.drivers.compute.fake_store import FakeGuest, FakeStore
 from novalite.drivers.compute.qcow2 import empty_qcow2
 from novalite.errors import DriverError
@@ -37,6 +38,10 @@ class FakeChanges(ABC):
     _store: FakeStore
     _guests: dict[str, FakeGuest]
     _without_agent: set[str]
+
+    @abstractmethod
+    def _need_keys(self, op: str, *disks: DiskSpec) -> None:
+        """Raises ``DriverError`` when the host cannot open one of them."""
 
     @abstractmethod
     def _known(self, op: str, guest_id: str) -> FakeGuest:
@@ -98,6 +103,7 @@ class FakeChanges(ABC):
             if any(placed(other).device == where.device for other in spec.disks):
                 raise DriverError("attach_disk", f"there is a disk {where.device}", code="guest.refused")
             self._need_image(disk.image)
+            self._need_keys("attach_disk", disk)
             return replace(spec, disks=(*spec.disks, where))
 
         self._change("attach_disk", guest_id, add)
@@ -115,6 +121,8 @@ class FakeChanges(ABC):
             found = _disk("resize_disk", spec, disk)
             if _bytes(found) > size_gib * _GIB:
                 raise DriverError("resize_disk", f"disk {disk} cannot shrink to {size_gib} GiB", code="guest.refused")
+            if found.path.startswith(EXPORTED):
+                raise DriverError("resize_disk", "another machine exports the disk", code="guest.refused")
             grown = replace(found, size_gib=size_gib, size_mib=0)
             return replace(spec, disks=tuple(grown if other is found else other for other in spec.disks))
 

@@ -6,6 +6,7 @@ import grp
 import os
 import platform
 import pwd
+from pathlib import Path
 
 from novalite.drivers.compute.base import ComputeDriver
 from novalite.drivers.compute.fake import FakeDriver
@@ -43,6 +44,7 @@ def open_local(settings: Settings, appliance_id: str) -> ComputeDriver:
             compute.images_type, settings.scheduler.reserved_disk_gib << 30,
             compute.image_check_hours * _HOUR_SECONDS, compute.image_unused_hours * _HOUR_SECONDS,
         ),
+        keys=Path(compute.nbd_tls_directory),
     )  # fmt: skip
 
 

@@ -174,6 +174,9 @@ class VolumeDriver(Protocol):
     def place(self, volume_id: str) -> VolumePlace | None:
         """Where a volume is, None when there is none."""
 
+    def is_everywhere(self) -> bool:
+        """Whether other machines open volumes by the same path. Those of others are exported to them."""
+
     def volume_ids(self) -> tuple[str, ...]:
         """Every volume there is, for comparison with the records."""
 
@@ -184,6 +187,53 @@ class VolumeDriver(Protocol):
 
     def clean(self) -> None:
         """At start: forget copies that were cut off."""
+
+
+@dataclass(frozen=True)
+class ExportSpec:
+    """A volume that the compute host ``host`` opens from another machine. ``id`` (a UUID) is that of the attachment;
+    ``shared`` when other guests may have the volume at the same time."""
+
+    id: str
+    volume_id: str
+    place: VolumePlace
+    host: str
+    read_only: bool = False
+    shared: bool = False
+
+
+class VolumeExports(Protocol):
+    """Lets other compute hosts open volumes of this machine, each only those that are exported to it. Exports outlive
+    this process; every method may be repeated. Raises ``DriverError`` with codes ``volume.not_exported`` (nothing is
+    set up), ``volume.exported`` (another host has it, retryable), ``export.failed``."""
+
+    def admit(self, host: str, request: str) -> tuple[str, str]:
+        """A certificate for the key of a host that asks with ``request``, and the authority's own; PEM."""
+
+    def has_admitted(self, host: str, certificate: str) -> bool:
+        """Whether a certificate lets that host in."""
+
+    def ensure_export(self, spec: ExportSpec) -> str:
+        """Export the volume to its host, and to no other one of that attachment any more. Where it is found there, as
+        ``DiskSpec.path`` takes it; what is found is raw."""
+
+    def remove_export(self, export_id: str) -> None:
+        """From here on nobody reads or writes the volume by it, whoever has it open. An absent one is a success."""
+
+    def exports(self) -> tuple[ExportSpec, ...]:
+        """What is to be exported, as it was told last."""
+
+    def served(self) -> frozenset[str]:
+        """Ids of what is exported at this moment."""
+
+    def restore(self) -> tuple[str, ...]:
+        """Export again what is to be exported and is not, and nothing else. The hosts for which that failed."""
+
+    def watch(self, seconds: float) -> tuple[str, ...]:
+        """Wait until something that exports volumes has ended, at most so long, and ``restore``."""
+
+    def close(self) -> None:
+        """Let ``watch`` return; exports stay."""
 
 
 @dataclass(frozen=True)

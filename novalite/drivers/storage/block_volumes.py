@@ -55,6 +55,9 @@ class BlockVolumes(ABC):
         """As QEMU opens it."""
 
     @abstractmethod
+    def is_everywhere(self) -> bool: ...
+
+    @abstractmethod
     def pool(self) -> VolumePool: ...
 
     # What follows from that.

@@ -90,6 +90,9 @@ class FakeVolumes:
         path = self._volumes / volume_id
         return VolumePlace(str(path), "qcow2") if path.exists() else None
 
+    def is_everywhere(self) -> bool:
+        return False
+
     def volume_ids(self) -> tuple[str, ...]:
         return _names(self._volumes)
 

@@ -58,6 +58,9 @@ class LvmVolumes(BlockVolumes):
     def _grow(self, name: str, size: int) -> None:
         self._run("extend_volume", ["lvextend", "--size", f"{size}b", f"{self._group}/{name}"])
 
+    def is_everywhere(self) -> bool:
+        return False
+
     def _address(self, name: str) -> str:
         return f"/dev/{self._group}/{name}"
 

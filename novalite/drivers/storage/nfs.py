@@ -32,6 +32,9 @@ class ShareVolumes(FileVolumes):
         self._share, self._mount_options, self._run = share, mount_options, run
         super().__init__(directory, name=name)
 
+    def is_everywhere(self) -> bool:
+        return True
+
     def _prepare(self) -> None:
         """What is not mounted now may be later."""
         if self._is_mounted():

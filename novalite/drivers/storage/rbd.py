@@ -57,6 +57,9 @@ class RbdVolumes(BlockVolumes):
     def _grow(self, name: str, size: int) -> None:
         self._rbd("extend_volume", "resize", "--no-progress", "--size", f"{size}B", name)
 
+    def is_everywhere(self) -> bool:
+        return True
+
     def _address(self, name: str) -> str:
         return f"rbd:{self._pool}/{name}:conf={self._config}"
 

@@ -122,6 +122,9 @@ class FileVolumes:
         finally:
             part.unlink(missing_ok=True)
 
+    def is_everywhere(self) -> bool:
+        return False
+
     def delete_volume(self, volume_id: str) -> None:
         plain = self._volumes / _checked(volume_id)
         for path in (plain, plain.with_name(plain.name + _SHARED)):

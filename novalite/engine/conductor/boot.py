@@ -28,7 +28,7 @@ def image(run: Run) -> None:
 
 def spawn(run: Run) -> None:
     made = guests.planned(run)
-    run.parts.links.driver(made.host).ensure_guest(made.spec)
+    guests.start(run, made)
 
 
 def _unspawn(run: Run) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from novalite.cloud.compute import migrations, moving_tasks, resize, shelve, states
 from novalite.cloud.hosts import hosts
 from novalite.db.work import Work
-from novalite.engine.conductor import guests, moves, outcome, placement, power
+from novalite.engine.conductor import guests, moves, outcome, placement, power, volume_reach
 from novalite.engine.flow import Flow, Run, Step
 
 
@@ -37,6 +37,7 @@ def _image(run: Run) -> None:
 
 
 def _spawn(run: Run) -> None:
+    volume_reach.close(run)  # the old host may be alive after all, and its guest write
     if not run.args["stopped"]:
         guests.wire(run)
         power.launch(run)

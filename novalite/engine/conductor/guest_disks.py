@@ -31,7 +31,7 @@ def volume_disk(w: Work, server: Server, row: BlockDevice) -> DiskSpec:
     """A volume as a host is told of it. Raises ``NotFound``, ``Failed`` when it has no data yet."""
     disk, volume = volumes.disk(w, row.volume_id or ""), volumes.find(w, row.volume_id or "")
     return DiskSpec(
-        f"volume-{disk.volume_id}",
+        name_of(disk.volume_id),
         (row.device_name or "/dev/vdz").removeprefix("/dev/"),
         disk.size_gib,
         bus=row.disk_bus or block_devices.bus_of(server),
@@ -43,6 +43,11 @@ def volume_disk(w: Work, server: Server, row: BlockDevice) -> DiskSpec:
         shared=volume is not None and volume.multiattach and disk.format == "raw",
         limits=() if volume is None else qos.limits(w, volume),
     )
+
+
+def name_of(volume_id: str) -> str:
+    """The name of the disk that a volume is."""
+    return f"volume-{volume_id}"
 
 
 def _root(server: Server, image: ImageSpec | None) -> DiskSpec:

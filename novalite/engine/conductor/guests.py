@@ -16,7 +16,7 @@ from novalite.cloud.network.port_views import PortView
 from novalite.db.work import Work
 from novalite.drivers.compute.base import ConfigDrive, DiskSpec, FullDriver, GuestSpec, ImageSpec, NicSpec
 from novalite.drivers.network.base import NetworkSpec, PortSpec, tap_name
-from novalite.engine.conductor import guest_disks, wiring
+from novalite.engine.conductor import guest_disks, volume_reach, wiring
 from novalite.engine.flow import Run
 from novalite.errors import DriverError, Failed, HostUnreachable, Unavailable
 
@@ -53,14 +53,19 @@ class NoSource:
         )
 
 
-def driver(run: Run) -> FullDriver:
-    """The driver of the server's host. Raises ``Failed`` when it is on none."""
+def host(run: Run) -> str:
+    """The server's host. Raises ``Failed`` when it is on none."""
     with run.parts.database.read(run.ctx) as w:
         server = progress.find(w, run.server_id)
-        host = server.host if server else None
-    if not host:
+        found = server.host if server else None
+    if not found:
         raise Failed("The server is on no host.", code="server.not_placed", hint="Delete it and make a new one.")
-    return run.parts.links.driver(host)
+    return found
+
+
+def driver(run: Run) -> FullDriver:
+    """The driver of the server's host. Raises ``Failed`` when it is on none."""
+    return run.parts.links.driver(host(run))
 
 
 @dataclass(frozen=True)
@@ -201,6 +206,11 @@ def bring(run: Run, host: str, image: ImageSpec) -> None:
     run.parts.links.driver(host).ensure_image(image, NoSource(image.id) if path is None else FileSource(path))
 
 
+def start(run: Run, made: Plan) -> None:
+    """The guest, running on its host, with its volumes as they are reached from there."""
+    run.parts.links.driver(made.host).ensure_guest(volume_reach.of_guest(run, made.host, made.spec))
+
+
 def unwire(run: Run) -> None:
     """Forget the server's ports on the machine; the records stay with the server."""
     with run.parts.database.read(run.ctx) as w:
@@ -227,6 +237,7 @@ def remove(run: Run, *, patient: bool) -> None:
         if patient and tries < 4:
             raise
         _log.warning("host unreachable, its guest will be removed when it is back", host=host)
+    volume_reach.close(run)
 
 
 def launched(run: Run, vm_state: str = states.ACTIVE) -> None:

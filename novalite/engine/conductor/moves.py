@@ -58,7 +58,7 @@ def start_guest(run: Run) -> None:
     if runs(known(run)[0]):
         guests.wire(run)
         made = guests.planned(run)
-        run.parts.links.driver(made.host).ensure_guest(made.spec)
+        guests.start(run, made)
 
 
 def remove_from(run: Run, host: str) -> None:

@@ -43,7 +43,7 @@ def off(run: Run) -> None:
 def launch(run: Run) -> None:
     """Start the guest with a definition made afresh; its disks stay."""
     made = guests.planned(run)
-    run.parts.links.driver(made.host).ensure_guest(made.spec)
+    guests.start(run, made)
 
 
 def _stopped(run: Run) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from novalite.cloud.compute import block_devices, progress, states, tasks, volume_attachments
 from novalite.drivers.compute.base import DiskSpec, Power
-from novalite.engine.conductor import guest_disks, guests
+from novalite.engine.conductor import guest_disks, guests, volume_reach
 from novalite.engine.flow import Flow, Run, Step
 
 
@@ -32,13 +32,16 @@ def _begin(run: Run) -> None:
 def _plug(run: Run) -> None:
     disk = _disk(run)
     if disk is not None:
-        guests.driver(run).attach_disk(run.server_id, disk)
+        host = guests.host(run)
+        (reached,) = volume_reach.opened(run, host, (disk,))
+        run.parts.links.driver(host).attach_disk(run.server_id, reached)
 
 
 def _unplug(run: Run) -> None:
     disk = _disk(run)
     if disk is not None:
         guests.driver(run).detach_disk(run.server_id, disk.serial)
+    volume_reach.close(run, _device_id(run))
 
 
 def _unplug_again(run: Run) -> None:

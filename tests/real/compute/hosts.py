@@ -25,7 +25,7 @@ class Host:
         """Of another appliance on the same libvirtd, or of this one after a restart."""
         return LibvirtDriver(
             uri=self.libvirtd.uri, state_dir=state_dir, host="here", appliance_id=appliance_id, virt_type="qemu",
-            local=local,
+            local=local, keys=self.libvirtd.keys,
         )  # fmt: skip
 
 
@@ -35,8 +35,9 @@ def new_host(directory: Path, user: str = "root") -> Iterator[Host]:
     libvirtd.start()
     appliance_id, state_dir = str(uuid4()), directory / "state"
     driver = LibvirtDriver(
-        uri=libvirtd.uri, state_dir=state_dir, host="here", appliance_id=appliance_id, virt_type="qemu"
-    )
+        uri=libvirtd.uri, state_dir=state_dir, host="here", appliance_id=appliance_id, virt_type="qemu",
+        keys=libvirtd.keys,
+    )  # fmt: skip
     try:
         yield Host(libvirtd, driver, state_dir, appliance_id)
     finally:

@@ -35,6 +35,7 @@ group = "{user}"
 security_driver = "none"
 stdio_handler = "file"
 remember_owner = 0
+nbd_tls_x509_cert_dir = "{directory}/tls"
 """
 
 
@@ -43,10 +44,10 @@ class PrivateLibvirtd:
 
     def __init__(self, directory: Path, user: str = "root") -> None:
         self._directory = directory
-        for name in ("etc", "run", "lib", "log", "cache"):
+        for name in ("etc", "run", "lib", "log", "cache", "tls"):
             (directory / name).mkdir(parents=True)
         (directory / "etc" / "libvirtd.conf").write_text(_DAEMON_CONF.format(uuid=uuid4(), directory=directory))
-        (directory / "etc" / "qemu.conf").write_text(_QEMU_CONF.format(user=user))
+        (directory / "etc" / "qemu.conf").write_text(_QEMU_CONF.format(user=user, directory=directory))
         with (directory / "log" / "stdout").open("ab") as log:
             # The keeper adopts guests and buries them at once; not every machine's first process does.
             self._keeper = subprocess.Popen(
@@ -64,6 +65,11 @@ class PrivateLibvirtd:
     @property
     def pid(self) -> int:
         return int((self._directory / "run" / "libvirtd.pid").read_text())
+
+    @property
+    def keys(self) -> Path:
+        """Where it looks for the key to volumes of other machines."""
+        return self._directory / "tls"
 
     @property
     def _socket(self) -> Path:

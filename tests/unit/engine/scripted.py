@@ -78,9 +78,7 @@ class World:
         self.queue = MemoryQueue()
         self.database.listen(lambda topic, id, _: self.queue.put(id) if topic == tasks.WAKE_TOPIC else None)
         links, network = Links(), FakeNetworkDriver()
-        self.parts = Parts(
-            Settings(), self.database, links, network, NoImages(), Scheduling(), cast(Any, None), cast(Any, None)
-        )
+        self.parts = Parts(Settings(), self.database, links, network, NoImages(), Scheduling(), *(cast(Any, None),) * 3)
         self.registry = Registry()
         self.registry.add(self._flow())
 

@@ -10,7 +10,17 @@ import libvirt
 
 from novalite.drivers.compute.arrange import placed
 from novalite.drivers.compute.base import DiskSpec, NicSpec, Power, SnapshotFile
-from novalite.drivers.compute.libvirt import disks, guest, guest_agent, kept_disks, moved_disks, power, stats, tuning
+from novalite.drivers.compute.libvirt import (
+    disks,
+    guest,
+    guest_agent,
+    kept_disks,
+    moved_disks,
+    power,
+    sources,
+    stats,
+    tuning,
+)
 from novalite.drivers.compute.libvirt.connection import Connection
 from novalite.drivers.compute.libvirt.devices import Devices, by_mac, by_serial
 from novalite.drivers.compute.libvirt.domains import Domains
@@ -31,6 +41,7 @@ FEATURES = (
     "tune_disk",
     "keep_disks",
     "move_disks",
+    "open_exports",
     "crash_dump",
 )
 
@@ -104,6 +115,11 @@ class GuestChanges(ABC):
         if power.current(domain)[0] is Power.SUSPENDED:
             raise DriverError("resize_disk", "the guest's memory is saved: its disks must stay", code="guest.state")
         found = find_disk(domain, self._places.guest(guest_id), "resize_disk", disk)
+        if sources.is_exported(found.path):
+            raise DriverError(
+                "resize_disk", "another machine exports the disk: it cannot grow while a guest has it",
+                code="guest.refused", hint="Detach it, extend it, and attach it again.",
+            )  # fmt: skip
         if disks.must_grow(found.path, found.format, size):
             if domain.isActive():
                 domain.blockResize(found.device, size, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)

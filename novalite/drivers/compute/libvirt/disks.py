@@ -48,7 +48,8 @@ def ensure_disk(disk: DiskSpec, place: GuestPlace, cache: ImageCache, *, anew: b
     """Make the disk unless it exists, or in place of the one that does; what lies below it. Codes:
     ``image.missing``, ``disk.full``, ``guest.refused`` (the image is larger than the disk)."""
     if disk.path:
-        place.lend(Path(disk.path))
+        if not sources.is_elsewhere(disk.path):
+            place.lend(Path(disk.path))
         return _below(Path(disk.path), disk.format)
     path = place.disk(disk.name)
     is_there, is_copy = path.exists() and not anew, format_of(path) == "raw"
@@ -144,9 +145,12 @@ def _blank(place: GuestPlace, path: Path, disk: DiskSpec, size: int) -> None:
         convert("ensure_guest", Path(raw.name), "raw", arriving, form, size)
 
 
-def convert(op: str, source: Path, source_format: str, target: Path, target_format: str, size: int) -> None:
-    """A copy that stands on nothing, of a disk of ``size`` bytes that nobody writes to."""
-    argv = ["qemu-img", "convert", "-f", source_format, "-O", target_format, str(source), str(target)]
+def convert(
+    op: str, source: Path, source_format: str, target: Path, target_format: str, size: int, keys: Path = Path()
+) -> None:
+    """A copy that stands on nothing, of a disk of ``size`` bytes that nobody writes to. ``keys`` opens what another
+    machine exports."""
+    argv = ["qemu-img", "convert", "-O", target_format, *sources.words(source, source_format, keys), str(target)]
     run(op, argv, timeout_seconds=_COPY_SECONDS, most_bytes=largest(size))
 
 
@@ -155,16 +159,16 @@ def largest(size: int) -> int:
     return size + (size >> 10) + (16 << 20)
 
 
-def needed_bytes(op: str, path: Path, image_format: str, target_format: str) -> int:
-    """What a copy of the disk, and of all that it stands on, takes."""
-    argv = ["qemu-img", "measure", "-U", "--output=json", "-f", image_format, "-O", "qcow2", str(path)]
+def needed_bytes(op: str, path: Path, image_format: str, target_format: str, keys: Path = Path()) -> int:
+    """What a copy of the disk, and of all that it stands on, takes. ``keys`` opens what another machine exports."""
+    argv = ["qemu-img", "measure", "-U", "--output=json", "-O", "qcow2", *sources.words(path, image_format, keys)]
     measured = int(json.loads(run(op, argv, timeout_seconds=_SECONDS))["required"])
-    return measured if target_format == "qcow2" else min(measured, virtual_size(op, path, image_format))
+    return measured if target_format == "qcow2" else min(measured, virtual_size(op, path, image_format, keys))
 
 
-def virtual_size(op: str, path: Path, image_format: str) -> int:
-    """In bytes, as the guest sees it."""
-    argv = ["qemu-img", "info", "-U", "--output=json", "-f", image_format, str(path)]
+def virtual_size(op: str, path: Path, image_format: str, keys: Path = Path()) -> int:
+    """In bytes, as the guest sees it. ``keys`` opens what another machine exports."""
+    argv = ["qemu-img", "info", "-U", "--output=json", *sources.words(path, image_format, keys)]
     return int(json.loads(run(op, argv, timeout_seconds=_SECONDS))["virtual-size"])
 
 

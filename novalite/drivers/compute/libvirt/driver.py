@@ -28,7 +28,7 @@ from novalite.drivers.compute.base import (
     PowerAction,
 )
 from novalite.drivers.compute.event_log import EventLog
-from novalite.drivers.compute.libvirt import abilities, console, disks, guest, power, starved, stats
+from novalite.drivers.compute.libvirt import abilities, console, disks, export_keys, guest, power, starved, stats
 from novalite.drivers.compute.libvirt.accel import Acceleration, Verdict
 from novalite.drivers.compute.libvirt.changes import FEATURES, GuestChanges
 from novalite.drivers.compute.libvirt.connection import Connection
@@ -57,13 +57,14 @@ class LocalStorage:
     image_unused_seconds: float = 0.0
 
 
-class LibvirtDriver(GuestChanges):
-    """Implements ``FullDriver``; the optional ports are in ``changes.py``.
+class LibvirtDriver(GuestChanges, export_keys.ExportKeys):
+    """Implements ``FullDriver``; the optional ports are in ``changes.py`` and ``export_keys.py``.
 
     ``state_dir`` holds guests/ and images-cache/; ``appliance_id`` marks the domains that are ours. ``local`` says how
     disks and images are kept. ``virt_type`` is auto, kvm or qemu; ``cpu_model`` (of emulated guests) may be empty. With
-    an ``account`` guests run as that, and their disks stay ours. Making one never fails because libvirt is down: calls
-    then raise ``HostUnreachable`` until it is back.
+    an ``account`` guests run as that, and their disks stay ours. ``keys`` is where libvirt looks for what opens volumes
+    of other machines. Making one never fails because libvirt is down: calls then raise ``HostUnreachable`` until it is
+    back.
     """
 
     def __init__(
@@ -77,11 +78,13 @@ class LibvirtDriver(GuestChanges):
         cpu_model: str = "",
         account: GuestAccount | None = None,
         local: LocalStorage | None = None,
+        keys: Path = export_keys.DIRECTORY,
     ) -> None:
         self.host = host
         self._local = local or LocalStorage()
         self._account = account
         self._cpu_model = cpu_model
+        self._keys = keys
         self._places = Places(
             state_dir, appliance_id, None if account is None else account.gid, disk_format=self._local.disk_format,
             reserve=self._local.reserve_bytes,
@@ -105,7 +108,7 @@ class LibvirtDriver(GuestChanges):
         self._met = False
         self._stop = threading.Event()
         self._connection = Connection(uri, on_open=self._opened, on_loss=self._lost)
-        self._snapshots = Snapshots(self._connection, self._domains, self._places)
+        self._snapshots = Snapshots(self._connection, self._domains, self._places, keys)
         for work in (self._keep_house, self._keep_images):
             threading.Thread(target=work, name=f"libvirt{work.__name__.replace('_', '-')}", daemon=True).start()
 

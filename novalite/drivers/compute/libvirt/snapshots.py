@@ -49,8 +49,9 @@ class _Files:
 class Snapshots:
     """``take`` blocks for as long as the copy takes; one copy per guest at a time."""
 
-    def __init__(self, connection: Connection, domains: Domains, places: Places) -> None:
-        self._connection, self._domains, self._places = connection, domains, places
+    def __init__(self, connection: Connection, domains: Domains, places: Places, keys: Path) -> None:
+        """``keys`` is the directory of what opens disks that other machines export."""
+        self._connection, self._domains, self._places, self._keys = connection, domains, places, keys
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._look = threading.Event()
 
@@ -63,9 +64,9 @@ class Snapshots:
             found = self._connection.call("take_snapshot", self._find, guest_id, disk)
             self._connection.call("take_snapshot", self._clear, guest_id, files)
             running = self._connection.call("take_snapshot", self._is_active, guest_id)
-            needed = disks.needed_bytes("take_snapshot", found.path, found.format, "qcow2")
+            needed = disks.needed_bytes("take_snapshot", found.path, found.format, "qcow2", self._keys)
             with place.room.taken("take_snapshot", needed, f"a copy of disk {disk}"):
-                quiesced = self._copy_running(guest_id, found, files) if running else _copy_stopped(found, files)
+                quiesced = self._copy_running(guest_id, found, files) if running else self._copy_stopped(found, files)
             return _finish(files, guest_id, name, disk, quiesced)
 
     def read(self, guest_id: str, name: str, offset: int, max_bytes: int) -> bytes:
@@ -122,9 +123,15 @@ class Snapshots:
                 )
             self._look.wait(_LOOK_SECONDS)
 
+    def _copy_stopped(self, found: FoundDisk, files: _Files) -> bool:
+        """A guest that does not run holds still by itself."""
+        size = disks.virtual_size("take_snapshot", found.path, found.format, self._keys)
+        disks.convert("take_snapshot", found.path, found.format, files.part, "qcow2", size, self._keys)
+        return False
+
     def _copy_running(self, guest_id: str, found: FoundDisk, files: _Files) -> bool:
         # Made here and not by libvirt, which is left with a job that never ends when it dies while it makes it.
-        size = str(disks.virtual_size("take_snapshot", found.path, found.format))
+        size = str(disks.virtual_size("take_snapshot", found.path, found.format, self._keys))
         run("take_snapshot", ["qemu-img", "create", "-q", "-f", "qcow2", str(files.part), size], timeout_seconds=60)
         self._places.guest(guest_id).lend(files.part)
         quiesced = self._connection.call("take_snapshot", self._begin, guest_id, found.device, files.part)
@@ -217,13 +224,6 @@ def _copies_to(domain: Any, part: Path) -> bool:
         if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN_BACKUP:
             return False
         raise
-
-
-def _copy_stopped(found: FoundDisk, files: _Files) -> bool:
-    """A guest that does not run holds still by itself."""
-    size = disks.virtual_size("take_snapshot", found.path, found.format)
-    disks.convert("take_snapshot", found.path, found.format, files.part, "qcow2", size)
-    return False
 
 
 def _finish(files: _Files, guest_id: str, name: str, disk: str, quiesced: bool) -> SnapshotFile:
