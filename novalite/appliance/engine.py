@@ -123,9 +123,9 @@ class Engine:
             reconcile.machines_restarted(self.built.parts, [host])
 
     def _watch_exports(self, stop: threading.Event) -> None:
-        exports = self.built.parts.exports
-        while not stop.is_set():
-            exports.watch(_WATCH_SECONDS)
+        while not stop.is_set() and self.built.parts.exports.watch(_WATCH_SECONDS):
+            continue
+        stop.wait()
 
     def _watch_network(self, stop: threading.Event) -> None:
         while not stop.is_set():

@@ -47,6 +47,9 @@ def purge(settings: Settings) -> Iterator[str]:
         for artifact in driver.artifacts():
             driver.delete_guest(artifact.id)
             yield f"guest {artifact.id} on {host}"
+    for spec in built.parts.exports.exports():
+        built.parts.exports.remove_export(spec.id)
+        yield f"export of volume {spec.volume_id} to {spec.host}"
     yield from _networks(built)
     built.links.close()
     built.network.close()

@@ -229,11 +229,12 @@ class VolumeExports(Protocol):
     def restore(self) -> tuple[str, ...]:
         """Export again what is to be exported and is not, and nothing else. The hosts for which that failed."""
 
-    def watch(self, seconds: float) -> tuple[str, ...]:
-        """Wait until something that exports volumes has ended, at most so long, and ``restore``."""
+    def watch(self, seconds: float) -> bool:
+        """Wait until something that exports volumes has ended, at most so long, and ``restore``. False at once when
+        closed."""
 
     def close(self) -> None:
-        """Let ``watch`` return; exports stay."""
+        """Let ``watch`` return, for good; exports stay."""
 
 
 @dataclass(frozen=True)

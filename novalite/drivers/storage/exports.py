@@ -66,7 +66,7 @@ class DaemonExports:
         self._lock = threading.RLock()
         self._authority: Authority | None = None
         self._clients = {client.kept.host: client for client in self._read()}
-        self.closed = False
+        self._closed = False
         self._changed = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
 
     # Who may.
@@ -172,7 +172,9 @@ class DaemonExports:
             return False
         return True
 
-    def watch(self, seconds: float) -> tuple[str, ...]:
+    def watch(self, seconds: float) -> bool:
+        if self._closed:
+            return False
         with self._lock:
             descriptors = [each for each in (client.daemon.pidfd() for client in self._clients.values()) if each]
         poll = select.poll()
@@ -185,10 +187,12 @@ class DaemonExports:
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
-        return () if self.closed else self.restore()
+        if not self._closed:
+            self.restore()
+        return not self._closed
 
     def close(self) -> None:
-        self.closed = True
+        self._closed = True
         self._wake()
 
     def _wake(self) -> None:

@@ -285,6 +285,8 @@ def remove_host_state(settings: Settings) -> None:
         driver = made.links.driver(host)
         for artifact in driver.artifacts():
             driver.delete_guest(artifact.id)
+    for spec in made.parts.exports.exports():
+        made.parts.exports.remove_export(spec.id)
     there = made.network.check()
     for router_id in there.routers:
         made.network.remove_router(router_id)

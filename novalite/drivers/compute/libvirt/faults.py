@@ -42,4 +42,9 @@ def translated(op: str, error: libvirt.libvirtError, code: str = "") -> NovaLite
     number = error.get_error_code()
     if "no space left" in text.lower():
         return DriverError(op, text, code="disk.full", retryable=True)
+    if "unable to access credentials" in text.lower():
+        hint = (
+            "libvirt decides at its start where it looks: restart libvirtd once (guests go on), or see docs/volumes.md."
+        )
+        return DriverError(op, text, code=code or "guest.refused", hint=hint)
     return DriverError(op, text, code=code or _CODES.get(number, "driver.failed"), retryable=number in _RETRYABLE)

@@ -56,7 +56,8 @@ def test_watching_ends_with_the_process(machine: Machine) -> None:
     machine.exports.ensure_export(machine.volume())
     machine.exports.close()
     machine.daemon("a").stop()
-    assert machine.exports.watch(60) == ()
+    for _ in range(2):
+        assert not machine.exports.watch(60)
     assert machine.exports.served() == frozenset()
 
 
@@ -64,5 +65,5 @@ def test_watching_mends(machine: Machine) -> None:
     spec = machine.volume()
     machine.exports.ensure_export(spec)
     machine.daemon("a").stop()
-    assert machine.exports.watch(0) == ()
+    assert machine.exports.watch(0)
     assert machine.exports.served() == {spec.id}
