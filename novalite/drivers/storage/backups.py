@@ -20,9 +20,11 @@ from novalite.drivers.storage.backup_mark import BackupMark
 from novalite.drivers.storage.base import BackupKeeper, KeptBackup, StoredBackup
 from novalite.drivers.storage.objects import Objects
 from novalite.drivers.storage.sealed_objects import SealedObjects, SealingKey
+from novalite.drivers.storage.side_by_side import in_order
 from novalite.errors import DriverError
 
 PIECE_BYTES = 4 << 20
+_AT_ONCE = 4
 _VERSION = 1
 _MANIFESTS, _PIECES = "manifests", "pieces"
 
@@ -69,20 +71,32 @@ class PieceBackups:
     def _save_pieces(self, chunks: Iterable[bytes], held: list[str]) -> tuple[list[str | None], int, int]:
         """The names of the pieces (None: zeros), the size of the whole, what the store grew by."""
         names: list[str | None] = []
-        size = added = 0
-        for piece in _cut(chunks, self._piece_bytes):
-            size += len(piece)
-            if packing.is_blank(piece):
-                names.append(None)
-                continue
-            digest = self._digest(piece)
-            names.append(digest)
-            self._hold(digest, held)
-            if not self._objects.has(_piece(digest)):
-                packed = packing.pack(piece)
-                self._objects.put(_piece(digest), packed)
-                added += len(packed)
+        size = 0
+
+        def new() -> Iterator[tuple[str, bytes]]:
+            """Those that this backup has not had yet."""
+            nonlocal size
+            had: set[str] = set()
+            for piece in _cut(chunks, self._piece_bytes):
+                size += len(piece)
+                digest = None if packing.is_blank(piece) else self._digest(piece)
+                names.append(digest)
+                if digest is not None and digest not in had:
+                    had.add(digest)
+                    self._hold(digest, held)
+                    yield digest, piece
+
+        added = sum(in_order(self._keep, new(), at_once=_AT_ONCE))
         return names, size, added
+
+    def _keep(self, named: tuple[str, bytes]) -> int:
+        """What the store grew by."""
+        digest, piece = named
+        if self._objects.has(_piece(digest)):
+            return 0
+        packed = packing.pack(piece)
+        self._objects.put(_piece(digest), packed)
+        return len(packed)
 
     def _hold(self, digest: str, held: list[str]) -> None:
         with self._changes:
@@ -98,13 +112,16 @@ class PieceBackups:
 
     def read(self, backup_id: str) -> Iterator[bytes]:
         manifest = self._manifest(backup_id)
-        left = int(manifest["size"])
-        for digest in manifest["pieces"]:
-            length = min(left, int(manifest["piece_bytes"]))
-            yield bytes(length) if digest is None else self._checked(backup_id, digest, length)
-            left -= length
+        size, length = int(manifest["size"]), int(manifest["piece_bytes"])
+        lengths = [min(length, size - start) for start in range(0, size, length)]
+        if len(lengths) != len(manifest["pieces"]):
+            raise DriverError("read_backup", f"the manifest of backup {backup_id} is damaged", code="backup.corrupt")
+        wanted = zip(manifest["pieces"], lengths, strict=True)
+        return in_order(lambda one: self._checked(backup_id, *one), wanted, at_once=_AT_ONCE)
 
-    def _checked(self, backup_id: str, digest: str, length: int) -> bytes:
+    def _checked(self, backup_id: str, digest: str | None, length: int) -> bytes:
+        if digest is None:
+            return bytes(length)
         packed = self._objects.get(_piece(digest))
         if packed is None:
             raise DriverError("read_backup", f"a piece of backup {backup_id} is missing", code="backup.corrupt")
