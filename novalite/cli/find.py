@@ -42,6 +42,17 @@ def network(client: Client, reference: str) -> dict[str, Any]:
     return _only("network", reference, client.collection("network", "/networks", "networks", **{key: reference}))
 
 
+def project(client: Client, reference: str) -> str:
+    """The id of a project."""
+    found = client.get("identity", "/projects", name=reference)["projects"]
+    if not found and _is_uuid(reference):
+        there = _by_id(client, "identity", f"/projects/{reference}", "project")
+        found = [there] if there else []
+    if not found:
+        raise NotFound("project", reference, message=f"There is no project {reference}.")
+    return str(_only("project", reference, found)["id"])
+
+
 def networks(client: Client, references: Sequence[str]) -> list[dict[str, str]]:
     """What a new server's ``networks`` shall be; without references the only network there is."""
     if references:

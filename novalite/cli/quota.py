@@ -7,6 +7,8 @@ import click
 from novalite.cli.commands import Branch, Leaf
 from novalite.cli.session import Session, pass_session
 
+_PROJECT = click.option("--project", metavar="PROJECT", help="Name or id of another project (admin).")
+
 
 @click.group(cls=Branch)
 def quota() -> None:
@@ -18,20 +20,53 @@ def _limit(value: int) -> str:
 
 
 @quota.command()
-@click.option("--project", help="Id of another project (admin).")
+@_PROJECT
 @pass_session
 def show(session: Session, project: str | None) -> None:
-    """Show each quota and what is used of it."""
-    project_id = project or session.client.project_id
-    found = session.client.get("compute", f"/os-quota-sets/{project_id}/detail")["quota_set"]
+    """Show each quota of every service and what is used of it."""
+    from novalite.cli import find, quotas
+
+    client = session.client
+    found = quotas.of_project(client, find.project(client, project) if project else client.project_id)
+    shown = dict(sorted(found.items()))
     session.show_one(
-        found,
+        {name: each.told() for name, each in shown.items()},
         [
-            (name, f"{each['in_use']} of {_limit(each['limit'])}")
-            for name, each in sorted(found.items())
-            if isinstance(each, dict)
+            (name, _limit(each.limit) if each.in_use is None else f"{each.in_use} of {_limit(each.limit)}")
+            for name, each in shown.items()
         ],
     )
+
+
+@quota.command("set")
+@click.argument("wanted", metavar="NAME=NUMBER…", nargs=-1, required=True)
+@_PROJECT
+@click.option("--force", is_flag=True, help="Also to less than what is used.")
+@pass_session
+def set_(session: Session, wanted: tuple[str, ...], project: str | None, force: bool) -> None:
+    """Set quotas of a project, of whatever service: set instances=20 image_size_total=2000; -1 is no limit (admin).
+
+    'novalite quota show' has all names. Memory, images and what is staged are in MiB, volumes in GiB.
+    """
+    from novalite.cli import find, quotas
+
+    client = session.client
+    numbers = quotas.numbers(wanted)
+    project_id = find.project(client, project) if project else client.project_id
+    quotas.change(client, project_id, numbers, force=force)
+    session.say("Set: " + ", ".join(f"{name} {_limit(number)}" for name, number in numbers.items()) + ".")
+
+
+@quota.command()
+@_PROJECT
+@pass_session
+def reset(session: Session, project: str | None) -> None:
+    """Give a project the defaults again, of every service (admin)."""
+    from novalite.cli import find, quotas
+
+    client = session.client
+    quotas.reset(client, find.project(client, project) if project else client.project_id)
+    session.say("The project has the defaults again.")
 
 
 @click.command(cls=Leaf)

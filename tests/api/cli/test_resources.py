@@ -119,6 +119,43 @@ def test_quota_and_limits(novalite: Any) -> None:
     assert novalite.json("limits")["maxTotalInstances"] == 10
 
 
+def test_quotas_of_every_service_are_set_and_reset(novalite: Any, appliance: Any) -> None:
+    project = appliance.post("/identity/v3/projects", {"project": {"name": "thrifty"}}).json["project"]["id"]
+    before = novalite.json("quota", "show", "--project", "thrifty")
+    wanted = {
+        "instances": 3,
+        "ram": 64,
+        "network": 2,
+        "gigabytes": 5,
+        "image_size_total": 7,
+        "image_count_uploading": 1,
+    }
+    words = [f"{name}={number}" for name, number in wanted.items()]
+    assert novalite("quota", "set", *words, "--project", "thrifty") == 0, novalite.err
+    assert "image_size_total 7" in novalite.err
+    after = novalite.json("quota", "show", "--project", project)
+    assert {name: each["limit"] for name, each in after.items()} == {
+        **{name: each["limit"] for name, each in before.items()}, **wanted,
+    }  # fmt: skip
+    assert novalite("quota", "set", "image_size_total=-1", "--project", project) == 0, novalite.err
+    assert novalite.json("quota", "show", "--project", project)["image_size_total"]["limit"] == -1
+    assert novalite("quota", "reset", "--project", "thrifty") == 0, novalite.err
+    assert novalite.json("quota", "show", "--project", project) == before
+    assert appliance.get(f"/identity/v3/limits?project_id={project}").json["limits"] == []
+
+
+def test_quotas_that_make_no_sense_change_nothing(novalite: Any) -> None:
+    before = novalite.json("quota", "show")
+    assert before["image_size_total"] == {"limit": -1, "in_use": before["image_size_total"]["in_use"]}
+    for words in (["cores=5", "pigs=1"], ["cores"], ["cores=many"], ["cores=5", "cores=6"], ["=5"], ["cores=-2"]):
+        assert novalite("quota", "set", *words) != 0
+    assert novalite("quota", "set", "cores=5", "--project", "nobody's") != 0
+    assert "There is no project" in novalite.err
+    assert novalite("quota", "set", "pigs=1") != 0
+    assert "image_size_total" in novalite.err
+    assert novalite.json("quota", "show") == before
+
+
 def test_an_issued_token_works(novalite: Any, appliance: Any) -> None:
     issued = novalite.json("token", "issue")
     assert appliance.get("/compute/v2.1/servers", token=issued["id"]).status_code == 200
