@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import BinaryIO
+
+from werkzeug.exceptions import ClientDisconnected
 
 from novalite.api.kit.call import Answer, Call
 from novalite.api.kit.faults import BadMediaType, Gone
 from novalite.api.kit.routes import Route
 from novalite.cloud.image import images, usage
-from novalite.errors import Busy, DriverError, Forbidden, Invalid, NotFound, TooLarge
+from novalite.errors import Busy, DriverError, Forbidden, Invalid, NotFound, NovaLiteError, TooLarge
 
 _BLOCK_BYTES = 1 << 20
 _THREADS_KEPT = 4
+_DISCARD_SECONDS = 10.0
 _uploads = 0
 _count = threading.Lock()
 
@@ -34,8 +38,22 @@ def thread_for_long(threads: int) -> Iterator[None]:
             _uploads -= 1
 
 
+@contextmanager
+def refusals_heard(call: Call) -> Iterator[None]:
+    """Clients send to the end before they listen, and a connection that is closed meanwhile loses the answer: what
+    still comes of refused data is thrown away for a while."""
+    try:
+        yield
+    except NovaLiteError:
+        end = time.monotonic() + _DISCARD_SECONDS
+        with suppress(OSError, ClientDisconnected):
+            while call.stream is not None and call.stream.read(_BLOCK_BYTES) and time.monotonic() < end:
+                pass
+        raise
+
+
 def upload(call: Call) -> None:
-    with thread_for_long(call.parts.settings.http.threads):
+    with thread_for_long(call.parts.settings.http.threads), refusals_heard(call):
         _upload(call)
 
 

@@ -32,7 +32,7 @@ IMPORT: dict[str, Any] = {
 
 
 def stage(call: Call) -> None:
-    with data.thread_for_long(call.parts.settings.http.threads):
+    with data.thread_for_long(call.parts.settings.http.threads), data.refusals_heard(call):
         _stage(call)
 
 
