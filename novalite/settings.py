@@ -233,6 +233,11 @@ class Volumes(Struct, frozen=True, kw_only=True):
         int,
         _doc("First TCP port of exported volumes: each compute host has one, from here on; 0: any.", ge=0, le=65535),
     ] = 10809
+    swap_directly: Annotated[
+        bool,
+        _doc("Let administrators put another volume in place of one that a server has (PUT os-volume_attachments), as "
+             "Nova did until 2025. Without it that is a 409, as Nova has it by now."),
+    ] = False  # fmt: skip
 
 
 class Backups(Struct, frozen=True, kw_only=True):

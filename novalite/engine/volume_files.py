@@ -84,7 +84,9 @@ def _volumes(w: Work, before: datetime, busy: set[str]) -> Iterator[str]:
     for volume in progress.volumes_on_their_way(w, before):
         if volume.id in busy:
             continue
-        if volume.status in ("uploading", "backing-up"):
+        if volume.status in ("retyping", "maintenance"):
+            progress.not_moved(w, volume.id, _CUT_OFF)
+        elif volume.status in ("uploading", "backing-up"):
             progress.back(w, volume.id, volume.status)
         else:
             progress.failed(w, volume.id, _ENDS[volume.status], _CUT_OFF, while_=(volume.status,))
@@ -132,11 +134,26 @@ def disagreements(parts: Parts) -> tuple[list[Disagreement], dict[str, int]]:
     kept = {one.id for one in all_snapshots if one.status == "available" and one.volume_id not in busy | lost}
     found = [
         *away,
+        *_elsewhere(parts.volumes, {one.id: one.backend for one in all_volumes if one.id not in busy}),
         *_compare("volume", wanted, {one.id for one in all_volumes}, stored_volumes),
         *_compare("snapshot", kept, {one.id for one in all_snapshots} | busy, stored_snapshots),
     ]
     found += _of_backups(parts, all_backups, busy)
     return found, {"volumes": len(all_volumes), "snapshots": len(all_snapshots), "backups": len(all_backups)}
+
+
+def _elsewhere(backends: VolumeBackends, kept_by: dict[str, str]) -> Iterator[Disagreement]:
+    """What volumes that have moved left behind."""
+    for name, driver in backends.drivers.items():
+        try:
+            there = driver.volume_ids()
+        except DriverError:  # told already
+            continue
+        for volume_id in there:
+            if kept_by.get(volume_id, name) not in (name, ""):
+                what = f"There are data of volume {volume_id} on {name}, but it is kept by {kept_by[volume_id]}."
+                yield Disagreement("warning", "volume", volume_id, what, "They take room for nothing.",
+                                   _LOOK_AT["volume"])  # fmt: skip
 
 
 def _of_backups(parts: Parts, all_backups: list[Backup], busy: set[str]) -> Iterator[Disagreement]:

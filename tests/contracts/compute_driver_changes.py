@@ -35,13 +35,23 @@ def _off(bench: Bench, spec: GuestSpec) -> None:
     bench.driver.set_power(spec.id, PowerAction.OFF)
 
 
+def _volume(directory: Path, name: str, size_gib: int) -> DiskSpec:
+    """A disk that somebody else made; the guest's process may be anybody."""
+    path = directory / name
+    for parent in (directory, *directory.parents[:2]):
+        parent.chmod(0o755)
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(path), f"{size_gib}G"], check=True)
+    path.chmod(0o666)
+    return DiskSpec(name, "vdb", size_gib, serial="volume-1", path=str(path))
+
+
 class ChangesContract:
     """Subclasses give the fixture ``bench``, as for ``ComputeDriverContract``."""
 
     def test_the_host_says_what_it_can(self, bench: Bench) -> None:
         report = bench.driver.host_report()
         offered = {"snapshot", "attach_nic", "attach_disk", "password", "rescue", "resize_disk", "replace_disk"}
-        offered |= {"keep_disks", "move_disks", "tune_disk", "open_exports"}
+        offered |= {"keep_disks", "move_disks", "tune_disk", "open_exports", "swap_disk"}
         assert offered <= set(report.features)
         assert all(isinstance(bench.driver, port) for port in OPTIONAL_PORTS)
         assert "COMPUTE_STORAGE_BUS_VIRTIO" in report.traits
@@ -59,6 +69,7 @@ class ChangesContract:
             lambda: bench.driver.detach_disk(unknown, "v"),
             lambda: bench.driver.resize_disk(unknown, "root", 2),
             lambda: bench.driver.tune_disk(unknown, "root", ()),
+            lambda: bench.driver.swap_disk(unknown, "v", DiskSpec("v", "vdb", 1, serial="v", path="/nowhere")),
             lambda: bench.driver.replace_disk(unknown, DiskSpec("root", "vda", 1)),
             lambda: bench.driver.keep_disks(unknown, "before"),
             lambda: bench.driver.restore_disks(unknown, "before"),
@@ -69,6 +80,7 @@ class ChangesContract:
             assert _code(ask) == "guest.not_found"
         bench.driver.drop_snapshot(unknown, "copy")
         bench.driver.drop_kept_disks(unknown, "before")
+        bench.driver.end_swap(unknown, "v", DiskSpec("v", "vdb", 1, serial="v", path="/nowhere"))
 
     # Snapshots
 
@@ -166,6 +178,22 @@ class ChangesContract:
         for limits in ((("total_bytes_sec", 1 << 20), ("total_iops_sec", 50)), (("write_iops_sec", 70),), ()):
             bench.driver.tune_disk(spec.id, "slow", limits)
         assert _code(lambda: bench.driver.tune_disk(spec.id, "other", ())) == "disk.not_found"
+        bench.driver.delete_guest(spec.id)
+
+    @pytest.mark.parametrize("state", ["running", "paused", "off"])
+    def test_a_guest_goes_on_with_other_storage(self, bench: Bench, state: str, tmp_path: Path) -> None:
+        spec = bench.boot()
+        first, second = (_volume(tmp_path, name, size) for name, size in (("first", 1), ("second", 2)))
+        bench.driver.attach_disk(spec.id, first)
+        actions = {"paused": PowerAction.PAUSE, "off": PowerAction.OFF}
+        power = bench.driver.set_power(spec.id, actions[state]).power if state in actions else Power.RUNNING
+        for _ in range(2):
+            bench.driver.swap_disk(spec.id, "volume-1", second)
+            bench.driver.end_swap(spec.id, "volume-1", second)
+        assert bench.driver.guest(spec.id).power is power
+        assert bench.driver.take_snapshot(spec.id, "volume-1", "copy").virtual_size == 2 * GIB
+        assert _code(lambda: bench.driver.swap_disk(spec.id, "other", second)) == "disk.not_found"
+        assert _code(lambda: bench.driver.swap_disk(spec.id, "volume-1", replace(second, path=""))) == "guest.refused"
         bench.driver.delete_guest(spec.id)
 
     def test_kept_disks_come_back_as_they_were(self, bench: Bench) -> None:

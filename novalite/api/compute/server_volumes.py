@@ -11,7 +11,7 @@ from novalite.api.kit.call import Answer, Call
 from novalite.api.kit.paging import limit, whole_number
 from novalite.api.kit.routes import Route
 from novalite.api.kit.view import ABSENT, Field, View
-from novalite.cloud.compute import block_devices, servers, volume_attachments
+from novalite.cloud.compute import block_devices, servers, volume_attachments, volume_swaps
 from novalite.cloud.compute.block_devices import BlockDevice
 from novalite.cloud.compute.volume_attachments import NewAttachment
 from novalite.cloud.identity import policy
@@ -99,7 +99,8 @@ def update(call: Call) -> None:
     if call.since("2.85"):
         _update_values(call, server.id, volume_id)
     if swaps:
-        volume_attachments.swap(call.w, volume_id)
+        directly = call.parts.settings.volumes.swap_directly
+        volume_swaps.swap(call.w, server.id, volume_id, wanted, directly=directly)
 
 
 def _update_values(call: Call, server_id: str, volume_id: str) -> None:

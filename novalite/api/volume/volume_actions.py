@@ -10,20 +10,21 @@ from novalite.api.kit.body import Body, Item
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
 from novalite.api.kit.view import utc_micros
+from novalite.api.volume.services import backend_hosts
 from novalite.api.volume.shapes import (
     ANYTHING,
     BOOLEAN,
     EXTENSION,
     METADATA,
-    NULL,
     REQUIRED_NAME,
     ROOT,
     SIZE,
     UUID,
     truth,
 )
+from novalite.cloud.compute import volume_moves
 from novalite.cloud.identity import policy
-from novalite.cloud.volume import changes, types, volumes
+from novalite.cloud.volume import changes, services, types, volumes
 from novalite.errors import Invalid, NotFound
 
 _BYTES = 255
@@ -92,7 +93,29 @@ def show_image_metadata(call: Call) -> dict[str, Any]:
 
 
 def retype(call: Call) -> None:
-    changes.retype(call.w, call.path["id"], call.body["new_type"])
+    may_move = call.body.get("migration_policy") == "on-demand"
+    volume_moves.retype(call.w, call.path["id"], call.body["new_type"], may_move=may_move)
+
+
+def migrate(call: Call) -> None:
+    """To another backend. What is copied by whom is for the backends to know, so ``force_host_copy`` changes nothing,
+    and the volume is locked meanwhile in any case."""
+    if call.body.get("cluster"):
+        raise Invalid("Invalid input received: There are no clusters here; name a host.", field="cluster")
+    wanted = services.backend_host(call.body.get("host") or "")
+    if wanted not in backend_hosts(call):
+        raise Invalid(f"Invalid host: No available service named {wanted[:255]}", field="host")
+    volume_moves.migrate(call.w, call.path["id"], wanted.partition("@")[2], wanted)
+
+
+def complete_migration(call: Call) -> dict[str, Any]:
+    """What Compute tells Cinder when a guest has gone on. Here nobody needs to: volumes that move keep their ids, and
+    none is the destination of another."""
+    volume, new = volumes.get(call.w, call.path["id"]), volumes.get(call.w, call.body["new_volume"])
+    if volume.migration_status or new.migration_status:
+        which = "Destination" if volume.migration_status else "Source"
+        raise Invalid(f"Invalid volume: {which} volume not mid-migration.", field="new_volume", code="volume.state")
+    return {"save_volume_id": new.id}
 
 
 def revert(call: Call) -> None:
@@ -112,10 +135,13 @@ _STATUSES = ("creating", "available", "deleting", "error", "error_deleting", "at
 
 def reset_status(call: Call) -> None:
     volume, body = volumes.get(call.w, call.path["id"]), call.body
-    if not body.get("status") and not body.get("attach_status"):
-        raise Invalid("Must specify 'status' or 'attach_status'.", field="status")
+    if not any(body.get(name) for name in ("status", "attach_status", "migration_status")):
+        raise Invalid("Must specify 'status', 'attach_status' or 'migration_status' for update.", field="status")
     if body.get("status"):
         volumes.change(call.w, volume.id, {"status": body["status"].lower()})
+    if body.get("migration_status"):
+        now = body["migration_status"].lower()
+        volumes.change(call.w, volume.id, {"migration_status": None if now == "none" else now})
 
 
 def force_delete(call: Call) -> None:
@@ -146,6 +172,7 @@ _UPLOADED = Told(
     Item("protected", answers.FLAG, required=True, since="3.1"),
 )
 _STATUS = {"type": ["string", "null"], "enum": [*_STATUSES, *(one.upper() for one in _STATUSES), None]}
+_MIGRATION = {"enum": ["migrating", "error", "success", "completing", "none", "starting", None]}
 _FACTS = Item("metadata", {**METADATA, "minProperties": 1}, required=True)
 _ADMIN = EXTENSION + "volume_admin_actions:"
 ROUTES = [
@@ -175,6 +202,12 @@ ROUTES = [
     _action("os-reimage", reimage, "volume:reimage", Item("image_id", UUID, required=True),
             Item("reimage_reserved", BOOLEAN), since="3.68"),
     _action("os-reset_status", reset_status, _ADMIN + "reset_status", Item("status", _STATUS),
-            Item("attach_status", {"enum": ["detached", "attached", None]}), Item("migration_status", NULL)),
+            Item("attach_status", {"enum": ["detached", "attached", None]}), Item("migration_status", _MIGRATION)),
+    _action("os-migrate_volume", migrate, _ADMIN + "migrate_volume", Item("host", {"type": ["string", "null"],
+            "maxLength": 255}), Item("cluster", {"type": ["string", "null"], "maxLength": 255}, since="3.16"),
+            Item("force_host_copy", BOOLEAN), Item("lock_volume", BOOLEAN)),
+    _action("os-migrate_volume_completion", complete_migration, _ADMIN + "migrate_volume_completion",
+            Item("new_volume", UUID, required=True), Item("error", BOOLEAN), success=200,
+            view=Told("save_volume_id", whole=answers.UUID)),
     _action("os-force_delete", force_delete, _ADMIN + "force_delete"),
 ]  # fmt: skip

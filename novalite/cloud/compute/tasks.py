@@ -202,6 +202,18 @@ class DetachVolume:
     device_id: str
 
 
+@dataclass(frozen=True)
+class SwapVolume:
+    """Let the guest go on with another volume in place of one it has; the attachment of that is reserved."""
+
+    kind: ClassVar[str] = "server.swap_volume"
+    action: ClassVar[str] = "swap_volume"
+    server_id: str
+    device_id: str
+    volume_id: str
+    attachment_id: str
+
+
 KINDS: tuple[type[durable.Kind], ...] = (
     Boot,
     Delete,
@@ -216,6 +228,7 @@ KINDS: tuple[type[durable.Kind], ...] = (
     DetachInterface,
     AttachVolume,
     DetachVolume,
+    SwapVolume,
     Rebuild,
     Rescue,
     Unrescue,

@@ -89,15 +89,6 @@ def keep_or_end(w: Work, server_id: str, volume_id: str, *, delete_on_terminatio
     change(w, server.id, {})
 
 
-def swap(w: Work, volume_id: str) -> None:
-    """Another volume in place of one that its service moves elsewhere. None moves here, so it is always refused.
-    Raises ``NotFound``, ``Conflict``."""
-    volumes.get(w, volume_id)
-    raise Conflict(
-        f"volume {volume_id} is not migrating; this API should only be called by Cinder", code="volume.not_migrating"
-    )
-
-
 def _allowed(w: Work, server_id: str, action: str, *, shelved_too: bool) -> Server:
     server = get(w, server_id)
     if not shelved_too and server.vm_state in (states.SHELVED, states.SHELVED_OFFLOADED):

@@ -67,6 +67,11 @@ def of_server(w: Work, server_id: str) -> list[VolumeAttachment]:
     return list(w.session.scalars(query.order_by(VolumeAttachment.created_at, VolumeAttachment.id)))
 
 
+def serial_of(attachment: VolumeAttachment) -> str:
+    """What the guest knows the disk by."""
+    return attachment.serial or volumes.serial(attachment.volume_id)
+
+
 def reserve(
     w: Work, volume_id: str, server_id: str | None, *, mode: str = "rw", by_compute: bool = True
 ) -> VolumeAttachment:
@@ -84,11 +89,18 @@ def reserve(
 
 def _add(w: Work, volume: Volume, server_id: str | None, **values: Any) -> VolumeAttachment:
     made = VolumeAttachment(
-        id=new_id(), volume_id=volume.id, server_id=server_id, project_id=volume.project_id, created_at=w.now, **values
-    )
+        id=new_id(), volume_id=volume.id, server_id=server_id, project_id=volume.project_id, created_at=w.now,
+        serial=_other_serial(w, volume.id, server_id), **values,
+    )  # fmt: skip
     w.session.add(made)
     w.session.flush()
     return made
+
+
+def _other_serial(w: Work, volume_id: str, server_id: str | None) -> str:
+    """For a volume whose own serial another disk of the server has kept; empty when it is free."""
+    taken = {serial_of(one) for one in of_server(w, server_id)} if server_id else set()
+    return new_id()[: volumes.SERIAL_CHARACTERS] if volumes.serial(volume_id) in taken else ""
 
 
 def attach_by_hand(
@@ -120,9 +132,13 @@ def attaching(w: Work, attachment_id: str, *, host: str = "", device: str = "", 
     return _advance(w, attachment_id, ATTACHING, (RESERVED, ATTACHING), **values)
 
 
-def attach(w: Work, attachment_id: str, *, device: str, host: str = "") -> bool:
-    """The guest has it. False when the attachment is gone."""
-    values = {"device": device, "attached_at": w.now, **({"host": host} if host else {})}
+def attach(w: Work, attachment_id: str, *, device: str, host: str = "", serial: str | None = None) -> bool:
+    """The guest has it, by another ``serial`` than the volume's own if that is given. False when the attachment is
+    gone."""
+    more = {"host": host} if host else {}
+    if serial is not None:
+        more["serial"] = serial
+    values = {"device": device, "attached_at": w.now, **more}
     return _advance(w, attachment_id, ATTACHED, (RESERVED, ATTACHING, ATTACHED), **values)
 
 

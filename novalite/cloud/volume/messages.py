@@ -29,6 +29,8 @@ _ACTIONS = {
     "backup": ("013", "create backup"),
     "deleting backup": ("014", "delete backup"),
     "restoring-backup": ("015", "restore backup"),
+    "retyping": ("000", "retype volume"),
+    "maintenance": ("017", "migrate volume"),
 }
 """What went on -> Cinder's number of it and its words."""
 _UNKNOWN = "001"

@@ -62,10 +62,8 @@ def choose(
     return max(fit, key=lambda name: rooms[name].pool.free)
 
 
-def _refusal(wish: Wish, name: str, room: Room, reserve_gib: float, oversubscription: float) -> str:
-    pool = room.pool
-    if room.closed:
-        return room.closed
+def mismatch(wish: Wish, name: str, pool: VolumePool) -> str:
+    """Why a backend is none for such a volume, whatever its room; empty when it is one."""
     wanted = wish.specs.get(BACKEND_NAME)
     if wanted and wanted not in (name, pool.backend):
         return f"the type asks for {wanted}"
@@ -76,6 +74,14 @@ def _refusal(wish: Wish, name: str, room: Room, reserve_gib: float, oversubscrip
         return "its volumes go to one server only"
     if wish.encrypted and not pool.encrypts:
         return "it does not encrypt"
+    return ""
+
+
+def _refusal(wish: Wish, name: str, room: Room, reserve_gib: float, oversubscription: float) -> str:
+    pool = room.pool
+    reason = room.closed or mismatch(wish, name, pool)
+    if reason:
+        return reason
     if pool.free < (wish.needs_gib + reserve_gib) * _GIB:
         return f"{pool.free / _GIB:.1f} GiB are free, {wish.needs_gib + reserve_gib:g} are needed"
     most = pool.total / _GIB * oversubscription
@@ -95,9 +101,12 @@ def rooms(w: Work, pools: Mapping[str, VolumePool]) -> dict[str, Room]:
 
 def wish_of(w: Work, volume: Volume, needs_gib: int, *, encrypted: bool = False) -> Wish:
     kind = w.session.get(VolumeType, volume.type_id) if volume.type_id else None
-    # As in Cinder both spellings ask the same.
-    specs = {key.removeprefix(_SCOPE): value for key, value in kind.extra_specs.items()} if kind else {}
-    return Wish(volume.size_gib, specs, backend_of_source(w, volume), needs_gib, volume.multiattach, encrypted)
+    return Wish(volume.size_gib, specs_of(kind), backend_of_source(w, volume), needs_gib, volume.multiattach, encrypted)
+
+
+def specs_of(kind: VolumeType | None) -> dict[str, str]:
+    """What a type asks for. As in Cinder both spellings ask the same."""
+    return {key.removeprefix(_SCOPE): value for key, value in kind.extra_specs.items()} if kind else {}
 
 
 def backend_of_source(w: Work, volume: Volume) -> str:

@@ -14,7 +14,7 @@ from novalite.db.work import Work
 
 _LONGEST = 2000
 ON_THEIR_WAY = ("creating", "downloading", "extending", "uploading", "reverting", "deleting", "backing-up",
-                "restoring-backup")  # fmt: skip
+                "restoring-backup", "retyping")  # fmt: skip
 """Statuses that end with a task."""
 
 
@@ -58,6 +58,50 @@ def back(w: Work, volume_id: str, doing: str) -> None:
 def extended(w: Work, volume_id: str, size_gib: int) -> None:
     volumes.change(w, volume_id, {"size_gib": size_gib}, Volume.size_gib < size_gib)
     back(w, volume_id, "extending")
+
+
+def moving(w: Work, volume_id: str) -> None:
+    """The volume's data are on the way to another backend."""
+    volumes.change(w, volume_id, {"migration_status": "migrating"}, Volume.status.in_(_MOVING))
+
+
+def moved(w: Work, volume_id: str, *, backend: str, location: dict[str, str], host: str) -> None:
+    """The data are on another backend by now, and those that were left behind are to go. Repeatable."""
+    volume = volumes.find(w, volume_id)
+    if volume is None or volume.backend == backend:
+        return
+    left = volume.backend
+    volumes.change(w, volume_id, {"backend": backend, "location": location, "host": host,
+                                  "migration_status": "success"})  # fmt: skip
+    volumes.start(w, volume, tasks.VolumeLeave(volume_id, left))
+
+
+def retyped(w: Work, volume_id: str, type_id: str, *, multiattach: bool) -> None:
+    """The volume is of another type, and guests that have it are held to its limits."""
+    volume = volumes.find(w, volume_id)
+    if volume is not None:
+        volumes.change(w, volume_id, {"type_id": type_id, "multiattach": multiattach})
+        volumes.start(w, volume, tasks.VolumeTune(volume_id=volume_id))
+
+
+def settled(w: Work, volume_id: str) -> None:
+    """A move, or a change of the type, is over."""
+    for doing in _MOVING:
+        back(w, volume_id, doing)
+
+
+def not_moved(w: Work, volume_id: str, message: str) -> None:
+    """It came to nothing: the volume is what it was."""
+    volume = volumes.find(w, volume_id)
+    if volume is None or volume.status not in _MOVING:
+        return
+    messages.tell(w, volume.project_id, "volume", volume_id, volume.status, message[:_LONGEST])
+    values = {"migration_status": "error"}
+    volumes.change(w, volume_id, values, Volume.migration_status == "migrating")
+    settled(w, volume_id)
+
+
+_MOVING = ("retyping", "maintenance")
 
 
 def gone(w: Work, volume_id: str) -> None:
@@ -108,8 +152,10 @@ def _late(record: Any, before: datetime) -> sa.ColumnElement[bool]:
 
 
 def volumes_on_their_way(w: Work, before: datetime) -> list[Volume]:
-    """Volumes that have been in a passing status since ``before``."""
-    return list(w.session.scalars(sa.select(Volume).where(_late(Volume, before))))
+    """Volumes that have been in a passing status since ``before``. That of maintenance an administrator may have set,
+    and only a move makes it a passing one."""
+    moving = sa.and_(Volume.status == "maintenance", Volume.migration_status == "migrating", Volume.updated_at < before)
+    return list(w.session.scalars(sa.select(Volume).where(sa.or_(_late(Volume, before), moving))))
 
 
 def snapshots_on_their_way(w: Work, before: datetime) -> list[Snapshot]:

@@ -82,6 +82,31 @@ class VolumeTune:
 
 
 @dataclass(frozen=True)
+class VolumeMigrate:
+    """Bring a volume to ``backend``, or to one that suits the type it is to have; only if ``may_move``. One that a
+    server has is that server's ``device_id``, and the task holds the server's key."""
+
+    kind: ClassVar[str] = "volume.migrate"
+    action: ClassVar[str] = ""
+    volume_id: str
+    backend: str = ""
+    type_id: str = ""
+    may_move: bool = True
+    server_id: str = ""
+    device_id: str = ""
+
+
+@dataclass(frozen=True)
+class VolumeLeave:
+    """Forget the data that a volume has left behind on a backend where it is no longer kept."""
+
+    kind: ClassVar[str] = "volume.leave"
+    action: ClassVar[str] = ""
+    volume_id: str
+    backend: str
+
+
+@dataclass(frozen=True)
 class SnapshotCreate:
     kind: ClassVar[str] = "snapshot.create"
     action: ClassVar[str] = ""
@@ -130,6 +155,8 @@ KINDS: tuple[type[durable.Kind], ...] = (
     VolumeUpload,
     VolumeRefill,
     VolumeTune,
+    VolumeMigrate,
+    VolumeLeave,
     SnapshotCreate,
     SnapshotDelete,
     BackupCreate,

@@ -377,6 +377,22 @@ class ChangesDisks(Protocol):
 
 
 @runtime_checkable
+class SwapsDisks(Protocol):
+    """Feature ``swap_disk``: a guest goes on with other storage, whether or not it runs."""
+
+    def swap_disk(self, guest_id: str, disk: str, to: DiskSpec) -> None:
+        """Copy what the disk (its name or serial) holds onto ``to.path``, which somebody else made as large at least
+        and whose content does not matter, and let the guest have that from then on, without its noticing. Device and
+        serial stay. Returns when it is so; a copy that was cut off is gone on with. Nothing when the guest has it
+        already. What it had before is not written to any more, and stays. Codes ``disk.not_found``, ``disk.full``,
+        ``guest.refused``, ``guest.state`` (retryable when the guest stopped meanwhile)."""
+
+    def end_swap(self, guest_id: str, disk: str, to: DiskSpec) -> None:
+        """Call off a copying onto ``to`` that goes on: the guest stays with what it has, and ``to`` is as large as it
+        was. Nothing when there is none, nor such a guest."""
+
+
+@runtime_checkable
 class KeepsDisks(Protocol):
     """Feature ``keep_disks``: a way back from changes. ``name`` as for snapshots."""
 
@@ -445,12 +461,14 @@ class OpensExports(Protocol):
 PIECE_BYTES = 8 << 20
 
 OPTIONAL_PORTS: tuple[type, ...] = (
-    TakesSnapshots, PlugsDevices, ChangesDisks, KeepsDisks, MovesDisks, TalksToAgent, OpensExports,
+    TakesSnapshots, PlugsDevices, ChangesDisks, SwapsDisks, KeepsDisks, MovesDisks, TalksToAgent,
+    OpensExports,
 )  # fmt: skip
 
 
 class FullDriver(
-    ComputeDriver, TakesSnapshots, PlugsDevices, ChangesDisks, KeepsDisks, MovesDisks, TalksToAgent, OpensExports,
+    ComputeDriver, TakesSnapshots, PlugsDevices, ChangesDisks, SwapsDisks, KeepsDisks, MovesDisks, TalksToAgent,
+    OpensExports,
     Protocol,
 ):  # fmt: skip
     """A driver with everything."""

@@ -62,6 +62,7 @@ _FEATURES = (
     "rescue",
     "resize_disk",
     "replace_disk",
+    "swap_disk",
     "tune_disk",
     "keep_disks",
     "move_disks",

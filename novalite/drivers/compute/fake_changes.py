@@ -30,8 +30,8 @@ _KEPT_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
 class FakeChanges(ABC):
-    """Implements ``TakesSnapshots``, ``PlugsDevices``, ``ChangesDisks``, ``KeepsDisks``, ``MovesDisks`` and
-    ``TalksToAgent``."""
+    """Implements ``TakesSnapshots``, ``PlugsDevices``, ``ChangesDisks``, ``SwapsDisks``, ``KeepsDisks``,
+    ``MovesDisks`` and ``TalksToAgent``."""
 
     _faults: Faults
     _lock: threading.RLock
@@ -146,6 +146,23 @@ class FakeChanges(ABC):
             others = tuple(disk if other.name == disk.name else other for other in spec.disks)
             guest.spec = replace(spec, disks=others)
             self._store.save(guest)
+
+    # SwapsDisks
+
+    def swap_disk(self, guest_id: str, disk: str, to: DiskSpec) -> None:
+        def swap(spec: GuestSpec) -> GuestSpec:
+            found = _disk("swap_disk", spec, disk)
+            if not to.path:
+                raise DriverError("swap_disk", "the storage must be there already", code="guest.refused")
+            if _bytes(found) > _bytes(to):
+                raise DriverError("swap_disk", f"disk {disk} does not fit", code="guest.refused")
+            swapped = replace(found, path=to.path, format=to.format, size_gib=to.size_gib, size_mib=to.size_mib)
+            return replace(spec, disks=tuple(swapped if other is found else other for other in spec.disks))
+
+        self._change("swap_disk", guest_id, swap)
+
+    def end_swap(self, guest_id: str, disk: str, to: DiskSpec) -> None:
+        self._faults.enter("end_swap")
 
     # KeepsDisks
 

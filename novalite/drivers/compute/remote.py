@@ -31,6 +31,8 @@ _SECONDS = {
     "detach_disk": 90.0,
     "resize_disk": 120.0,
     "replace_disk": 120.0,
+    "swap_disk": 18100.0,
+    "end_swap": 60.0,
     "keep_disks": 7200.0,
     "restore_disks": 120.0,
     "drop_kept_disks": 120.0,

@@ -30,6 +30,8 @@ from novalite.engine.conductor import (
     volume_backups,
     volume_copies,
     volume_data,
+    volume_moves,
+    volume_swap,
     volume_tuning,
 )
 from novalite.engine.flow import Flow, Registry
@@ -59,6 +61,8 @@ _FLOWS: tuple[Flow, ...] = (
     *volume_backups.FLOWS,
     *volume_copies.FLOWS,
     *volume_data.FLOWS,
+    *volume_moves.FLOWS,
+    *volume_swap.FLOWS,
     *volume_tuning.FLOWS,
 )
 _KINDS = (

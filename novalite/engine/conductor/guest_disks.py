@@ -5,7 +5,7 @@ from __future__ import annotations
 from novalite.cloud.compute import block_devices
 from novalite.cloud.compute.block_devices import BlockDevice, LocalDisk
 from novalite.cloud.compute.servers import Server
-from novalite.cloud.volume import qos, volumes
+from novalite.cloud.volume import attachments, qos, volumes
 from novalite.db.work import Work
 from novalite.drivers.compute.base import DiskSpec, ImageSpec
 
@@ -27,15 +27,18 @@ def of_server(w: Work, server: Server, image: ImageSpec | None) -> tuple[DiskSpe
     return tuple(sorted(found, key=lambda disk: disk.boot_index != 0))
 
 
-def volume_disk(w: Work, server: Server, row: BlockDevice) -> DiskSpec:
-    """A volume as a host is told of it. Raises ``NotFound``, ``Failed`` when it has no data yet."""
-    disk, volume = volumes.disk(w, row.volume_id or ""), volumes.find(w, row.volume_id or "")
+def volume_disk(w: Work, server: Server, row: BlockDevice, volume_id: str = "") -> DiskSpec:
+    """A volume as a host is told of it, or another one in its place. Raises ``NotFound``, ``Failed`` when it has no
+    data yet."""
+    wanted = volume_id or row.volume_id or ""
+    disk, volume = volumes.disk(w, wanted), volumes.find(w, wanted)
+    attachment = attachments.find(w, row.attachment_id or "")
     return DiskSpec(
         name_of(disk.volume_id),
         (row.device_name or "/dev/vdz").removeprefix("/dev/"),
         disk.size_gib,
         bus=row.disk_bus or block_devices.bus_of(server),
-        serial=disk.serial,
+        serial=disk.serial if attachment is None else attachments.serial_of(attachment),
         boot_index=-1 if row.boot_index is None else row.boot_index,
         path=disk.path,
         format=disk.format,

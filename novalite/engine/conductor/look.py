@@ -30,7 +30,8 @@ def _extend(run: Run) -> None:
         attached = attachments.between(w, volume_id, run.server_id)
     if server is None or not server.host or volume is None or attached is None:
         return
-    run.parts.links.driver(server.host).resize_disk(run.server_id, volumes.serial(volume_id), volume.size_gib)
+    serial = attachments.serial_of(attached)
+    run.parts.links.driver(server.host).resize_disk(run.server_id, serial, volume.size_gib)
 
 
 def _assist(run: Run) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, wait
+from collections.abc import Iterator
 
 from novalite import logs
 from novalite.cloud.compute import progress, snapshots, volume_images
@@ -14,17 +12,15 @@ from novalite.cloud.image import images, made
 from novalite.cloud.tasks import tasks
 from novalite.context import internal
 from novalite.db.work import Work
-from novalite.drivers.compute.base import SnapshotFile
 from novalite.drivers.compute.snapshots import chunks
-from novalite.engine.conductor import guests, outcome
+from novalite.engine.conductor import beside, guests, outcome
 from novalite.engine.flow import Flow, Run, Step, Wait
 from novalite.errors import DriverError, Failed, NovaLiteError, Unavailable
 
 _log = logs.get("conductor")
 _ROOT = "root"
 _FORMAT = "qcow2"
-_LOOK_SECONDS = 1.0
-_END_SECONDS = 60.0
+_LOOK_SECONDS = beside.LOOK_SECONDS
 _UNWANTED = "snapshot.unwanted"
 
 
@@ -35,29 +31,11 @@ def image_id(run: Run) -> str:
 def copy(run: Run) -> None:
     """A copy of the root disk on its host. It is called off when nobody wants the image any more."""
     driver = guests.driver(run)
-    copying = _beside(lambda: driver.take_snapshot(run.server_id, _ROOT, image_id(run)))
-    while not wait((copying,), timeout=_LOOK_SECONDS).done:
-        try:
-            _require_wanted(run)
-        except Failed:
-            driver.drop_snapshot(run.server_id, image_id(run))
-            wait((copying,), timeout=_END_SECONDS)
-            raise
-    copying.result()
-
-
-def _beside(work: Callable[[], SnapshotFile]) -> Future[SnapshotFile]:
-    """Work in a thread that the end of the process does not wait for."""
-    future: Future[SnapshotFile] = Future()
-
-    def act() -> None:
-        try:
-            future.set_result(work())
-        except Exception as error:  # noqa: BLE001  raised again where the result is wanted
-            future.set_exception(error)
-
-    threading.Thread(target=act, name="snapshot", daemon=True).start()
-    return future
+    beside.run(
+        lambda: driver.take_snapshot(run.server_id, _ROOT, image_id(run)),
+        lambda: _require_wanted(run),
+        lambda: driver.drop_snapshot(run.server_id, image_id(run)),
+    )
 
 
 def upload(run: Run) -> None:

@@ -169,7 +169,7 @@ def _grow(run: Run) -> None:
     for user in using:
         if not isinstance(user.driver, ChangesDisks):
             raise Failed("The host of the server cannot let disks grow.", code="volume.in_use")
-        user.driver.resize_disk(user.server_id, volumes.serial(_id(run)), size_gib)
+        user.driver.resize_disk(user.server_id, user.serial, size_gib)
     if not using:
         volume_sources.keeper(run, _id(run)).extend_volume(_id(run), size_gib)
 

@@ -16,10 +16,11 @@ from novalite.errors import DriverError, Failed, NovaLiteError
 
 @dataclass(frozen=True)
 class User:
-    """A guest that has the volume as one of its disks."""
+    """A guest that has the volume as one of its disks, which it knows by ``serial``."""
 
     driver: ComputeDriver
     server_id: str
+    serial: str
 
 
 def users(run: Run, volume_id: str) -> list[User]:
@@ -29,8 +30,8 @@ def users(run: Run, volume_id: str) -> list[User]:
         for attachment in attachments.of_volumes(w, [volume_id])[volume_id]:
             server = progress.find(w, attachment.server_id or "")
             if server is not None and server.host and attachment.status == attachments.ATTACHED:
-                found.append((server.id, server.host))
-    there = [User(run.parts.links.driver(host), server_id) for server_id, host in found]
+                found.append((server.host, server.id, attachments.serial_of(attachment)))
+    there = [User(run.parts.links.driver(host), server_id, serial) for host, server_id, serial in found]
     return [user for user in there if user.driver.guest(user.server_id).power is not Power.ABSENT]
 
 
@@ -61,7 +62,7 @@ def reading(run: Run, volume_id: str, name: str) -> Iterator[OfVolume | OfStream
     driver, server_id = using[0].driver, using[0].server_id
     if not isinstance(driver, TakesSnapshots):
         raise Failed("The host of the server cannot copy disks that are in use.", code="volume.in_use")
-    copy = driver.take_snapshot(server_id, volumes.serial(volume_id), name)
+    copy = driver.take_snapshot(server_id, using[0].serial, name)
     try:
         yield OfStream(_chunks(driver, copy))
     finally:

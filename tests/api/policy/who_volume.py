@@ -115,6 +115,8 @@ MAY = {
     "admin": """
         POST /v3/volumes/{id}/action os-reset_status
         POST /v3/volumes/{id}/action os-force_delete
+        POST /v3/volumes/{id}/action os-migrate_volume
+        POST /v3/volumes/{id}/action os-migrate_volume_completion
         POST /v3/volumes/{id}/action os-force_detach
         POST /v3/snapshots/{id}/action os-reset_status
         POST /v3/snapshots/{id}/action os-force_delete

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import Any
 
 import libvirt
@@ -23,6 +24,7 @@ from novalite.drivers.compute.libvirt import (
 )
 from novalite.drivers.compute.libvirt.connection import Connection
 from novalite.drivers.compute.libvirt.devices import Devices, by_mac, by_serial
+from novalite.drivers.compute.libvirt.disk_swaps import DiskSwaps
 from novalite.drivers.compute.libvirt.domains import Domains
 from novalite.drivers.compute.libvirt.images import ImageCache
 from novalite.drivers.compute.libvirt.places import GuestPlace, Places, is_server_id
@@ -38,6 +40,7 @@ FEATURES = (
     "rescue",
     "resize_disk",
     "replace_disk",
+    "swap_disk",
     "tune_disk",
     "keep_disks",
     "move_disks",
@@ -47,8 +50,8 @@ FEATURES = (
 
 
 class GuestChanges(ABC):
-    """Implements ``TakesSnapshots``, ``PlugsDevices``, ``ChangesDisks``, ``KeepsDisks``, ``MovesDisks`` and
-    ``TalksToAgent`` for a driver that has the rest."""
+    """Implements ``TakesSnapshots``, ``PlugsDevices``, ``ChangesDisks``, ``SwapsDisks``, ``KeepsDisks``,
+    ``MovesDisks`` and ``TalksToAgent`` for a driver that has the rest."""
 
     _connection: Connection
     _domains: Domains
@@ -56,6 +59,7 @@ class GuestChanges(ABC):
     _images: ImageCache
     _devices: Devices
     _snapshots: Snapshots
+    _swaps: DiskSwaps
     _cache_mode: str
 
     @abstractmethod
@@ -136,6 +140,19 @@ class GuestChanges(ABC):
             raise DriverError("tune_disk", "the guest's memory is saved: its disks must stay", code="guest.state")
         found = find_disk(domain, self._places.guest(guest_id), "tune_disk", disk)
         tuning.tune_disk(domain, found.device, limits)
+
+    def swap_disk(self, guest_id: str, disk: str, to: DiskSpec) -> None:
+        if not to.path:
+            raise DriverError("swap_disk", "the storage must be there already", code="guest.refused")
+        place = self._places.guest(guest_id)
+        self._connection.call("swap_disk", self._domains.known, "swap_disk", guest_id)
+        below = disks.ensure_disk(to, place, self._images)
+        device = guest.disk_device(placed(to), place, below, self._cache_mode).element()
+        self._swaps.swap(guest_id, disk, device, to.size_gib * disks.GIB)
+
+    def end_swap(self, guest_id: str, disk: str, to: DiskSpec) -> None:
+        if is_server_id(guest_id):
+            self._swaps.end(guest_id, disk, Path(to.path), to.format, to.size_gib * disks.GIB)
 
     def replace_disk(self, guest_id: str, disk: DiskSpec) -> None:
         if disk.path:

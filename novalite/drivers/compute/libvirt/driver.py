@@ -33,6 +33,7 @@ from novalite.drivers.compute.libvirt.accel import Acceleration, Verdict
 from novalite.drivers.compute.libvirt.changes import FEATURES, GuestChanges
 from novalite.drivers.compute.libvirt.connection import Connection
 from novalite.drivers.compute.libvirt.devices import Devices
+from novalite.drivers.compute.libvirt.disk_swaps import DiskSwaps
 from novalite.drivers.compute.libvirt.domains import Domains
 from novalite.drivers.compute.libvirt.images import ImageCache
 from novalite.drivers.compute.libvirt.places import GuestAccount, GuestPlace, Places, QemuUser, is_server_id
@@ -109,6 +110,7 @@ class LibvirtDriver(GuestChanges, export_keys.ExportKeys):
         self._stop = threading.Event()
         self._connection = Connection(uri, on_open=self._opened, on_loss=self._lost)
         self._snapshots = Snapshots(self._connection, self._domains, self._places, keys)
+        self._swaps = DiskSwaps(self._connection, self._domains, self._places)
         for work in (self._keep_house, self._keep_images):
             threading.Thread(target=work, name=f"libvirt{work.__name__.replace('_', '-')}", daemon=True).start()
 
@@ -308,6 +310,7 @@ class LibvirtDriver(GuestChanges, export_keys.ExportKeys):
         for kind in (libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVAL_FAILED):
             connection.domainEventRegisterAny(None, kind, self._released, None)
         connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_IO_ERROR_REASON, self._write_failed, None)
+        connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2, self._copied, None)
         self._capabilities = self._abilities = self._pinned = None
         if self._met:
             self._events.resync("libvirt is back")
@@ -337,6 +340,10 @@ class LibvirtDriver(GuestChanges, export_keys.ExportKeys):
     def _released(self, *what: object) -> None:
         del what
         self._devices.released()
+
+    def _copied(self, *what: object) -> None:
+        del what
+        self._swaps.job_changed()
 
     def _lock(self, guest_id: str) -> threading.Lock:
         return self._locks[hash(guest_id) % len(self._locks)]

@@ -203,10 +203,17 @@ def find_disk(domain: Any, place: GuestPlace, op: str, disk: str) -> FoundDisk:
     for element in root.findall("./devices/disk[@device='disk']"):
         source, target, driver = (element.find(tag) for tag in ("source", "target", "driver"))
         path = sources.address(source)
-        ours = path == str(place.disk(disk)) or (disk and element.findtext("serial") == disk[:20])
-        if ours and path and target is not None and driver is not None:
+        if is_disk(element, place, disk) and path and target is not None and driver is not None:
             return FoundDisk(target.get("dev", ""), Path(path), driver.get("type", "raw"))
     raise DriverError(op, f"the guest has no disk {disk}", code="disk.not_found")
+
+
+def is_disk(element: ET.Element, place: GuestPlace, disk: str) -> bool:
+    """Is the device the disk with that name or serial?"""
+    if element.get("device") != "disk":
+        return False
+    path = sources.address(element.find("source"))
+    return path == str(place.disk(disk)) or bool(disk and element.findtext("serial") == disk[:20])
 
 
 def _order(target: str, part: Path) -> str:
