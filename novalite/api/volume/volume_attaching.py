@@ -12,7 +12,7 @@ from novalite.api.volume.connections import CONNECTOR, INFORMATION, connection
 from novalite.api.volume.shapes import ANYTHING, EXTENSION, ROOT, UUID_OR_NULL
 from novalite.cloud.volume import attachments, volumes
 from novalite.cloud.volume.records import Volume, VolumeAttachment
-from novalite.errors import Invalid, NotFound
+from novalite.errors import Invalid
 
 _DETACHED_FROM = ("available", "in-use", "detaching")
 
@@ -72,7 +72,8 @@ def _meant(call: Call, volume: Volume) -> VolumeAttachment | None:
     if wanted:
         found = next((one for one in there if one.id == wanted), None)
         if found is None:
-            raise NotFound("attachment", wanted, message=f"Volume {volume.id} has no attachment {wanted}.")
+            attachments.get(call.w, wanted)
+            raise Invalid(f"Attachment {wanted} is not of volume {volume.id}.", field="attachment_id")
         return found
     if len(there) > 1:
         raise Invalid("The volume is attached more than once: name the attachment_id.", field="attachment_id")

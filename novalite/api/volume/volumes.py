@@ -70,10 +70,14 @@ def create(call: Call) -> Shown:
         policy.require("volume:create_from_image", call.ctx)
     if shapes.truth(body.get("multiattach")):
         policy.require("volume:multiattach", call.ctx)
+    snapshot_id = body.get("snapshot_id") or ""
+    if image_id and not snapshot_id and call.since("3.46"):
+        snapshot_id = new_volumes.snapshot_of_image(call.w, image_id)
+        image_id = "" if snapshot_id else image_id
     new = new_volumes.NewVolume(
         size_gib=_size(body.get("size")), metadata=body.get("metadata") or {}, type=body.get("volume_type") or "",
-        availability_zone=body.get("availability_zone") or "", image_id=image_id,
-        snapshot_id=body.get("snapshot_id") or "", source_volume_id=body.get("source_volid") or "",
+        availability_zone=body.get("availability_zone") or "", image_id=image_id, snapshot_id=snapshot_id,
+        source_volume_id=body.get("source_volid") or "",
         backup_id=body.get("backup_id") or "", group_id=body.get("group_id") or "",
         multiattach=shapes.truth(body.get("multiattach")), **named(body),
     )  # fmt: skip

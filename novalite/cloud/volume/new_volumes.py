@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from novalite.cloud.hosts.hosts import Host
@@ -127,12 +128,27 @@ def usable_image(w: Work, image_id: str, field_name: str = "imageRef") -> Image:
         raise Invalid(f"Image {image_id[:64]} could not be found.", field=field_name) from error
     if image.status != "active":
         raise Invalid(f"Image {image.id} is not active.", field=field_name)
+    if not image.size:
+        raise Invalid(f"Image {image.id} has no data, but names snapshots of volumes.", field=field_name,
+                      hint="Make the volume of its snapshot.")  # fmt: skip
     if image.disk_format not in FORMATS:
         raise Invalid(
             f"Image {image.id} has the disk format {image.disk_format}; volumes are made of "
             f"{' and '.join(FORMATS)} images.", field=field_name,
         )  # fmt: skip
     return image
+
+
+def snapshot_of_image(w: Work, image_id: str) -> str:
+    """The snapshot of the disk to boot from that an image names, made of a server that boots from a volume; empty for
+    other images. Raises ``NotFound`` when it is gone."""
+    try:
+        text = images.get(w, image_id).properties.get("block_device_mapping") or "[]"
+        named = [one for one in msgspec.json.decode(text) if isinstance(one, dict)]
+    except (NotFound, msgspec.DecodeError, RecursionError, TypeError):
+        return ""
+    roots = [one for one in named if one.get("source_type") == "snapshot" and one.get("boot_index") == 0]
+    return snapshots.get(w, str(roots[0].get("snapshot_id") or "")).id if roots else ""
 
 
 def least_gib(image: Image) -> int:

@@ -48,6 +48,14 @@ def test_attaching_by_hand(member: Cinder, one: str) -> None:
     member.act(one, "os-roll_detaching")
     assert member.get(f"/volumes/{one}")["volume"]["status"] == "in-use"
     assert member.refused("POST", f"/volumes/{one}/action", {"os-detach": {"attachment_id": UNKNOWN}})[0] == 404
+    another = member.volume()["id"]
+    member.act(another, "os-attach", {"instance_uuid": UNKNOWN, "mountpoint": "/dev/vdd", "mode": "rw"})
+    (foreign,) = member.until("volumes", another, "in-use")["attachments"]
+    body = {"os-detach": {"attachment_id": foreign["attachment_id"]}}
+    status, why = member.refused("POST", f"/volumes/{one}/action", body)
+    assert (status, "not of volume" in why) == (400, True)
+    member.act(another, "os-detach")
+    member.delete("volumes", another)
     member.act(one, "os-detach", {"attachment_id": attachment["attachment_id"]})
     assert member.until("volumes", one, "available")["attachments"] == []
 

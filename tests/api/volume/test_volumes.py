@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from novalite.cloud.image import images
+from novalite.cloud.image.records import Image
 from novalite.context import internal
 from novalite.errors import DriverError
 from tests.api.conftest import Appliance
@@ -57,6 +59,26 @@ def test_a_volume_of_an_image_remembers_it(member: Cinder) -> None:
     assert copy["volume_image_metadata"] == facts
     member.delete("volumes", made["id"])
     member.delete("volumes", copy["id"])
+
+
+def test_a_volume_of_an_image_without_data_is_one_of_its_snapshot(member: Cinder, other: Cinder) -> None:
+    origin = member.volume()["id"]
+    snapshot_id = member.snapshot(origin)["id"]
+    mapping = [{"source_type": "blank", "boot_index": None},
+               {"source_type": "snapshot", "boot_index": 0, "snapshot_id": snapshot_id}]  # fmt: skip
+    image_id = member.appliance.image("of-a-server")
+    with member.appliance.built.database.write(internal()) as w:
+        properties = {"block_device_mapping": json.dumps(mapping)}
+        images.update(w, image_id, {"visibility": "community", "properties": properties})
+        w.session.execute(sa.update(Image).where(Image.id == image_id).values(size=0))
+    made = member.volume(imageRef=image_id)
+    assert made["snapshot_id"] == snapshot_id
+    body = {"volume": {"size": 1, "imageRef": image_id}}
+    status, why = member.refused("POST", "/volumes", body, "3.45")
+    assert (status, "has no data" in why) == (400, True)
+    assert other.refused("POST", "/volumes", body)[0] == 404, "the snapshot is not theirs"
+    member.delete("volumes", made["id"])
+    member.delete("volumes", origin, "?cascade=true")
 
 
 def test_a_volume_of_a_snapshot(member: Cinder) -> None:
