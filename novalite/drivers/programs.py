@@ -26,9 +26,11 @@ _FULL = ("no space left", "insufficient free space", "out of space", "disk quota
 
 
 def run(
-    op: str, argv: Sequence[str], *, timeout_seconds: float, code: str = "driver.failed", most_bytes: int = 0
-) -> str:
-    """What the program prints. ``most_bytes`` is the largest file it may write; 0: what the file system takes.
+    op: str, argv: Sequence[str], *, timeout_seconds: float, code: str = "driver.failed", most_bytes: int = 0,
+    pass_fds: Sequence[int] = (),
+) -> str:  # fmt: skip
+    """What the program prints. ``most_bytes`` is the largest file it may write; 0: what the file system takes;
+    ``pass_fds`` are open files that it is to have.
 
     Raises ``DriverError`` with ``code``, or ``disk.full``, ``image.too_large``, ``driver.timeout``,
     ``driver.dependency`` when that is why.
@@ -39,7 +41,7 @@ def run(
     try:
         done = subprocess.run(
             ["setpriv", "--pdeathsig", "KILL", "prlimit", *limits, "--", *argv], capture_output=True, text=True,
-            errors="replace", timeout=timeout_seconds, check=False, stdin=subprocess.DEVNULL,
+            errors="replace", timeout=timeout_seconds, check=False, stdin=subprocess.DEVNULL, pass_fds=pass_fds,
         )  # fmt: skip
     except FileNotFoundError as error:
         raise _missing(op, "setpriv", "util-linux") from error

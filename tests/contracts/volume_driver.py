@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from novalite.drivers.compute.qcow2 import empty_qcow2
-from novalite.drivers.storage.base import OfImage, OfSnapshot, OfStream, OfVolume, VolumeDriver
+from novalite.drivers.storage.base import OfImage, OfSnapshot, OfStream, OfVolume, VolumeDriver, VolumeKey
 from novalite.errors import DriverError
 
 
@@ -16,8 +16,84 @@ def new_id() -> str:
     return str(uuid4())
 
 
+MARK = b"nobody may find this text on a disk"
+KEY, OTHER_KEY = VolumeKey("11" * 32), VolumeKey("22" * 32, key_size=128)
+
+
 class VolumeDriverContract:
-    """Subclasses give the fixture ``driver``."""
+    """Subclasses give the fixture ``driver``. ``keeps_data`` tells that what is read is what was written."""
+
+    keeps_data = True
+
+    @pytest.fixture(autouse=True)
+    def _small(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """LUKS writes all that it is made of: gigabytes of 16 MiB tell as much."""
+        for module in ("volumes", "block_volumes"):
+            monkeypatch.setattr(f"novalite.drivers.storage.{module}.GIB", 16 << 20)
+
+    def _content(self, driver: VolumeDriver, source: OfVolume | OfSnapshot) -> bytes:
+        """The beginning, of what is encrypted by way of a volume that is not."""
+        if source.key is None:
+            return next(iter(driver.read(source, "raw")))
+        plain = new_id()
+        driver.ensure_volume(plain, 2, source)
+        found = self._content(driver, OfVolume(plain))
+        driver.delete_volume(plain)
+        return found
+
+    def _holds(self, driver: VolumeDriver, source: OfVolume | OfSnapshot) -> None:
+        """What it was made of is there, and found only with the key."""
+        assert not self.keeps_data or self._content(driver, source).startswith(MARK)
+        if source.key is not None:
+            kept = driver.stream(source)
+            assert kept.key == source.key
+            assert all(MARK not in chunk for chunk in kept.chunks)
+
+    @pytest.mark.parametrize("shared", [False, True])
+    def test_what_is_encrypted_is_nowhere_in_plain(self, driver: VolumeDriver, tmp_path: Path, shared: bool) -> None:
+        image = tmp_path / "image"
+        image.write_bytes(MARK + bytes(1 << 20))
+        first, snapshot_id = new_id(), new_id()
+        place = driver.ensure_volume(first, 1, OfImage(image, "raw"), shared=shared, key=KEY)
+        assert driver.ensure_volume(first, 1, shared=shared, key=KEY) == place
+        driver.ensure_snapshot(snapshot_id, OfVolume(first, KEY))
+        sources = [OfVolume(first, KEY), OfSnapshot(snapshot_id, KEY)]
+        for source in tuple(sources):
+            for key in (KEY, OTHER_KEY, None):
+                copy = new_id()
+                driver.ensure_volume(copy, 1, source, key=key)
+                sources.append(OfVolume(copy, key))
+        streamed = new_id()
+        driver.ensure_volume(streamed, 1, driver.stream(OfVolume(first, KEY)), key=OTHER_KEY)
+        sources.append(OfVolume(streamed, OTHER_KEY))
+        for source in sources:
+            self._holds(driver, source)
+
+    def test_what_is_encrypted_opens_with_its_key_alone(self, driver: VolumeDriver) -> None:
+        volume_id = new_id()
+        driver.ensure_volume(volume_id, 1, key=KEY)
+        for wrong in (None, OTHER_KEY):
+            with pytest.raises(DriverError):
+                self._take_in(driver, volume_id, wrong)
+        with pytest.raises(DriverError) as refused:
+            list(driver.read(OfVolume(volume_id, KEY), "raw"))
+        assert refused.value.code == "volume.refused"
+        assert driver.volume_ids() == (volume_id,)
+
+    def _take_in(self, driver: VolumeDriver, volume_id: str, key: VolumeKey | None) -> None:
+        """Stores that grow below the encryption need no key for it, but whoever reads does."""
+        driver.extend_volume(volume_id, 2, key=key)
+        driver.ensure_volume(new_id(), 2, OfVolume(volume_id, OTHER_KEY), key=KEY)
+
+    def test_what_is_encrypted_grows_and_begins_anew(self, driver: VolumeDriver, tmp_path: Path) -> None:
+        image = tmp_path / "image"
+        image.write_bytes(MARK + bytes(1 << 20))
+        volume_id = new_id()
+        driver.ensure_volume(volume_id, 1, key=KEY)
+        for _ in range(2):
+            driver.extend_volume(volume_id, 2, key=KEY)
+        driver.ensure_volume(volume_id, 2, OfImage(image, "raw"), anew=True, key=KEY)
+        self._holds(driver, OfVolume(volume_id, KEY))
 
     def test_a_volume_is_made_once(self, driver: VolumeDriver) -> None:
         volume_id = new_id()

@@ -34,6 +34,13 @@ from novalite.cloud.volume.records import Backup
 from novalite.errors import Invalid
 
 SUMMARY = View(Field("id", schema=answers.UUID), Field("name", schema=answers.TEXT_OR_NULL), links("backups"))
+
+
+def _key_id(item: Backup, call: Call) -> str | None:
+    found = backups.sealed(item)
+    return found.key_id if found else None
+
+
 DETAIL = SUMMARY.extended(
     Field("status", schema=answers.TEXT),
     Field("size", "size_gib", schema=answers.WHOLE),
@@ -51,7 +58,7 @@ DETAIL = SUMMARY.extended(
     Field("os-backup-project-attr:project_id", "project_id", since="3.18", only=is_admin, schema=answers.TEXT),
     Field("metadata", "metadata_items", since="3.43", schema=answers.TEXT_BY_NAME),
     Field("user_id", since="3.56", schema=answers.TEXT),
-    Field("encryption_key_id", lambda item, call: None, since="3.64", schema=answers.NULL),
+    Field("encryption_key_id", _key_id, since="3.64", schema=answers.nullable(answers.UUID)),
 )
 _ZONE = {"type": ["string", "null"], "minLength": 1, "maxLength": 255}
 _NEW = Body(

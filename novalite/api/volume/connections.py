@@ -29,7 +29,7 @@ def connection(call: Call, volume_id: str, mode: str) -> dict[str, Any]:
             "device_path": disk.path,
             "format": disk.format,
             "access_mode": "ro" if disk.read_only else mode,
-            "encrypted": False,
+            "encrypted": disk.encrypted,
             "qos_specs": None,
         },
     }

@@ -8,6 +8,7 @@ from novalite.api.volume import (
     attachments,
     backends,
     backups,
+    encryption,
     group_snapshots,
     group_types,
     groups,
@@ -30,7 +31,7 @@ from novalite.api.volume.versions import VERSIONS
 
 _NOUNS = (
     versions, volumes, volume_actions, volume_attaching, metadata, snapshots, attachments, types, quotas, limits,
-    backends, backups, messages, groups, group_types, group_snapshots, qos, transfers, services,
+    backends, backups, messages, groups, group_types, group_snapshots, qos, transfers, encryption, services,
 )  # fmt: skip
 FRONT = Front(
     "volume",

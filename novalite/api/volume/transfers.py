@@ -60,8 +60,9 @@ def create(call: Call) -> _Made:
     body = call.body
     name = body["name"].strip() if body.get("name") else body.get("name")
     made, key = transfers.create(
-        call.w, body["volume_id"], name=name, no_snapshots=truth(body.get("no_snapshots", False))
-    )
+        call.w, body["volume_id"], name=name, no_snapshots=truth(body.get("no_snapshots", False)),
+        encrypted_too=call.since("3.70"),
+    )  # fmt: skip
     return _Made(made, key)
 
 

@@ -112,7 +112,7 @@ DETAIL = View(
     links("volumes"),
     Field("user_id", schema=TEXT),
     Field("bootable", _bootable, schema=TEXT),
-    Field("encrypted", _no, schema=FLAG),
+    Field("encrypted", lambda item, call: item.volume.encryption_key_id is not None, schema=FLAG),
     Field("replication_status", _nothing, schema=NULL),
     Field("consistencygroup_id", _nothing, schema=NULL),
     Field("multiattach", schema=FLAG),
@@ -129,6 +129,7 @@ DETAIL = View(
     Field("service_uuid", _nothing, since="3.48", schema=NULL),
     Field("cluster_name", _nothing, since="3.61", only=is_admin, schema=NULL),
     Field("volume_type_id", "type_id", since="3.63", schema=UUID_OR_NULL),
+    Field("encryption_key_id", lambda item, call: item.volume.encryption_key_id or ABSENT, since="3.64", schema=UUID),
     Field("consumes_quota", lambda item, call: True, since="3.65", schema=FLAG),
 )
 ANSWERED = DETAIL.extended(

@@ -16,6 +16,7 @@ from novalite.cloud.image import made
 from novalite.cloud.image.images import NewImage
 from novalite.cloud.image.records import Image
 from novalite.cloud.tasks import tasks as durable
+from novalite.cloud.volume import volumes
 from novalite.db.records import Base, Id, new_id
 from novalite.db.work import Work
 from novalite.errors import Conflict, NotFound
@@ -65,7 +66,9 @@ def begin(w: Work, server_id: str, form: str) -> ServerExport:
         id=new_id(), server_id=server.id, project_id=w.ctx.project_id, format=form, status=MAKING,
         manifest=server_manifest.of_server(w, server), disks=[], task_id="", created_at=w.now, expires_at=w.now + KEPT,
     )  # fmt: skip
-    for number, disk in enumerate(server_manifest.disks(w, server, extension=extension)):
+    found = server_manifest.disks(w, server, extension=extension)
+    volumes.refuse_encrypted(w, [disk.volume_id for disk in found], "exported")
+    for number, disk in enumerate(found):
         image = made.create(w, _hidden(server, export.id, number), project_id=w.ctx.project_id)
         told = {"role": disk.role, "file": disk.file, "name": disk.name, "volume_id": disk.volume_id,
                 "facts": dict(disk.facts or {}), "image_id": image.id}  # fmt: skip

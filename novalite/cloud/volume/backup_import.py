@@ -98,6 +98,7 @@ _TOLD: Mapping[str, tuple[type, ...]] = {
 }  # fmt: skip
 
 
+_SEALED_CHARACTERS = 1000
 _WRONG = (binascii.Error, ValueError, KeyError, TypeError, RecursionError)
 
 
@@ -111,9 +112,17 @@ def _checked(text: str | bytes) -> dict[str, Any]:
         volumes.require_id(str(each))
     if not 1 <= told["size"] <= new_volumes.LARGEST_GIB or not 0 <= told["size_bytes"] < 2**60:
         raise ValueError("size")
+    if backups.SEALED in told["volume_facts"]:
+        _check_sealed(told["volume_facts"][backups.SEALED])
     if datetime.fromisoformat(told["data_at"]).tzinfo is None:
         raise ValueError("data_at")
     longest = max(len(str(told[name] or "")) for name in ("name", "description", "container"))
     if longest > 255 or not 0 <= told["object_count"] < 2**31:
         raise ValueError("name")
     return dict(told)
+
+
+def _check_sealed(told: Any) -> None:
+    volumes.require_id(str(told["key_id"]))
+    if told["format"] not in ("qcow2", "raw") or not 0 < len(str(told["sealed_key"])) < _SEALED_CHARACTERS:
+        raise ValueError(backups.SEALED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +24,7 @@ SORT_KEYS: Mapping[str, Any] = {
     "id": Backup.id, "name": Backup.name, "status": Backup.status, "size": Backup.size_gib,
     "created_at": Backup.created_at, "updated_at": Backup.updated_at, "volume_id": Backup.volume_id,
 }  # fmt: skip
+SEALED = "sealed"
 FILTERS = ("name", "status", "volume_id", "id")
 
 
@@ -107,11 +109,30 @@ def _newest(w: Work, volume_id: str) -> Backup | None:
 
 def _facts(w: Work, volume: Volume) -> dict[str, Any]:
     """What a volume that is made of the backup shall be like."""
-    return {
+    facts = {
         "name": volume.name or "", "description": volume.description or "", "bootable": volume.bootable,
         "metadata": dict(volume.metadata_items), "image_metadata": dict(volume.image_metadata),
         "type": types.names(w).get(volume.type_id or "", ""),
     }  # fmt: skip
+    if volume.encryption_key_id is not None:
+        facts[SEALED] = {"key_id": volume.encryption_key_id, "sealed_key": volume.sealed_key, "format": ""}
+    return facts
+
+
+@dataclass(frozen=True)
+class SealedData:
+    """What the data of a backup are encrypted with, and what they are: a qcow2 with LUKS in it, or (raw) LUKS as a
+    whole. The volume's key is kept with the backup, which may outlive it."""
+
+    key_id: str
+    sealed_key: str
+    format: str
+
+
+def sealed(backup: Backup) -> SealedData | None:
+    """None for the backup of a volume that was not encrypted."""
+    told = backup.volume_facts.get(SEALED)
+    return SealedData(told["key_id"], told["sealed_key"], told["format"]) if told else None
 
 
 def update(w: Work, backup_id: str, values: Mapping[str, Any]) -> Backup:
@@ -154,6 +175,9 @@ def restore(w: Work, backup_id: str, *, volume_id: str = "", name: str | None = 
         )  # fmt: skip
     else:
         volume = volumes.get(w, volume_id)
+        if sealed(backup) is not None and volume.encryption_key_id is None:
+            raise Invalid(f"Invalid volume: backup {backup_id} is of an encrypted volume, and volume {volume_id} is "
+                          "not encrypted.", field="volume_id", code="volume.encrypted")  # fmt: skip
         if volume.size_gib < backup.size_gib:
             raise Invalid(
                 f"Invalid volume: volume size {volume.size_gib} is too small to restore backup of size "
@@ -183,6 +207,14 @@ def has_data_of_its_own(w: Work, backup: Backup) -> bool:
 
 
 # What the engine writes down. Everything may be repeated.
+
+
+def kept_as(w: Work, backup_id: str, form: str) -> None:
+    """The format in which the data of an encrypted volume will be kept."""
+    found = find(w, backup_id)
+    if found is not None:
+        told = {**found.volume_facts, SEALED: {**found.volume_facts[SEALED], "format": form}}
+        change(w, backup_id, {"volume_facts": told}, Backup.status == "creating")
 
 
 def stored(w: Work, backup_id: str, *, size_bytes: int, object_count: int, place: str) -> None:

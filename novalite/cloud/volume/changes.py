@@ -7,7 +7,17 @@ import sqlalchemy as sa
 from novalite.cloud.image import images
 from novalite.cloud.image.images import NewImage
 from novalite.cloud.image.records import Image
-from novalite.cloud.volume import attachments, new_volumes, services, snapshots, tasks, types, usage, volumes
+from novalite.cloud.volume import (
+    attachments,
+    encryption,
+    new_volumes,
+    services,
+    snapshots,
+    tasks,
+    types,
+    usage,
+    volumes,
+)
 from novalite.cloud.volume.records import Snapshot, Volume, VolumeType
 from novalite.db.work import Work
 from novalite.errors import Conflict, Invalid
@@ -49,6 +59,7 @@ def upload(
 ) -> tuple[Volume, Image]:  # fmt: skip
     """Copy the volume into a new image; with ``force`` also one that is in use. Raises ``Invalid``."""
     volume = volumes.get(w, volume_id)
+    volumes.refuse_encrypted(w, [volume_id], "uploaded")
     if disk_format not in UPLOAD_FORMATS:
         raise Invalid(f"Volumes become images of {' or '.join(UPLOAD_FORMATS)}, not {disk_format}.",
                       field="disk_format")  # fmt: skip
@@ -106,6 +117,9 @@ def retype(w: Work, volume_id: str, wanted: str) -> Volume:
     services.require_thawed(w, volume)
     if volume.type_id == kind.id:
         raise Invalid(f"New volume_type same as original: {wanted[:255]}.", field="new_type")
+    if encryption.encrypts(w, kind) or volume.encryption_key_id is not None:
+        raise Invalid("Retype needs its data to be written anew: one of the types is encrypted. Make a copy of the "
+                      "other type (source_volid) instead.", field="new_type", code="volume.encrypted")  # fmt: skip
     usage.require_of_type(w, volume.project_id, kind, volumes=1, gigabytes=volume.size_gib)
     allowed = ("available",) if _changes_sharing(volume, kind) else ("available", "in-use")
     values = {"type_id": kind.id, "multiattach": types.is_multiattach(kind)}

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from novalite.cloud.hosts.hosts import Host
 from novalite.cloud.image import images
 from novalite.cloud.image.records import Image
-from novalite.cloud.volume import group_members, snapshots, tasks, types, usage, volumes
-from novalite.cloud.volume.records import Backup, Snapshot, Volume
+from novalite.cloud.volume import encryption, group_members, snapshots, tasks, types, usage, volumes
+from novalite.cloud.volume.records import Backup, Snapshot, Volume, VolumeType
 from novalite.db.records import new_id
 from novalite.db.work import Work
 from novalite.errors import Invalid, NotFound
@@ -76,7 +76,7 @@ def create(w: Work, new: NewVolume) -> Volume:
         metadata_items=dict(new.metadata), image_metadata=dict(source.image_metadata), image_id=new.image_id or None,
         snapshot_id=new.snapshot_id or None, source_volume_id=new.source_volume_id or None,
         backup_id=new.backup_id or None, group_id=new.group_id or None, type_id=kind.id,
-        created_at=w.now,
+        encryption_key_id=new_id() if encryption.encrypts(w, kind) else None, created_at=w.now,
     )  # fmt: skip
     w.session.add(volume)
     w.session.flush()
@@ -93,12 +93,13 @@ def _source(w: Work, new: NewVolume) -> _Source:
     if new.source_volume_id:
         return _of_volume(volumes.get(w, new.source_volume_id))
     if new.backup_id:
-        return _of_backup(w, new.backup_id)
+        return _of_backup(w, new)
     return _Source()
 
 
-def _of_backup(w: Work, backup_id: str) -> _Source:
-    """Its type counts only while there is one of that name."""
+def _of_backup(w: Work, new: NewVolume) -> _Source:
+    """Its type counts only where what it holds would not be encrypted else."""
+    backup_id = new.backup_id
     backup = w.session.get(Backup, backup_id)
     if backup is None or (backup.project_id != w.ctx.project_id and not w.ctx.is_admin):
         raise NotFound("backup", backup_id, message=f"Backup {backup_id} could not be found.")
@@ -107,7 +108,19 @@ def _of_backup(w: Work, backup_id: str) -> _Source:
                       field="backup_id", code="backup.state")  # fmt: skip
     facts = backup.volume_facts
     images = {str(name): str(value)[:255] for name, value in dict(facts.get("image_metadata") or {}).items()}
-    return _Source(backup.size_gib, backup.size_gib, bool(facts.get("bootable")), image_metadata=images)
+    type_id = _encrypting_type(w, backup) if facts.get("sealed") and not new.type else None
+    return _Source(backup.size_gib, backup.size_gib, bool(facts.get("bootable")), "", type_id, images)
+
+
+def _encrypting_type(w: Work, backup: Backup) -> str:
+    """The type of the volume that was backed up, if there still is one that encrypts: else it must be named."""
+    found = w.session.scalar(sa.select(VolumeType).where(VolumeType.name == str(backup.volume_facts.get("type"))))
+    if found is None or not encryption.encrypts(w, found):
+        raise Invalid(
+            f"Backup {backup.id} is of an encrypted volume, and the type it had does not encrypt any more: name the "
+            "type of the new volume, or a volume.", field="volume_type", code="volume.encrypted",
+        )  # fmt: skip
+    return found.id
 
 
 def image_facts(image: Image) -> dict[str, str]:

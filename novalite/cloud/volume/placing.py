@@ -99,9 +99,10 @@ def rooms(w: Work, pools: Mapping[str, VolumePool]) -> dict[str, Room]:
             for name, pool in pools.items()}  # fmt: skip
 
 
-def wish_of(w: Work, volume: Volume, needs_gib: int, *, encrypted: bool = False) -> Wish:
+def wish_of(w: Work, volume: Volume, needs_gib: int) -> Wish:
     kind = w.session.get(VolumeType, volume.type_id) if volume.type_id else None
-    return Wish(volume.size_gib, specs_of(kind), backend_of_source(w, volume), needs_gib, volume.multiattach, encrypted)
+    return Wish(volume.size_gib, specs_of(kind), backend_of_source(w, volume), needs_gib, volume.multiattach,
+                volume.encryption_key_id is not None)  # fmt: skip
 
 
 def specs_of(kind: VolumeType | None) -> dict[str, str]:

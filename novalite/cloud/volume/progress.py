@@ -27,6 +27,11 @@ def placed(w: Work, volume_id: str, backend: str) -> None:
     volumes.change(w, volume_id, {"backend": backend}, Volume.backend == "")
 
 
+def sealed(w: Work, volume_id: str, sealed_key: str) -> None:
+    """The key of an encrypted volume; the first one stays."""
+    volumes.change(w, volume_id, {"sealed_key": sealed_key}, Volume.sealed_key == "")
+
+
 def stored(w: Work, volume_id: str, path: str, form: str, host: str) -> None:
     """The data of a volume are there."""
     volumes.change(w, volume_id, {"location": {"path": path, "format": form}, "host": host})

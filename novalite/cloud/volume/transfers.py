@@ -61,9 +61,14 @@ def list_all(w: Work, page: Page, *, all_projects: bool = False) -> list[VolumeT
                    visible=visible)  # fmt: skip
 
 
-def create(w: Work, volume_id: str, *, name: str | None, no_snapshots: bool = False) -> tuple[VolumeTransfer, str]:
-    """Offer a volume; the transfer and its key. Raises ``Invalid`` for one that is not free."""
+def create(
+    w: Work, volume_id: str, *, name: str | None, no_snapshots: bool = False, encrypted_too: bool = True
+) -> tuple[VolumeTransfer, str]:
+    """Offer a volume; the transfer and its key. Raises ``Invalid`` for one that is not free, and for an encrypted one
+    unless ``encrypted_too``, or without snapshots that are encrypted with its key."""
     volume = volumes.get(w, volume_id)
+    if volume.encryption_key_id is not None:
+        _require_whole(w, volume, no_snapshots, encrypted_too)
     volumes.move(w, volume, ("available",), OFFERED, ~volumes.being_copied(volume_id),
                  ~volumes.has_attachments(volume_id), Volume.group_id.is_(None), doing="transferred")  # fmt: skip
     key, salt = secrets.token_hex(8), secrets.token_hex(16)
@@ -74,6 +79,16 @@ def create(w: Work, volume_id: str, *, name: str | None, no_snapshots: bool = Fa
     w.session.add(made)
     w.session.flush()
     return made, key
+
+
+def _require_whole(w: Work, volume: Volume, no_snapshots: bool, encrypted_too: bool) -> None:
+    why = ""
+    if not encrypted_too:
+        why = "transferring encrypted volume is not supported before version 3.70"
+    elif no_snapshots and w.session.scalar(sa.select(volumes.has_snapshots(volume.id))):
+        why = "an encrypted volume goes with its snapshots, whose key it has"
+    if why:
+        raise Invalid(f"Invalid volume: {why}.", field="volume_id", code="volume.encrypted")
 
 
 def delete(w: Work, transfer_id: str) -> None:

@@ -31,7 +31,8 @@ COPY_SECONDS = 5 * 3600
 
 @dataclass(frozen=True)
 class VolumeDisk:
-    """What a guest is given: for ``DiskSpec(path=…, format=…, serial=…, size_gib=…)``."""
+    """What a guest is given: for ``DiskSpec(path=…, format=…, serial=…, size_gib=…)``. ``encrypted`` tells that it
+    needs the volume's key for it."""
 
     volume_id: str
     path: str
@@ -39,6 +40,7 @@ class VolumeDisk:
     serial: str
     size_gib: int
     read_only: bool
+    encrypted: bool = False
 
 
 def serial(volume_id: str) -> str:
@@ -83,7 +85,8 @@ def disk(w: Work, volume_id: str) -> VolumeDisk:
     if not volume.location:
         raise Failed(f"Volume {volume_id} has no data: it is {volume.status}.", code="volume.no_data")
     path, form = str(volume.location["path"]), str(volume.location["format"])
-    return VolumeDisk(volume_id, path, form, serial(volume_id), volume.size_gib, bool(volume.read_only))
+    return VolumeDisk(volume_id, path, form, serial(volume_id), volume.size_gib, bool(volume.read_only),
+                      volume.encryption_key_id is not None)  # fmt: skip
 
 
 def change(w: Work, volume_id: str, values: Mapping[str, Any], *where: Any) -> bool:
@@ -103,6 +106,16 @@ def move(w: Work, volume: Volume, before: Iterable[str], after: str, *where: Any
     moved = {"status": after, "previous_status": Volume.status, **values}
     if not change(w, volume.id, moved, Volume.status.in_(allowed), *where):
         raise refusal(volume, doing, allowed)
+
+
+def refuse_encrypted(w: Work, volume_ids: Iterable[str], doing: str) -> None:
+    """Raises ``Invalid`` for what would lay data down in plain that are encrypted now."""
+    for volume in get_many(w, volume_ids).values():
+        if volume.encryption_key_id is not None:
+            raise Invalid(
+                f"Volume {volume.id} is encrypted, and would lie there in plain when {doing}. Make a copy of a type "
+                "without encryption (source_volid), if this is what you want.", field="volume", code="volume.encrypted",
+            )  # fmt: skip
 
 
 def refusal(volume: Volume, doing: str, allowed: Iterable[str]) -> Invalid:

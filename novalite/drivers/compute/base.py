@@ -66,6 +66,14 @@ class ImageSource(Protocol):
 
 
 @dataclass(frozen=True)
+class DiskKey:
+    """What a disk that is encrypted (LUKS, as QEMU has it) is opened with. ``id`` is a UUID."""
+
+    id: str
+    passphrase: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class DiskSpec:
     """One disk. ``name`` is its name in the guest's directory (``root``, ``ephemeral0``, ``swap``).
 
@@ -77,7 +85,7 @@ class DiskSpec:
     makes and removes; ``shared`` (raw only) when other guests
     may have it too. ``limits`` hold it to so many bytes and operations per second, by libvirt's names
     (``read_iops_sec``); without any those of the guest count. With ``cdrom`` it is a medium in a drive, on the bus that
-    the machine has for those.
+    the machine has for those. ``key`` opens a file that is encrypted, within a qcow2 or, if raw, as a whole.
     """
 
     name: str
@@ -95,6 +103,7 @@ class DiskSpec:
     shared: bool = False
     limits: tuple[tuple[str, int], ...] = ()
     cdrom: bool = False
+    key: DiskKey | None = None
 
 
 @dataclass(frozen=True)
@@ -327,10 +336,11 @@ class ComputeDriver(Protocol):
 class TakesSnapshots(Protocol):
     """Feature ``snapshot``. ``name`` is the caller's choice: letters, digits and ``-``, up to 64."""
 
-    def take_snapshot(self, guest_id: str, disk: str, name: str) -> SnapshotFile:
+    def take_snapshot(self, guest_id: str, disk: str, name: str, key: DiskKey | None = None) -> SnapshotFile:
         """Copy the disk (its name or serial) as it is at one moment; returns when the copy is whole. The
-        guest may run meanwhile. A copy of that name that is whole already is not made again; one that was cut
-        off is. Codes: ``disk.not_found``, ``disk.full``, ``guest.state`` (its power state changed meanwhile)."""
+        guest may run meanwhile. With ``key``, the one that the disk has, the copy is encrypted as the disk is. A copy
+        of that name that is whole already is not made again; one that was cut off is. Codes: ``disk.not_found``,
+        ``disk.full``, ``disk.key_missing``, ``guest.state`` (its power state changed meanwhile)."""
 
     def read_snapshot(self, guest_id: str, name: str, offset: int, max_bytes: int) -> bytes:
         """A piece of the copy, at most ``PIECE_BYTES``; empty after its end. ``snapshots.chunks`` reads it
@@ -363,9 +373,9 @@ class PlugsDevices(Protocol):
 class ChangesDisks(Protocol):
     """Features ``resize_disk``, ``replace_disk`` and ``tune_disk``."""
 
-    def resize_disk(self, guest_id: str, disk: str, size_gib: int) -> None:
-        """Let the disk (its name or serial) grow; a running guest sees it at once. Codes ``disk.not_found``,
-        ``guest.refused`` when it would shrink."""
+    def resize_disk(self, guest_id: str, disk: str, size_gib: int, key: DiskKey | None = None) -> None:
+        """Let the disk (its name or serial) grow, with its ``key`` if it is encrypted; a running guest sees it at
+        once. Codes ``disk.not_found``, ``disk.key_missing``, ``guest.refused`` when it would shrink."""
 
     def tune_disk(self, guest_id: str, disk: str, limits: tuple[tuple[str, int], ...]) -> None:
         """Hold the disk (its name or serial) to ``limits`` and no others, now and from the next start on. Codes

@@ -11,6 +11,7 @@ from dataclasses import replace
 from novalite.drivers.compute.arrange import placed
 from novalite.drivers.compute.base import (
     PIECE_BYTES,
+    DiskKey,
     DiskSpec,
     GuestSpec,
     ImageSpec,
@@ -53,12 +54,13 @@ class FakeChanges(ABC):
 
     # TakesSnapshots
 
-    def take_snapshot(self, guest_id: str, disk: str, name: str) -> SnapshotFile:
+    def take_snapshot(self, guest_id: str, disk: str, name: str, key: DiskKey | None = None) -> SnapshotFile:
         self._faults.enter("take_snapshot")
         with self._lock:
             guest, spec = self._with_spec("take_snapshot", guest_id)
             if name not in guest.snapshots:
                 found = _disk("take_snapshot", spec, disk)
+                _require_key("take_snapshot", found, key)
                 virtual_size = max(_bytes(found), 1 << 20)
                 size = len(empty_qcow2(virtual_size))
                 quiesced = guest.power is Power.RUNNING and guest_id not in self._without_agent
@@ -116,9 +118,10 @@ class FakeChanges(ABC):
 
     # ChangesDisks
 
-    def resize_disk(self, guest_id: str, disk: str, size_gib: int) -> None:
+    def resize_disk(self, guest_id: str, disk: str, size_gib: int, key: DiskKey | None = None) -> None:
         def grow(spec: GuestSpec) -> GuestSpec:
             found = _disk("resize_disk", spec, disk)
+            _require_key("resize_disk", found, key)
             if _bytes(found) > size_gib * _GIB:
                 raise DriverError("resize_disk", f"disk {disk} cannot shrink to {size_gib} GiB", code="guest.refused")
             if found.path.startswith(EXPORTED):
@@ -276,6 +279,11 @@ def _disk(op: str, spec: GuestSpec, wanted: str) -> DiskSpec:
         if wanted and wanted in (disk.name, disk.serial):
             return disk
     raise DriverError(op, f"the guest has no disk {wanted}", code="disk.not_found")
+
+
+def _require_key(op: str, disk: DiskSpec, key: DiskKey | None) -> None:
+    if (disk.key.id if disk.key else "") != (key.id if key else ""):
+        raise DriverError(op, "the key of the disk is another", code="disk.key_missing")
 
 
 def _bytes(disk: DiskSpec) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
@@ -71,13 +71,22 @@ class DirectoryStore:
         return guests, images, boot_id
 
     def save(self, guest: FakeGuest) -> None:
-        _replace(self._guests / f"{guest.id}.json", msgspec.json.encode(guest))
+        _replace(self._guests / f"{guest.id}.json", msgspec.json.encode(replace(guest, spec=_without_keys(guest.spec))))
 
     def remove(self, guest_id: str) -> None:
         (self._guests / f"{guest_id}.json").unlink(missing_ok=True)
 
     def save_host(self, images: list[str], boot_id: str) -> None:
         _replace(self._host, msgspec.json.encode((images, boot_id)))
+
+
+def _without_keys(spec: GuestSpec | None) -> GuestSpec | None:
+    """No hypervisor writes keys down."""
+    if spec is None:
+        return None
+    return replace(spec, disks=tuple(
+        replace(disk, key=replace(disk.key, passphrase="") if disk.key else None) for disk in spec.disks
+    ))  # fmt: skip
 
 
 def _replace(file: Path, content: bytes) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -86,8 +86,19 @@ class ImageStore(Protocol):
 
 
 @dataclass(frozen=True)
+class VolumeKey:
+    """What the data of an encrypted volume (LUKS, as QEMU has it) are opened with. ``cipher`` and ``key_size`` (in bits
+    of the cipher's own key) count where such data are made; those that are there tell by themselves."""
+
+    passphrase: str = field(repr=False)
+    cipher: str = "aes-xts-plain64"
+    key_size: int = 256
+
+
+@dataclass(frozen=True)
 class VolumePlace:
-    """Where the data of a volume are, for whoever opens them. ``format`` is qcow2 or raw."""
+    """Where the data of a volume are, for whoever opens them. ``format`` is qcow2 or raw: of an encrypted one LUKS lies
+    within the qcow2, and is all there is of the raw one."""
 
     path: str
     format: str
@@ -122,26 +133,36 @@ class OfImage:
 
 @dataclass(frozen=True)
 class OfVolume:
-    """A volume that nobody writes to meanwhile."""
+    """A volume that nobody writes to meanwhile. ``key`` is that of an encrypted one."""
 
     volume_id: str
+    key: VolumeKey | None = None
 
 
 @dataclass(frozen=True)
 class OfSnapshot:
+    """``key`` is that of the encrypted volume whose snapshot it is."""
+
     snapshot_id: str
+    key: VolumeKey | None = None
 
 
 @dataclass(frozen=True)
 class OfStream:
     """A qcow2 that stands on nothing, as bytes from somewhere else (a copy of a disk in use), or with ``format`` raw
-    the plain content."""
+    the plain content. With ``key`` it is encrypted: a qcow2 with LUKS in it, or LUKS as a whole."""
 
     chunks: Iterable[bytes]
     format: str = "qcow2"
+    key: VolumeKey | None = None
 
 
 VolumeSource = OfImage | OfVolume | OfSnapshot | OfStream
+
+
+def key_of(source: VolumeSource) -> VolumeKey | None:
+    """What is needed to read it; images are never encrypted."""
+    return None if isinstance(source, OfImage) else source.key
 
 
 class VolumeDriver(Protocol):
@@ -151,25 +172,31 @@ class VolumeDriver(Protocol):
 
     def ensure_volume(
         self, volume_id: str, size_gib: int, source: VolumeSource | None = None, *, anew: bool = False,
-        shared: bool = False,
+        shared: bool = False, key: VolumeKey | None = None,
     ) -> VolumePlace:  # fmt: skip
         """Make the volume, blank or of ``source``, unless it is there; ``anew`` in place of the one that is. With
-        ``shared`` several guests may have it at once."""
+        ``shared`` several guests may have it at once. With ``key`` it is kept encrypted, whatever it is made of;
+        without, it is kept plain."""
 
     def delete_volume(self, volume_id: str) -> None:
         """An absent one is a success."""
 
-    def extend_volume(self, volume_id: str, size_gib: int) -> None:
+    def extend_volume(self, volume_id: str, size_gib: int, *, key: VolumeKey | None = None) -> None:
         """Let a volume grow that no guest has open; nothing when it has that size."""
 
     def ensure_snapshot(self, snapshot_id: str, source: VolumeSource) -> None:
-        """Keep what ``source`` holds now, unless there is a snapshot of that id."""
+        """Keep what ``source`` holds now, unless there is a snapshot of that id; encrypted with the source's key if it
+        has one."""
 
     def delete_snapshot(self, snapshot_id: str) -> None:
         """An absent one is a success."""
 
     def read(self, source: OfVolume | OfSnapshot, disk_format: str) -> Iterator[bytes]:
-        """The data as an image of ``disk_format``, in pieces."""
+        """The data as an image of ``disk_format``, in pieces. Only for what is not encrypted: nothing else is ever laid
+        down in plain."""
+
+    def stream(self, source: OfVolume | OfSnapshot) -> OfStream:
+        """The data of an encrypted volume or snapshot as they are kept, encrypted with the key they have."""
 
     def place(self, volume_id: str) -> VolumePlace | None:
         """Where a volume is, None when there is none."""

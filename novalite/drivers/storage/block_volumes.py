@@ -6,12 +6,23 @@ import shutil
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID, uuid4
 
 from novalite.drivers.storage import qemu_img
-from novalite.drivers.storage.base import OfImage, OfSnapshot, OfStream, OfVolume, VolumePlace, VolumePool, VolumeSource
-from novalite.drivers.storage.volumes import write_stream
+from novalite.drivers.storage.base import (
+    OfImage,
+    OfSnapshot,
+    OfStream,
+    OfVolume,
+    VolumeKey,
+    VolumePlace,
+    VolumePool,
+    VolumeSource,
+    key_of,
+)
+from novalite.drivers.storage.volumes import require_plain, write_stream
 from novalite.errors import DriverError
 
 GIB = 1 << 30
@@ -64,25 +75,28 @@ class BlockVolumes(ABC):
 
     def ensure_volume(
         self, volume_id: str, size_gib: int, source: VolumeSource | None = None, *, anew: bool = False,
-        shared: bool = False,
+        shared: bool = False, key: VolumeKey | None = None,
     ) -> VolumePlace:  # fmt: skip
         name = _VOLUME + _checked(volume_id)
         there = name in self._names()
         if anew or not there:
-            part = self._whole("create_volume", source, size_gib * GIB)
+            part = self._whole("create_volume", source, key, size_gib * GIB)
             if there:
                 self._remove(name)
             self._rename(part, name)
         return VolumePlace(self._address(name), "raw")
 
-    def _whole(self, op: str, source: VolumeSource | None, size: int = 0) -> str:
+    def _whole(self, op: str, source: VolumeSource | None, key: VolumeKey | None, size: int = 0) -> str:
         """A device with the data of ``source``, under the name of something unfinished."""
         part = _PART + uuid4().hex
         try:
             if source is None:
-                self._make_blank(part, size)
+                self._make(op, part, size, key)
             else:
-                self._with_image(op, source, lambda address, form: self._fill(op, address, form, part, size))
+                opened = key_of(source)
+                self._with_image(
+                    op, source, lambda address, form: self._fill(op, address, form, part, size, opened, key)
+                )
         except BaseException:
             if part in self._names():
                 self._remove(part)
@@ -95,20 +109,42 @@ class BlockVolumes(ABC):
         elif not isinstance(source, OfStream):
             act(self._address(self._known(op, source)), "raw")
         else:
-            self._spool.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=self._spool) as directory:
-                arrived = Path(directory) / "arrived"
+            with self._beside() as directory:
+                arrived = directory / "arrived"
                 write_stream(arrived, source)
                 if source.format == "qcow2":
                     qemu_img.require_alone(op, arrived)
                 act(str(arrived), source.format)
 
-    def _fill(self, op: str, address: str, form: str, part: str, size: int) -> None:
-        now = qemu_img.virtual_size(op, address, form)
+    def _fill(
+        self, op: str, address: str, form: str, part: str, size: int, opened: VolumeKey | None, key: VolumeKey | None
+    ) -> None:
+        now = qemu_img.virtual_size(op, address, form, opened)
+        if opened is not None and form == "raw":
+            now -= now % GIB  # stores round sizes up, and so do what is kept in them
         if size and now > size:
             raise DriverError(op, f"{now} bytes do not fit into {size}", code="volume.refused")
-        self._make_blank(part, max(size, now))
-        qemu_img.fill(op, address, form, self._address(part))
+        self._make(op, part, max(size, now), key)
+        qemu_img.fill(op, address, form, self._address(part), source_key=opened, key=key)
+
+    def _make(self, op: str, part: str, size: int, key: VolumeKey | None) -> None:
+        """A device that guests see as ``size`` bytes. What LUKS needs for itself comes on top: it is made in a file
+        with holes, since not every store lets qemu-img do so."""
+        if key is None:
+            self._make_blank(part, size)
+            return
+        with self._beside() as directory:
+            header = directory / "header"
+            qemu_img.create(op, header, size, "raw", key)
+            self._make_blank(part, header.stat().st_size)
+            qemu_img.fill(op, header, "raw", self._address(part))
+
+    @contextmanager
+    def _beside(self) -> Iterator[Path]:
+        """A directory for what is on its way."""
+        self._spool.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._spool) as directory:
+            yield Path(directory)
 
     def _known(self, op: str, source: OfVolume | OfSnapshot) -> str:
         what, found = ("volume", _VOLUME) if isinstance(source, OfVolume) else ("snapshot", _SNAPSHOT)
@@ -127,8 +163,10 @@ class BlockVolumes(ABC):
         if name in self._names():
             self._remove(name)
 
-    def extend_volume(self, volume_id: str, size_gib: int) -> None:
+    def extend_volume(self, volume_id: str, size_gib: int, *, key: VolumeKey | None = None) -> None:
         name, size = self._known("extend_volume", OfVolume(volume_id)), size_gib * GIB
+        if key is not None:
+            size += qemu_img.luks_header("extend_volume", self._address(name))
         now = self._size(name)
         if now > size:
             raise DriverError("extend_volume", f"{now} bytes cannot shrink to {size}", code="volume.refused")
@@ -138,13 +176,19 @@ class BlockVolumes(ABC):
     def ensure_snapshot(self, snapshot_id: str, source: VolumeSource) -> None:
         name = _SNAPSHOT + _checked(snapshot_id)
         if name not in self._names():
-            self._rename(self._whole("create_snapshot", source), name)
+            self._rename(self._whole("create_snapshot", source, key_of(source)), name)
 
     def read(self, source: OfVolume | OfSnapshot, disk_format: str) -> Iterator[bytes]:
         name = self._known("read_volume", source)
-        self._spool.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self._spool) as directory:
-            copy = Path(directory) / "copy"
+        require_plain("read_volume", source)
+        yield from self._pieces(name, disk_format)
+
+    def stream(self, source: OfVolume | OfSnapshot) -> OfStream:
+        return OfStream(self._pieces(self._known("read_volume", source), "raw"), "raw", source.key)
+
+    def _pieces(self, name: str, disk_format: str) -> Iterator[bytes]:
+        with self._beside() as directory:
+            copy = directory / "copy"
             qemu_img.convert("read_volume", self._address(name), "raw", copy, disk_format)
             with copy.open("rb") as file:
                 while chunk := file.read(_CHUNK):

@@ -1,13 +1,26 @@
-"""Volumes without data, for tests and simulation: empty files that know their size. What is read is blank."""
+"""Volumes without data, for tests and simulation: empty files that know their size, and of what key those are that are
+encrypted. What is read is blank."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from novalite.drivers.compute.qcow2 import empty_qcow2
 from novalite.drivers.storage.backends import BackendOptions
-from novalite.drivers.storage.base import OfImage, OfSnapshot, OfStream, OfVolume, VolumePlace, VolumePool, VolumeSource
+from novalite.drivers.storage.base import (
+    OfImage,
+    OfSnapshot,
+    OfStream,
+    OfVolume,
+    VolumeKey,
+    VolumePlace,
+    VolumePool,
+    VolumeSource,
+    key_of,
+)
+from novalite.drivers.storage.volumes import require_plain
 from novalite.errors import DriverError
 
 GIB = 1 << 30
@@ -38,44 +51,47 @@ class FakeVolumes:
 
     def ensure_volume(
         self, volume_id: str, size_gib: int, source: VolumeSource | None = None, *, anew: bool = False,
-        shared: bool = False,
+        shared: bool = False, key: VolumeKey | None = None,
     ) -> VolumePlace:  # fmt: skip
         self._enter("ensure_volume")
         path = self._volumes / volume_id
         if anew or not path.exists():
-            self._make(path, source, size_gib)
+            self._make(path, source, size_gib, key)
         return VolumePlace(str(path), "raw" if shared else "qcow2")
 
-    def _make(self, path: Path, source: VolumeSource | None, size_gib: int) -> None:
+    def _make(self, path: Path, source: VolumeSource | None, size_gib: int, key: VolumeKey | None) -> None:
         if isinstance(source, OfStream):
             for _ in source.chunks:
                 continue
         elif source is not None:
             self._open(source)
         part = path.with_suffix(_UNFINISHED)
-        part.write_text(str(size_gib))
+        part.write_text(f"{size_gib}{_mark(key)}")
         part.replace(path)
 
     def _open(self, source: OfImage | OfVolume | OfSnapshot) -> Path:
         if isinstance(source, OfImage):
             return source.path
         if isinstance(source, OfVolume):
-            return _existing(self._volumes / source.volume_id, "volume")
-        return _existing(self._snapshots / source.snapshot_id, "snapshot")
+            path = _existing(self._volumes / source.volume_id, "volume")
+        else:
+            path = _existing(self._snapshots / source.snapshot_id, "snapshot")
+        _require(path, source.key)
+        return path
 
     def delete_volume(self, volume_id: str) -> None:
         self._enter("delete_volume")
         (self._volumes / volume_id).unlink(missing_ok=True)
 
-    def extend_volume(self, volume_id: str, size_gib: int) -> None:
+    def extend_volume(self, volume_id: str, size_gib: int, *, key: VolumeKey | None = None) -> None:
         self._enter("extend_volume")
-        self._make(_existing(self._volumes / volume_id, "volume"), None, size_gib)
+        self._make(self._open(OfVolume(volume_id, key)), None, size_gib, key)
 
     def ensure_snapshot(self, snapshot_id: str, source: VolumeSource) -> None:
         self._enter("ensure_snapshot")
         path = self._snapshots / snapshot_id
         if not path.exists():
-            self._make(path, source, 0)
+            self._make(path, source, 0, key_of(source))
 
     def delete_snapshot(self, snapshot_id: str) -> None:
         self._enter("delete_snapshot")
@@ -83,8 +99,14 @@ class FakeVolumes:
 
     def read(self, source: OfVolume | OfSnapshot, disk_format: str) -> Iterator[bytes]:
         self._enter("read")
+        require_plain("read", source)
         self._open(source)
         yield empty_qcow2(_BLANK_BYTES) if disk_format == "qcow2" else bytes(_BLANK_BYTES)
+
+    def stream(self, source: OfVolume | OfSnapshot) -> OfStream:
+        self._enter("read")
+        self._open(source)
+        return OfStream([empty_qcow2(_BLANK_BYTES)], "qcow2", source.key)
 
     def place(self, volume_id: str) -> VolumePlace | None:
         path = self._volumes / volume_id
@@ -100,7 +122,7 @@ class FakeVolumes:
         return _names(self._snapshots)
 
     def pool(self) -> VolumePool:
-        return VolumePool(self._name, "fake", self._total, self._total)
+        return VolumePool(self._name, "fake", self._total, self._total, encrypts=True)
 
     def clean(self) -> None:
         for directory in (self._volumes, self._snapshots):
@@ -112,6 +134,17 @@ def _existing(path: Path, what: str) -> Path:
     if not path.exists():
         raise DriverError(what, f"the data of {what} {path.name} are missing", code=f"{what}.not_found")
     return path
+
+
+def _mark(key: VolumeKey | None) -> str:
+    return f" {hashlib.sha256(key.passphrase.encode()).hexdigest()}" if key else ""
+
+
+def _require(path: Path, key: VolumeKey | None) -> None:
+    """Nothing is read with another key than it was written with."""
+    _, blank, mark = path.read_text().partition(" ")
+    if blank + mark != _mark(key):
+        raise DriverError("read", f"the key of {path.name} is another", code="driver.failed")
 
 
 def _names(directory: Path) -> tuple[str, ...]:

@@ -69,4 +69,5 @@ class LvmVolumes(BlockVolumes):
         if not rows:
             raise DriverError("pool", f"there is no thin pool {self._group}/{self._pool}", code="driver.failed")
         total = int(rows[0]["lv_size"])
-        return VolumePool(self._title, "local", total, int(total * (1 - float(rows[0]["data_percent"]) / 100)))
+        free = int(total * (1 - float(rows[0]["data_percent"]) / 100))
+        return VolumePool(self._title, "local", total, free, encrypts=True)

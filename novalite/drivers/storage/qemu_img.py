@@ -4,34 +4,101 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from novalite.drivers import programs
+from novalite.drivers.storage.base import VolumeKey
 from novalite.errors import DriverError
 
 _SECONDS = 60.0
 _COPY_SECONDS = 4 * 3600.0
+_STRETCH_MS = 10
+"""Stretching is for passphrases that can be guessed; ours are 256 random bits."""
+LUKS = "luks"
 
 
-def _run(op: str, arguments: list[str], seconds: float, most_bytes: int = 0) -> str:
+def _run(op: str, arguments: list[str], seconds: float, most_bytes: int = 0, pass_fds: tuple[int, ...] = ()) -> str:
     """``most_bytes`` is the largest file it may write; 0: what the file system takes."""
     try:
-        return programs.run(op, ["qemu-img", *arguments], timeout_seconds=seconds, most_bytes=most_bytes)
+        return programs.run(
+            op, ["qemu-img", *arguments], timeout_seconds=seconds, most_bytes=most_bytes, pass_fds=pass_fds
+        )
     except DriverError as error:
         if error.code == "driver.failed" and "lock" in error.detail.lower():
             raise DriverError(op, error.detail, code="volume.busy", retryable=True) from error
         raise
 
 
-def create(op: str, path: Path, size: int, image_format: str = "qcow2") -> None:
+# Keys reach qemu-img through a pipe that only it has: arguments are everybody's to read, files stay on disks.
+
+
+@contextmanager
+def _told(**keys: VolumeKey | None) -> Iterator[tuple[list[str], tuple[int, ...]]]:
+    """Arguments that tell qemu-img of secrets by name, and the descriptors it must have for that."""
+    words: list[str] = []
+    descriptors: list[int] = []
+    with ExitStack() as stack:
+        for name, key in keys.items():
+            if key is not None:
+                reader, writer = os.pipe()
+                stack.callback(os.close, reader)
+                with os.fdopen(writer, "wb") as pipe:
+                    pipe.write(key.passphrase.encode())
+                words += ["--object", f"secret,id={name},file=/dev/fd/{reader}"]
+                descriptors.append(reader)
+        yield words, tuple(descriptors)
+
+
+def _opened(path: Path | str, image_format: str, secret: str) -> str:
+    """An encrypted image in the words of ``--image-opts``."""
+    name = str(path).replace(",", ",,")
+    if image_format == "raw":
+        return f"driver={LUKS},file.filename={name},key-secret={secret}"
+    return f"driver={image_format},file.filename={name},encrypt.key-secret={secret}"
+
+
+def _input(path: Path | str, image_format: str, key: VolumeKey | None, secret: str) -> tuple[list[str], str]:
+    """Options and name of an image that is there."""
+    if key is None:
+        return ["-f", image_format], str(path)
+    return ["--image-opts"], _opened(path, image_format, secret)
+
+
+def _output(image_format: str, key: VolumeKey | None, secret: str) -> tuple[str, list[str]]:
+    """Format and options of an image that is made."""
+    if key is None:
+        return image_format, []
+    cipher, mode, iv = key.cipher.split("-")
+    prefix = "" if image_format == "raw" else "encrypt."
+    options = {
+        "key-secret": secret, "cipher-alg": f"{cipher}-{key.key_size}", "cipher-mode": mode, "ivgen-alg": iv,
+        "iter-time": str(_STRETCH_MS), **({"format": LUKS} if prefix else {}),
+    }  # fmt: skip
+    told = ",".join(f"{prefix}{name}={value}" for name, value in options.items())
+    return LUKS if image_format == "raw" else image_format, ["-o", told]
+
+
+def create(op: str, path: Path | str, size: int, image_format: str = "qcow2", key: VolumeKey | None = None) -> None:
     """A blank file of ``size`` bytes, as a guest sees it."""
-    _run(op, ["create", "-q", "-f", image_format, str(path), str(size)], _SECONDS)
+    made, options = _output(image_format, key, "to")
+    with _told(to=key) as (secrets, descriptors):
+        _run(op, ["create", "-q", *secrets, "-f", made, *options, str(path), str(size)], _SECONDS,
+             pass_fds=descriptors)  # fmt: skip
 
 
-def virtual_size(op: str, path: Path | str, image_format: str) -> int:
-    """In bytes, as a guest sees it."""
-    text = _run(op, ["info", "-U", "--output=json", "-f", image_format, str(path)], _SECONDS)
+def virtual_size(op: str, path: Path | str, image_format: str, key: VolumeKey | None = None) -> int:
+    """In bytes, as a guest sees it. What LUKS says of it is not secret."""
+    outer = LUKS if key is not None and image_format == "raw" else image_format
+    text = _run(op, ["info", "-U", "--output=json", "-f", outer, str(path)], _SECONDS)
     return int(json.loads(text)["virtual-size"])
+
+
+def luks_header(op: str, path: Path | str) -> int:
+    """How many bytes LUKS has for itself before the data."""
+    facts = json.loads(_run(op, ["info", "-U", "--output=json", "-f", LUKS, str(path)], _SECONDS))
+    return int(facts["format-specific"]["data"]["payload-offset"])
 
 
 def require_alone(op: str, path: Path) -> None:
@@ -41,25 +108,37 @@ def require_alone(op: str, path: Path) -> None:
         raise DriverError(op, "the copy refers to another file", code="volume.refused")
 
 
-def resize(op: str, path: Path, size: int, image_format: str = "qcow2") -> None:
+def resize(op: str, path: Path | str, size: int, image_format: str = "qcow2", key: VolumeKey | None = None) -> None:
     """A file that nobody has open becomes ``size`` bytes large."""
-    _run(op, ["resize", "-q", "-f", image_format, str(path), str(size)], _SECONDS)
+    options, name = _input(path, image_format, key, "of")
+    with _told(of=key) as (secrets, descriptors):
+        _run(op, ["resize", "-q", *secrets, *options, name, str(size)], _SECONDS, pass_fds=descriptors)
 
 
-def fill(op: str, source: Path | str, source_format: str, target: str) -> None:
-    """Copy into a raw device that is there, as large as the source at least, and reads as zeros."""
-    words = ["convert", "-n", "--target-is-zero", "-f", source_format, "-O", "raw", str(source), target]
-    _run(op, words, _COPY_SECONDS)
+def fill(
+    op: str, source: Path | str, source_format: str, target: str, *, source_key: VolumeKey | None = None,
+    key: VolumeKey | None = None,
+) -> None:  # fmt: skip
+    """Copy into a raw device that is there, as large as the source at least, and reads as zeros; with ``key`` into the
+    LUKS that lies there, where nothing reads as zeros before it is written."""
+    options, name = _input(source, source_format, source_key, "of")
+    onto = ["--target-is-zero", "-O", "raw"] if key is None else ["--target-image-opts"]
+    where = target if key is None else _opened(target, "raw", "to")
+    with _told(of=source_key, to=key) as (secrets, descriptors):
+        _run(op, ["convert", *secrets, "-n", *options, *onto, name, where], _COPY_SECONDS, pass_fds=descriptors)
 
 
 def convert(
     op: str, source: Path | str, source_format: str, target: Path, target_format: str, *, most_bytes: int = 0,
-    options: str = "",
+    options: str = "", source_key: VolumeKey | None = None, key: VolumeKey | None = None,
 ) -> None:  # fmt: skip
-    """A copy that is on the disk when this returns, with ``options`` of its format. Raises ``DriverError`` with code
-    ``image.too_large`` for one that would be larger than ``most_bytes``, if that is not 0."""
-    wishes = ["-o", options] if options else []
-    words = ["convert", "-f", source_format, "-O", target_format, *wishes, str(source), str(target)]
-    _run(op, words, _COPY_SECONDS, most_bytes)
+    """A copy that is on the disk when this returns, with ``options`` of its format or encrypted with ``key``. Raises
+    ``DriverError`` with code ``image.too_large`` for one that would be larger than ``most_bytes``, if that is not 0."""
+    opened, name = _input(source, source_format, source_key, "of")
+    made, onto = _output(target_format, key, "to")
+    onto = ["-o", options] if options else onto
+    with _told(of=source_key, to=key) as (secrets, descriptors):
+        _run(op, ["convert", *secrets, *opened, "-O", made, *onto, name, str(target)], _COPY_SECONDS, most_bytes,
+             descriptors)  # fmt: skip
     with target.open("rb") as file:
         os.fsync(file.fileno())

@@ -69,4 +69,5 @@ class RbdVolumes(BlockVolumes):
         if not int(facts["total_space"]):
             raise DriverError("pool", "the cluster does not tell its room", code="driver.failed", retryable=True,
                               hint="Is its manager (ceph-mgr) up?")  # fmt: skip
-        return VolumePool(self._title, "ceph", int(facts["total_space"]) * 1024, int(facts["total_avail"]) * 1024)
+        total, free = int(facts["total_space"]) * 1024, int(facts["total_avail"]) * 1024
+        return VolumePool(self._title, "ceph", total, free, encrypts=True)

@@ -11,7 +11,17 @@ from uuid import UUID, uuid4
 
 from novalite.drivers.storage import qemu_img
 from novalite.drivers.storage.backends import BackendOptions
-from novalite.drivers.storage.base import OfImage, OfSnapshot, OfStream, OfVolume, VolumePlace, VolumePool, VolumeSource
+from novalite.drivers.storage.base import (
+    OfImage,
+    OfSnapshot,
+    OfStream,
+    OfVolume,
+    VolumeKey,
+    VolumePlace,
+    VolumePool,
+    VolumeSource,
+    key_of,
+)
 from novalite.errors import DriverError
 
 GIB = 1 << 30
@@ -57,35 +67,36 @@ class FileVolumes:
 
     def ensure_volume(
         self, volume_id: str, size_gib: int, source: VolumeSource | None = None, *, anew: bool = False,
-        shared: bool = False,
+        shared: bool = False, key: VolumeKey | None = None,
     ) -> VolumePlace:  # fmt: skip
         """See ``VolumeDriver``. A source smaller than the volume grows, a larger one is refused."""
         target = self._volume(volume_id)
         if not target.exists() and shared:
             target = target.with_name(target.name + _SHARED)
         if anew or not target.exists():
-            self._make(target, lambda part: self._fill(part, size_gib * GIB, source, _format(target)))
+            self._make(target, lambda part: self._fill(part, size_gib * GIB, source, _format(target), key))
         return VolumePlace(str(target), _format(target))
 
-    def _fill(self, part: Path, size: int, source: VolumeSource | None, form: str) -> None:
+    def _fill(self, part: Path, size: int, source: VolumeSource | None, form: str, key: VolumeKey | None) -> None:
         if source is None:
-            qemu_img.create("create_volume", part, size, form)
+            qemu_img.create("create_volume", part, size, form, key)
             return
-        self._copy("create_volume", source, part, form)
-        self._grow("create_volume", part, size, form)
+        self._copy("create_volume", source, part, form, key)
+        self._grow("create_volume", part, size, form, key)
 
-    def _copy(self, op: str, source: VolumeSource, part: Path, form: str = "qcow2") -> None:
+    def _copy(self, op: str, source: VolumeSource, part: Path, form: str, key: VolumeKey | None) -> None:
         if not isinstance(source, OfStream):
             path, image_format = self._open(op, source)
-            qemu_img.convert(op, path, image_format, part, form)
+            qemu_img.convert(op, path, image_format, part, form, source_key=key_of(source), key=key)
             return
-        arrived = part if form == source.format else part.with_name(f"{part.name}.{uuid4().hex}{_UNFINISHED}")
+        stays = (form, key) == (source.format, source.key)
+        arrived = part if stays else part.with_name(f"{part.name}.{uuid4().hex}{_UNFINISHED}")
         try:
             write_stream(arrived, source)
             if source.format == "qcow2":
                 qemu_img.require_alone(op, arrived)
             if arrived != part:
-                qemu_img.convert(op, arrived, source.format, part, form)
+                qemu_img.convert(op, arrived, source.format, part, form, source_key=source.key, key=key)
         finally:
             if arrived != part:
                 arrived.unlink(missing_ok=True)
@@ -101,12 +112,12 @@ class FileVolumes:
         return path, _format(path)
 
     @staticmethod
-    def _grow(op: str, path: Path, size: int, form: str) -> None:
-        now = qemu_img.virtual_size(op, path, form)
+    def _grow(op: str, path: Path, size: int, form: str, key: VolumeKey | None) -> None:
+        now = qemu_img.virtual_size(op, path, form, key)
         if now > size:
             raise DriverError(op, f"{now} bytes do not fit into {size}", code="volume.refused")
         if now < size:
-            qemu_img.resize(op, path, size, form)
+            qemu_img.resize(op, path, size, form, key)
 
     def _make(self, target: Path, fill: Callable[[Path], None]) -> None:
         part = target.with_name(f"{target.name}.{uuid4().hex}{_UNFINISHED}")
@@ -130,14 +141,14 @@ class FileVolumes:
         for path in (plain, plain.with_name(plain.name + _SHARED)):
             _remove(path)
 
-    def extend_volume(self, volume_id: str, size_gib: int) -> None:
+    def extend_volume(self, volume_id: str, size_gib: int, *, key: VolumeKey | None = None) -> None:
         path, form = self._open("extend_volume", OfVolume(volume_id))
-        self._grow("extend_volume", path, size_gib * GIB, form)
+        self._grow("extend_volume", path, size_gib * GIB, form, key)
 
     def ensure_snapshot(self, snapshot_id: str, source: VolumeSource) -> None:
         target = self._snapshot(snapshot_id)
         if not target.exists():
-            self._make(target, lambda part: self._copy("create_snapshot", source, part))
+            self._make(target, lambda part: self._copy("create_snapshot", source, part, "qcow2", key_of(source)))
 
     def delete_snapshot(self, snapshot_id: str) -> None:
         _remove(self._snapshot(snapshot_id))
@@ -145,6 +156,7 @@ class FileVolumes:
     def read(self, source: OfVolume | OfSnapshot, disk_format: str) -> Iterator[bytes]:
         """See ``VolumeDriver``. The copy that is read lies beside meanwhile."""
         path, image_format = self._open("read_volume", source)
+        require_plain("read_volume", source)
         part = path.with_name(f"{path.name}.{uuid4().hex}{_UNFINISHED}")
         try:
             qemu_img.convert("read_volume", path, image_format, part, disk_format)
@@ -153,6 +165,10 @@ class FileVolumes:
                     yield chunk
         finally:
             part.unlink(missing_ok=True)
+
+    def stream(self, source: OfVolume | OfSnapshot) -> OfStream:
+        path, image_format = self._open("read_volume", source)
+        return OfStream(_pieces(path), image_format, source.key)
 
     def place(self, volume_id: str) -> VolumePlace | None:
         path = self._volume(volume_id)
@@ -166,7 +182,7 @@ class FileVolumes:
 
     def pool(self) -> VolumePool:
         usage = shutil.disk_usage(self._volumes)
-        return VolumePool(self._name, "file", usage.total, usage.free)
+        return VolumePool(self._name, "file", usage.total, usage.free, encrypts=True)
 
     def clean(self) -> None:
         for directory in (self._volumes, self._snapshots):
@@ -204,6 +220,18 @@ def _ids(directory: Path) -> tuple[str, ...]:
 
 def _is_whole(entry: os.DirEntry[str]) -> bool:
     return entry.is_file() and not entry.name.endswith(_UNFINISHED)
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            yield chunk
+
+
+def require_plain(op: str, source: OfVolume | OfSnapshot) -> None:
+    """Raises ``DriverError`` with code ``volume.refused`` for what is encrypted."""
+    if source.key is not None:
+        raise DriverError(op, "what is encrypted is not laid down in plain", code="volume.refused")
 
 
 def write_stream(part: Path, source: OfStream) -> None:

@@ -89,7 +89,9 @@ def plan(run: Run) -> Plan:
         specs = {network_id: networks.spec(w, network_id) for network_id in {view.network_id for view in views}}
         cards = ports.of_server(w, server.id)
         drive = _config_drive(w, server, str(run.args.get("admin_pass", "")))
-        disks = guest_disks.of_server(w, server, image_spec(_image_of(run, server)))
+        disks = guest_disks.of_server(
+            w, server, image_spec(_image_of(run, server)), run.parts.settings.state_path
+        )  # fmt: skip
     spec = _guest_spec(server, disks, _nics(server, views, specs), drive)
     image = next((disk.image for disk in disks if disk.image), None)
     made = Plan(server.host, spec, image, tuple(specs.values()), cards)

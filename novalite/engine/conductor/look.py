@@ -7,6 +7,7 @@ from novalite.cloud.compute import progress
 from novalite.cloud.compute.image_tasks import AssistSnapshot, ExtendVolume, LookAt
 from novalite.cloud.volume import attachments, volumes
 from novalite.context import internal
+from novalite.engine.conductor import volume_sources
 from novalite.engine.flow import Flow, Run, Step
 from novalite.errors import Failed
 
@@ -30,8 +31,8 @@ def _extend(run: Run) -> None:
         attached = attachments.between(w, volume_id, run.server_id)
     if server is None or not server.host or volume is None or attached is None:
         return
-    serial = attachments.serial_of(attached)
-    run.parts.links.driver(server.host).resize_disk(run.server_id, serial, volume.size_gib)
+    serial, key = attachments.serial_of(attached), volume_sources.disk_key(run, volume_id)
+    run.parts.links.driver(server.host).resize_disk(run.server_id, serial, volume.size_gib, key)
 
 
 def _assist(run: Run) -> None:

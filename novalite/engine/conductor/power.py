@@ -57,6 +57,16 @@ def _set(action: PowerAction) -> Step:
     return Step(action.value, act)
 
 
+def _resume(run: Run) -> None:
+    """A guest with encrypted disks needs their keys for it, which its host forgets when it restarts."""
+    driver, made = guests.driver(run), guests.planned(run)
+    encrypted = any(disk.key for disk in made.spec.disks)
+    if encrypted and driver.guest(run.server_id).power is Power.SUSPENDED:
+        driver.ensure_guest(made.spec)
+    else:
+        driver.set_power(run.server_id, PowerAction.RESUME)
+
+
 def _paused(run: Run) -> None:
     outcome.settled(run, states.PAUSED, states.POWER_PAUSED)
 
@@ -87,6 +97,6 @@ FLOWS = (
     Flow(tasks.Unpause.kind, (_set(PowerAction.UNPAUSE), Step("finish", guests.launched)),
          failed=outcome.failed_in_place),
     Flow(tasks.Suspend.kind, (_set(PowerAction.SUSPEND), Step("finish", _suspended)), failed=outcome.failed_in_place),
-    Flow(tasks.Resume.kind, (Step("wire", _wired), _set(PowerAction.RESUME), Step("finish", guests.launched)),
+    Flow(tasks.Resume.kind, (Step("wire", _wired), Step("resume", _resume), Step("finish", guests.launched)),
          failed=outcome.failed_into_error),
 )  # fmt: skip

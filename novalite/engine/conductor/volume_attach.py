@@ -19,7 +19,7 @@ def _disk(run: Run) -> DiskSpec | None:
         server, row = progress.find(w, run.server_id), block_devices.by_id(w, _device_id(run))
         if server is None or row is None or not server.host:
             return None
-        disk = guest_disks.volume_disk(w, server, row)
+        disk = guest_disks.volume_disk(w, server, row, run.parts.settings.state_path)
     power = run.parts.links.driver(server.host).guest(run.server_id).power
     return None if power is Power.ABSENT else disk
 

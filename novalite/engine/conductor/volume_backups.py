@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from novalite.cloud.volume import backup_import, backups, progress, tasks
 from novalite.cloud.volume.records import Backup
-from novalite.drivers.storage.base import OfSnapshot, OfVolume, StoredBackup
+from novalite.drivers.storage.base import OfSnapshot, OfStream, OfVolume, StoredBackup, VolumeDriver
 from novalite.engine.conductor import volume_sources
 from novalite.engine.flow import Flow, Run, Step
 from novalite.errors import Failed
@@ -46,35 +46,44 @@ def _wanted(run: Run) -> Backup:
 
 
 @contextmanager
-def _content(run: Run, backup: Backup) -> Iterator[Iterator[bytes]]:
-    """Plain bytes. What a guest has goes by way of a snapshot that is named as the backup, and gone afterwards."""
-    driver = volume_sources.keeper(run, _volume_id(run))
+def _content(run: Run, backup: Backup) -> Iterator[OfStream]:
+    """Plain bytes, of an encrypted volume those that are kept. What a guest has goes by way of a snapshot that is named
+    as the backup, and gone afterwards."""
+    driver, key = volume_sources.keeper(run, _volume_id(run)), volume_sources.key(run, _volume_id(run))
     if backup.snapshot_id:
-        yield driver.read(OfSnapshot(backup.snapshot_id), "raw")
+        yield _bytes_of(driver, OfSnapshot(backup.snapshot_id, key))
         return
     with volume_sources.reading(run, _volume_id(run), _copy_name(run)) as source:
         if isinstance(source, OfVolume):
-            yield driver.read(source, "raw")
+            yield _bytes_of(driver, source)
             return
         driver.ensure_snapshot(backup.id, source)
     try:
-        yield driver.read(OfSnapshot(backup.id), "raw")
+        yield _bytes_of(driver, OfSnapshot(backup.id, key))
     finally:
         driver.delete_snapshot(backup.id)
 
 
+def _bytes_of(driver: VolumeDriver, source: OfVolume | OfSnapshot) -> OfStream:
+    return OfStream(driver.read(source, "raw"), "raw") if source.key is None else driver.stream(source)
+
+
 def _keep(run: Run) -> None:
     backup = _wanted(run)
-    facts = backup_import.facts(backup)
-    with _content(run, backup) as chunks:
-        kept: StoredBackup = run.parts.backups.save(backup.id, _while_wanted(run, chunks), facts)
+    with _content(run, backup) as content:
+        if content.key is not None:
+            with run.parts.database.write(run.ctx) as w:
+                backups.kept_as(w, backup.id, content.format)
+            backup = _wanted(run)
+        facts, chunks = backup_import.facts(backup), _while_wanted(run, content.chunks)
+        kept: StoredBackup = run.parts.backups.save(backup.id, chunks, facts)
     place = run.parts.backups.place()
     with run.parts.database.write(run.ctx) as w:
         backups.stored(w, backup.id, size_bytes=kept.added, object_count=kept.pieces, place=place)
     _wanted(run)
 
 
-def _while_wanted(run: Run, chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _while_wanted(run: Run, chunks: Iterable[bytes]) -> Iterator[bytes]:
     looked = time.monotonic()
     for chunk in chunks:
         if time.monotonic() - looked > _LOOK_SECONDS:

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 from novalite.cloud.compute import external_events
 from novalite.cloud.image import made
-from novalite.cloud.volume import attachments, backups, new_volumes, placing, progress, snapshots, tasks, volumes
+from novalite.cloud.volume import attachments, backups, keys, new_volumes, placing, progress, snapshots, tasks, volumes
 from novalite.cloud.volume.records import Volume
 from novalite.drivers.compute.base import ChangesDisks
-from novalite.drivers.storage.base import OfImage, OfSnapshot, OfStream, OfVolume, VolumeSource
+from novalite.drivers.storage.base import OfImage, OfSnapshot, OfStream, OfVolume, VolumeKey, VolumeSource
 from novalite.engine.conductor import volume_sources
 from novalite.engine.flow import Flow, Run, Step
 from novalite.errors import Failed
@@ -48,6 +48,7 @@ def _image(run: Run, image_id: str) -> OfImage:
 def _place(run: Run) -> None:
     """Choose the backend once; what is written down stays."""
     volume = _volume(run)
+    _seal(run, volume)
     if volume.backend:
         return
     pools, options, needs_gib = run.parts.volumes.pools(), run.parts.settings.volumes, _needed_gib(run, volume)
@@ -59,6 +60,14 @@ def _place(run: Run) -> None:
     )  # fmt: skip
     with run.parts.database.write(run.ctx) as w:
         progress.placed(w, volume.id, chosen)
+
+
+def _seal(run: Run, volume: Volume) -> None:
+    """The key of an encrypted volume is there before anything is written with it."""
+    if volume.encryption_key_id is not None and not volume.sealed_key:
+        sealed = keys.fresh(run.parts.settings.state_path, volume.encryption_key_id)
+        with run.parts.database.write(run.ctx) as w:
+            progress.sealed(w, volume.id, sealed)
 
 
 def _needed_gib(run: Run, volume: Volume) -> int:
@@ -75,7 +84,11 @@ def _kept_content(run: Run, backup_id: str) -> OfStream:
         found = backups.find(w, backup_id)
     if found is None:
         raise Failed(f"Backup {backup_id} is no longer there.", code="backup.gone")
-    return OfStream(run.parts.backups.read(backups.data_id(found)), "raw")
+    chunks, sealed = run.parts.backups.read(backups.data_id(found)), backups.sealed(found)
+    if sealed is None:
+        return OfStream(chunks, "raw")
+    opened = keys.opened(run.parts.settings.state_path, sealed.key_id, sealed.sealed_key)
+    return OfStream(chunks, sealed.format, VolumeKey(opened))
 
 
 @contextmanager
@@ -86,7 +99,7 @@ def _source(run: Run, volume: Volume) -> Iterator[VolumeSource | None]:
         with volume_sources.reading(run, volume.source_volume_id, _copy_name(run)) as source:
             yield _brought(run, source, near, volume.backend)
     elif volume.snapshot_id:
-        yield _brought(run, OfSnapshot(volume.snapshot_id), near, volume.backend)
+        yield _brought(run, volume_sources.snapshot(run, volume.snapshot_id), near, volume.backend)
     elif volume.backup_id:
         yield _kept_content(run, volume.backup_id)
     elif volume.image_id:
@@ -101,14 +114,16 @@ def _brought(run: Run, source: OfVolume | OfSnapshot | OfStream, near: str, back
     """What another backend keeps comes as a stream."""
     if isinstance(source, OfStream) or near == backend:
         return source
-    return OfStream(run.parts.volumes.of(near).read(source, "qcow2"))
+    driver = run.parts.volumes.of(near)
+    return OfStream(driver.read(source, "qcow2")) if source.key is None else driver.stream(source)
 
 
 def _make(run: Run) -> None:
     volume = _volume(run)
     driver = run.parts.volumes.of(volume.backend)
+    key = volume_sources.key(run, volume.id)
     with _source(run, volume) as source:
-        place = driver.ensure_volume(volume.id, volume.size_gib, source, shared=volume.multiattach)
+        place = driver.ensure_volume(volume.id, volume.size_gib, source, shared=volume.multiattach, key=key)
     name = driver.pool().name
     with run.parts.database.write(run.ctx) as w:
         progress.stored(w, volume.id, place.path, place.format, name)
@@ -169,9 +184,10 @@ def _grow(run: Run) -> None:
     for user in using:
         if not isinstance(user.driver, ChangesDisks):
             raise Failed("The host of the server cannot let disks grow.", code="volume.in_use")
-        user.driver.resize_disk(user.server_id, user.serial, size_gib)
+        user.driver.resize_disk(user.server_id, user.serial, size_gib, volume_sources.disk_key(run, _id(run)))
     if not using:
-        volume_sources.keeper(run, _id(run)).extend_volume(_id(run), size_gib)
+        keeper, key = volume_sources.keeper(run, _id(run)), volume_sources.key(run, _id(run))
+        keeper.extend_volume(_id(run), size_gib, key=key)
 
 
 def _grown(run: Run) -> None:
@@ -186,7 +202,8 @@ def _grown(run: Run) -> None:
 def _refill(run: Run) -> None:
     volume, source = _volume(run), _filling(run)
     driver = run.parts.volumes.of(volume.backend)
-    driver.ensure_volume(volume.id, volume.size_gib, source, anew=True, shared=volume.multiattach)
+    key = volume_sources.key(run, volume.id)
+    driver.ensure_volume(volume.id, volume.size_gib, source, anew=True, shared=volume.multiattach, key=key)
 
 
 def _filling(run: Run) -> VolumeSource:
@@ -194,7 +211,7 @@ def _filling(run: Run) -> VolumeSource:
         return _image(run, str(run.args["image_id"]))
     if run.args.get("backup_id"):
         return _kept_content(run, str(run.args["backup_id"]))
-    return OfSnapshot(str(run.args["snapshot_id"]))
+    return volume_sources.snapshot(run, str(run.args["snapshot_id"]))
 
 
 def _refilled(run: Run) -> None:

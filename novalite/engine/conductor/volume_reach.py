@@ -13,6 +13,7 @@ from novalite.drivers.compute.base import DiskSpec, GuestSpec
 from novalite.drivers.storage.base import ExportSpec, VolumePlace
 from novalite.engine.conductor import guest_disks
 from novalite.engine.flow import Run
+from novalite.errors import Failed
 
 
 def of_guest(run: Run, host: str, spec: GuestSpec) -> GuestSpec:
@@ -30,6 +31,11 @@ def opened(run: Run, host: str, disks: tuple[DiskSpec, ...]) -> tuple[DiskSpec, 
     wanted = {disk.name: kept_here[disk.name] for disk in disks if disk.name in kept_here}
     if not wanted:
         return disks
+    if any(disk.key and disk.format == "qcow2" for disk in disks if disk.name in wanted):
+        raise Failed(
+            f"An encrypted volume that only this machine keeps cannot be opened by host {host}.",
+            code="volume.encrypted", hint="Keep it on a share or in Ceph, or let its type be a multiattach one.",
+        )  # fmt: skip
     _admit(run, host)
     found = {name: run.parts.exports.ensure_export(spec) for name, spec in wanted.items()}
     with run.parts.database.write(run.ctx) as w:

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from novalite.cloud.compute import progress
-from novalite.cloud.volume import attachments, volumes
-from novalite.drivers.compute.base import PIECE_BYTES, ComputeDriver, Power, SnapshotFile, TakesSnapshots
-from novalite.drivers.storage.base import OfStream, OfVolume, VolumeDriver
+from novalite.cloud.volume import attachments, keys, snapshots, volumes
+from novalite.drivers.compute.base import PIECE_BYTES, ComputeDriver, DiskKey, Power, SnapshotFile, TakesSnapshots
+from novalite.drivers.storage.base import OfSnapshot, OfStream, OfVolume, VolumeDriver, VolumeKey
 from novalite.engine.flow import Run
 from novalite.errors import DriverError, Failed, NovaLiteError
 
@@ -51,20 +51,42 @@ def keeper(run: Run, volume_id: str) -> VolumeDriver:
     return run.parts.volumes.of(found.backend if found else "")
 
 
+def key(run: Run, volume_id: str) -> VolumeKey | None:
+    """What the data of a volume are opened with, if they are encrypted. Raises ``Failed`` with code
+    ``volume.key_lost``."""
+    with run.parts.database.read(run.ctx) as w:
+        found = volumes.find(w, volume_id)
+        return keys.of(w, run.parts.settings.state_path, found) if found else None
+
+
+def disk_key(run: Run, volume_id: str) -> DiskKey | None:
+    """The same for the host of a guest that has the volume."""
+    with run.parts.database.read(run.ctx) as w:
+        found = volumes.find(w, volume_id)
+        return keys.of_disk(run.parts.settings.state_path, found) if found else None
+
+
+def snapshot(run: Run, snapshot_id: str) -> OfSnapshot:
+    """A snapshot, with the key of the volume whose snapshot it is."""
+    with run.parts.database.read(run.ctx) as w:
+        found = snapshots.find(w, snapshot_id)
+    return OfSnapshot(snapshot_id, key(run, found.volume_id) if found else None)
+
+
 @contextmanager
 def reading(run: Run, volume_id: str, name: str) -> Iterator[OfVolume | OfStream]:
     """The volume as it is at one moment; nothing of the copy stays when the block ends. ``name`` is that of the
     copy, so that a repeated step finds it."""
-    using = users(run, volume_id)
+    using, opened = users(run, volume_id), key(run, volume_id)
     if not using:
-        yield OfVolume(volume_id)
+        yield OfVolume(volume_id, opened)
         return
     driver, server_id = using[0].driver, using[0].server_id
     if not isinstance(driver, TakesSnapshots):
         raise Failed("The host of the server cannot copy disks that are in use.", code="volume.in_use")
-    copy = driver.take_snapshot(server_id, using[0].serial, name)
+    copy = driver.take_snapshot(server_id, using[0].serial, name, disk_key(run, volume_id))
     try:
-        yield OfStream(_chunks(driver, copy))
+        yield OfStream(_chunks(driver, copy), key=opened)
     finally:
         driver.drop_snapshot(server_id, name)
 

@@ -10,6 +10,8 @@ MAY = {
         GET /v3/volumes/detail
         GET /v3/volumes/summary
         GET /v3/volumes/{volume_id}
+        GET /v3/volumes/{volume_id}/encryption
+        GET /v3/volumes/{volume_id}/encryption/{key}
         POST /v3/volumes/{id}/action os-show_image_metadata
         GET /v3/volumes/{id}/metadata
         GET /v3/volumes/{id}/metadata/{key}
@@ -127,6 +129,11 @@ MAY = {
         PUT /v3/types/{id}/extra_specs/{key}
         DELETE /v3/types/{id}/extra_specs/{key}
         GET /v3/types/{id}/os-volume-type-access
+        GET /v3/types/{id}/encryption
+        POST /v3/types/{id}/encryption
+        GET /v3/types/{id}/encryption/{key}
+        PUT /v3/types/{id}/encryption/{key}
+        DELETE /v3/types/{id}/encryption/{key}
         POST /v3/types/{id}/action addProjectAccess
         POST /v3/types/{id}/action removeProjectAccess
         PUT /v3/os-quota-sets/{project_id}

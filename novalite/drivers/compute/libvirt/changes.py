@@ -10,9 +10,10 @@ from typing import Any
 import libvirt
 
 from novalite.drivers.compute.arrange import placed
-from novalite.drivers.compute.base import DiskSpec, NicSpec, Power, SnapshotFile
+from novalite.drivers.compute.base import DiskKey, DiskSpec, NicSpec, Power, SnapshotFile
 from novalite.drivers.compute.libvirt import (
     disks,
+    encrypted,
     guest,
     guest_agent,
     kept_disks,
@@ -28,6 +29,7 @@ from novalite.drivers.compute.libvirt.disk_swaps import DiskSwaps
 from novalite.drivers.compute.libvirt.domains import Domains
 from novalite.drivers.compute.libvirt.images import ImageCache
 from novalite.drivers.compute.libvirt.places import GuestPlace, Places, is_server_id
+from novalite.drivers.compute.libvirt.secrets import Secrets
 from novalite.drivers.compute.libvirt.snapshots import Snapshots, find_disk
 from novalite.errors import DriverError
 
@@ -60,6 +62,7 @@ class GuestChanges(ABC):
     _devices: Devices
     _snapshots: Snapshots
     _swaps: DiskSwaps
+    _secrets: Secrets
     _cache_mode: str
 
     @abstractmethod
@@ -70,8 +73,8 @@ class GuestChanges(ABC):
     def _host_facts(self) -> stats.Capabilities:
         """What the hypervisor said of itself."""
 
-    def take_snapshot(self, guest_id: str, disk: str, name: str) -> SnapshotFile:
-        return self._snapshots.take(guest_id, disk, name)
+    def take_snapshot(self, guest_id: str, disk: str, name: str, key: DiskKey | None = None) -> SnapshotFile:
+        return self._snapshots.take(guest_id, disk, name, key)
 
     def read_snapshot(self, guest_id: str, name: str, offset: int, max_bytes: int) -> bytes:
         return self._snapshots.read(guest_id, name, offset, max_bytes)
@@ -98,23 +101,26 @@ class GuestChanges(ABC):
             self._connection.call("attach_disk", self._domains.known, "attach_disk", guest_id)
             below = disks.ensure_disk(where, place, self._images)
             device = guest.disk_device(where, place, below, self._cache_mode).element()
-            self._connection.call(
-                "attach_disk", self._devices.attach, "attach_disk", guest_id, device, by_serial(disk.serial)
-            )
+            with self._secrets.held([disk.key]):
+                self._connection.call("attach_disk", self._secrets.ensure, [disk.key])
+                self._connection.call(
+                    "attach_disk", self._devices.attach, "attach_disk", guest_id, device, by_serial(disk.serial)
+                )
 
     def detach_disk(self, guest_id: str, serial: str) -> None:
         self._connection.call("detach_disk", self._devices.detach, "detach_disk", guest_id, by_serial(serial))
+        self._connection.call("detach_disk", self._secrets.forget_unused)
 
-    def resize_disk(self, guest_id: str, disk: str, size_gib: int) -> None:
+    def resize_disk(self, guest_id: str, disk: str, size_gib: int, key: DiskKey | None = None) -> None:
         place = self._places.guest(guest_id)
         with self._lock(guest_id):
             now = self._connection.call("resize_disk", self._domains.state, guest_id).power
             if self._awaits_start(now, place):
                 moved_disks.grow(place, disk, size_gib * disks.GIB)
             else:
-                self._connection.call("resize_disk", self._grow, guest_id, disk, size_gib * disks.GIB)
+                self._connection.call("resize_disk", self._grow, guest_id, disk, size_gib * disks.GIB, key)
 
-    def _grow(self, connection: Any, guest_id: str, disk: str, size: int) -> None:
+    def _grow(self, connection: Any, guest_id: str, disk: str, size: int, key: DiskKey | None) -> None:
         domain = self._domains.known(connection, "resize_disk", guest_id)
         if power.current(domain)[0] is Power.SUSPENDED:
             raise DriverError("resize_disk", "the guest's memory is saved: its disks must stay", code="guest.state")
@@ -124,9 +130,11 @@ class GuestChanges(ABC):
                 "resize_disk", "another machine exports the disk: it cannot grow while a guest has it",
                 code="guest.refused", hint="Detach it, extend it, and attach it again.",
             )  # fmt: skip
-        if disks.must_grow(found.path, found.format, size):
+        if disks.must_grow(found.path, found.outer_format, size):
             if domain.isActive():
                 domain.blockResize(found.device, size, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
+            elif found.key_id:
+                encrypted.grow("resize_disk", found.path, found.format, size, encrypted.needed("resize_disk", key))
             else:
                 disks.grow(found.path, found.format, size)
 

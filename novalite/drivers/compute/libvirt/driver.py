@@ -37,6 +37,7 @@ from novalite.drivers.compute.libvirt.disk_swaps import DiskSwaps
 from novalite.drivers.compute.libvirt.domains import Domains
 from novalite.drivers.compute.libvirt.images import ImageCache
 from novalite.drivers.compute.libvirt.places import GuestAccount, GuestPlace, Places, QemuUser, is_server_id
+from novalite.drivers.compute.libvirt.secrets import Secrets
 from novalite.drivers.compute.libvirt.snapshots import Snapshots
 from novalite.errors import DriverError, NovaLiteError
 
@@ -101,6 +102,7 @@ class LibvirtDriver(GuestChanges, export_keys.ExportKeys):
         self._capabilities: stats.Capabilities | None = None
         self._abilities: abilities.Abilities | None = None
         self._devices = Devices(self._domains)
+        self._secrets = Secrets(self._domains.names.prefix)
         self._pinning = threading.Lock()
         self._pinned: frozenset[int] | None = None
         self._saving: set[str] = set()
@@ -109,7 +111,7 @@ class LibvirtDriver(GuestChanges, export_keys.ExportKeys):
         self._met = False
         self._stop = threading.Event()
         self._connection = Connection(uri, on_open=self._opened, on_loss=self._lost)
-        self._snapshots = Snapshots(self._connection, self._domains, self._places, keys)
+        self._snapshots = Snapshots(self._connection, self._domains, self._places, keys, self._secrets)
         self._swaps = DiskSwaps(self._connection, self._domains, self._places)
         for work in (self._keep_house, self._keep_images):
             threading.Thread(target=work, name=f"libvirt{work.__name__.replace('_', '-')}", daemon=True).start()
@@ -172,14 +174,21 @@ class LibvirtDriver(GuestChanges, export_keys.ExportKeys):
             there = self._connection.call("ensure_guest", self._domains.state, spec.id)
             if there.power in _UP:
                 return there
-            if there.power is Power.SUSPENDED:
-                return self.set_power(spec.id, PowerAction.RESUME)
-            dedicated = "dedicated" in spec.properties.values()
-            with self._pinning if dedicated else nullcontext():
-                definition = self._prepare(spec, place, dedicated)
-                self._pinned = None if dedicated else self._pinned
-                self._advice = self._connection.call("ensure_guest", self._domains.define, spec.id, definition)
-            return self._connection.call("ensure_guest", self._domains.start, spec.id)
+            keys = [disk.key for disk in spec.disks]
+            with self._secrets.held(keys) as encrypted:
+                if encrypted:
+                    self._connection.call("ensure_guest", self._secrets.ensure, keys)
+                return self._begin(spec, place, there)
+
+    def _begin(self, spec: GuestSpec, place: GuestPlace, there: GuestState) -> GuestState:
+        if there.power is Power.SUSPENDED:
+            return self.set_power(spec.id, PowerAction.RESUME)
+        dedicated = "dedicated" in spec.properties.values()
+        with self._pinning if dedicated else nullcontext():
+            definition = self._prepare(spec, place, dedicated)
+            self._pinned = None if dedicated else self._pinned
+            self._advice = self._connection.call("ensure_guest", self._domains.define, spec.id, definition)
+        return self._connection.call("ensure_guest", self._domains.start, spec.id)
 
     def _prepare(self, spec: GuestSpec, place: GuestPlace, dedicated: bool) -> str:
         """Everything that a definition needs on disk, and the definition."""
@@ -206,6 +215,7 @@ class LibvirtDriver(GuestChanges, export_keys.ExportKeys):
             return
         with self._lock(guest_id):
             self._connection.call("delete_guest", self._domains.remove, guest_id)
+            self._connection.call("delete_guest", self._secrets.forget_unused)
             self._places.guest(guest_id).remove()
             self._pinned = None if self._pinned else self._pinned
 

@@ -173,6 +173,7 @@ def disk_device(disk: DiskSpec, place: GuestPlace, image: CachedImage | None, ca
         cache=cache,
         backing=Backing(image.path, image.format) if image else None,
         limits=disk.limits,
+        key_id=disk.key.id if disk.key else "",
     )
 
 

@@ -18,12 +18,13 @@ import libvirt
 import msgspec
 
 from novalite import logs
-from novalite.drivers.compute.base import PIECE_BYTES, SnapshotFile
-from novalite.drivers.compute.libvirt import disks, guest_agent, sources
+from novalite.drivers.compute.base import PIECE_BYTES, DiskKey, SnapshotFile
+from novalite.drivers.compute.libvirt import disks, encrypted, guest_agent, sources
 from novalite.drivers.compute.libvirt.connection import Connection
 from novalite.drivers.compute.libvirt.domains import Domains
 from novalite.drivers.compute.libvirt.elements import sub
 from novalite.drivers.compute.libvirt.places import GuestPlace, Places, is_server_id
+from novalite.drivers.compute.libvirt.secrets import Secrets, encryption
 from novalite.drivers.programs import run
 from novalite.errors import DriverError, NovaLiteError
 
@@ -49,24 +50,25 @@ class _Files:
 class Snapshots:
     """``take`` blocks for as long as the copy takes; one copy per guest at a time."""
 
-    def __init__(self, connection: Connection, domains: Domains, places: Places, keys: Path) -> None:
+    def __init__(self, connection: Connection, domains: Domains, places: Places, keys: Path, secrets: Secrets) -> None:
         """``keys`` is the directory of what opens disks that other machines export."""
         self._connection, self._domains, self._places, self._keys = connection, domains, places, keys
+        self._secrets = secrets
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._look = threading.Event()
 
-    def take(self, guest_id: str, disk: str, name: str) -> SnapshotFile:
+    def take(self, guest_id: str, disk: str, name: str, key: DiskKey | None = None) -> SnapshotFile:
         place = self._places.guest(guest_id)
         files = _files("take_snapshot", place, name)
         with self._locks[guest_id]:
             if files.whole.exists():
                 return msgspec.json.decode(files.facts.read_bytes(), type=SnapshotFile)
             found = self._connection.call("take_snapshot", self._find, guest_id, disk)
+            key = encrypted.needed("take_snapshot", key) if found.key_id else None
             self._connection.call("take_snapshot", self._clear, guest_id, files)
             running = self._connection.call("take_snapshot", self._is_active, guest_id)
-            needed = disks.needed_bytes("take_snapshot", found.path, found.format, "qcow2", self._keys)
-            with place.room.taken("take_snapshot", needed, f"a copy of disk {disk}"):
-                quiesced = self._copy_running(guest_id, found, files) if running else self._copy_stopped(found, files)
+            with place.room.taken("take_snapshot", self._needed_bytes(found), f"a copy of disk {disk}"):
+                quiesced = self._copy(guest_id, found, files, key, running=running)
             return _finish(files, guest_id, name, disk, quiesced)
 
     def read(self, guest_id: str, name: str, offset: int, max_bytes: int) -> bytes:
@@ -123,18 +125,32 @@ class Snapshots:
                 )
             self._look.wait(_LOOK_SECONDS)
 
-    def _copy_stopped(self, found: FoundDisk, files: _Files) -> bool:
+    def _needed_bytes(self, found: FoundDisk) -> int:
+        if found.key_id:
+            return encrypted.needed_bytes("take_snapshot", found.path, found.outer_format)
+        return disks.needed_bytes("take_snapshot", found.path, found.format, "qcow2", self._keys)
+
+    def _copy(self, guest_id: str, found: FoundDisk, files: _Files, key: DiskKey | None, *, running: bool) -> bool:
+        return self._copy_running(guest_id, found, files, key) if running else self._copy_stopped(found, files, key)
+
+    def _copy_stopped(self, found: FoundDisk, files: _Files, key: DiskKey | None) -> bool:
         """A guest that does not run holds still by itself."""
+        if key is not None:
+            encrypted.copy("take_snapshot", found.path, found.format, files.part, key)
+            return False
         size = disks.virtual_size("take_snapshot", found.path, found.format, self._keys)
         disks.convert("take_snapshot", found.path, found.format, files.part, "qcow2", size, self._keys)
         return False
 
-    def _copy_running(self, guest_id: str, found: FoundDisk, files: _Files) -> bool:
+    def _copy_running(self, guest_id: str, found: FoundDisk, files: _Files, key: DiskKey | None) -> bool:
         # Made here and not by libvirt, which is left with a job that never ends when it dies while it makes it.
-        size = str(disks.virtual_size("take_snapshot", found.path, found.format, self._keys))
-        run("take_snapshot", ["qemu-img", "create", "-q", "-f", "qcow2", str(files.part), size], timeout_seconds=60)
+        size = disks.virtual_size("take_snapshot", found.path, found.outer_format, self._keys)
+        encrypted.create("take_snapshot", files.part, size, key)
         self._places.guest(guest_id).lend(files.part)
-        quiesced = self._connection.call("take_snapshot", self._begin, guest_id, found.device, files.part)
+        order = _order(found.device, files.part, key)
+        with self._secrets.held([key]):
+            self._connection.call("take_snapshot", self._secrets.ensure, [key])
+            quiesced = self._connection.call("take_snapshot", self._begin, guest_id, order)
         for _ in range(int(_COPY_SECONDS / _LOOK_SECONDS)):
             if self._connection.call("take_snapshot", self._is_done, guest_id, files.part):
                 return quiesced
@@ -142,13 +158,13 @@ class Snapshots:
         self._connection.call("take_snapshot", self._clear, guest_id, files)
         raise DriverError("take_snapshot", f"the copy took longer than {_COPY_SECONDS:.0f} s", code="driver.timeout")
 
-    def _begin(self, connection: Any, guest_id: str, target: str, part: Path) -> bool:
+    def _begin(self, connection: Any, guest_id: str, order: str) -> bool:
         domain = self._domains.known(connection, "take_snapshot", guest_id)
         marker = self._places.guest(guest_id).directory / _FREEZES
         marker.touch()
         quiesced = guest_agent.freeze(domain)
         try:
-            domain.backupBegin(_order(target, part), None, libvirt.VIR_DOMAIN_BACKUP_BEGIN_REUSE_EXTERNAL)
+            domain.backupBegin(order, None, libvirt.VIR_DOMAIN_BACKUP_BEGIN_REUSE_EXTERNAL)
         finally:
             if quiesced:
                 guest_agent.thaw(domain)
@@ -190,11 +206,18 @@ def _files(op: str, place: GuestPlace, name: str) -> _Files:
 
 @dataclass(frozen=True)
 class FoundDisk:
-    """``format`` is what the definition says; a guest could make a raw disk look like another."""
+    """``format`` is what the definition says; a guest could make a raw disk look like another. ``key_id`` is that of
+    the key with which it is encrypted."""
 
     device: str
     path: Path
     format: str
+    key_id: str = ""
+
+    @property
+    def outer_format(self) -> str:
+        """As who has no key sees it."""
+        return "luks" if self.key_id and self.format == "raw" else self.format
 
 
 def find_disk(domain: Any, place: GuestPlace, op: str, disk: str) -> FoundDisk:
@@ -204,7 +227,9 @@ def find_disk(domain: Any, place: GuestPlace, op: str, disk: str) -> FoundDisk:
         source, target, driver = (element.find(tag) for tag in ("source", "target", "driver"))
         path = sources.address(source)
         if is_disk(element, place, disk) and path and target is not None and driver is not None:
-            return FoundDisk(target.get("dev", ""), Path(path), driver.get("type", "raw"))
+            secret = source.find("encryption/secret") if source is not None else None
+            key_id = "" if secret is None else secret.get("uuid", "")
+            return FoundDisk(target.get("dev", ""), Path(path), driver.get("type", "raw"), key_id)
     raise DriverError(op, f"the guest has no disk {disk}", code="disk.not_found")
 
 
@@ -216,10 +241,12 @@ def is_disk(element: ET.Element, place: GuestPlace, disk: str) -> bool:
     return path == str(place.disk(disk)) or bool(disk and element.findtext("serial") == disk[:20])
 
 
-def _order(target: str, part: Path) -> str:
+def _order(target: str, part: Path, key: DiskKey | None) -> str:
     root = ET.Element("domainbackup", mode="push")
     disk = sub(sub(root, "disks"), "disk", name=target, backup="yes", type="file")
-    sub(disk, "target", file=str(part))
+    onto = sub(disk, "target", file=str(part))
+    if key is not None:
+        onto.append(encryption(key.id))
     sub(disk, "driver", type="qcow2")
     return ET.tostring(root, encoding="unicode")
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from novalite.drivers.storage.base import OfImage, OfSnapshot, OfStream, OfVolume
+from novalite.drivers.storage.base import OfImage, OfSnapshot, OfStream, OfVolume, VolumePool
+from novalite.drivers.storage.block_volumes import BlockVolumes
 from novalite.drivers.storage.fake_volumes import FakeVolumes
 from novalite.drivers.storage.volumes import GIB, FileVolumes
 from novalite.errors import DriverError
@@ -30,7 +31,49 @@ class TestFiles(VolumeDriverContract):
         return files
 
 
+class Devices(BlockVolumes):
+    """Files in place of devices."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory / "spool")
+        self._directory = directory / "devices"
+        self._directory.mkdir(parents=True)
+
+    def _names(self) -> set[str]:
+        return {path.name for path in self._directory.iterdir()}
+
+    def _make_blank(self, name: str, size: int) -> None:
+        (self._directory / name).write_bytes(b"")
+        self._grow(name, size)
+
+    def _remove(self, name: str) -> None:
+        (self._directory / name).unlink()
+
+    def _rename(self, old: str, new: str) -> None:
+        (self._directory / old).rename(self._directory / new)
+
+    def _size(self, name: str) -> int:
+        return (self._directory / name).stat().st_size
+
+    def _grow(self, name: str, size: int) -> None:
+        os.truncate(self._directory / name, size)
+
+    def _address(self, name: str) -> str:
+        return str(self._directory / name)
+
+    def pool(self) -> VolumePool:
+        return VolumePool("h@devices#devices", "local", 100 * GIB, 50 * GIB, encrypts=True)
+
+
+class TestDevices(VolumeDriverContract):
+    @pytest.fixture
+    def driver(self, tmp_path: Path) -> Devices:
+        return Devices(tmp_path)
+
+
 class TestFake(VolumeDriverContract):
+    keeps_data = False
+
     @pytest.fixture
     def driver(self, tmp_path: Path) -> FakeVolumes:
         return FakeVolumes(tmp_path / "volumes")

@@ -1,0 +1,57 @@
+"""The keys of encrypted volumes: random, one for each, kept sealed under the appliance's own."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+from cryptography.fernet import InvalidToken
+
+from novalite.cloud.identity.sealing import cipher
+from novalite.cloud.volume import encryption
+from novalite.cloud.volume.records import Volume
+from novalite.db.work import Work
+from novalite.drivers.compute.base import DiskKey
+from novalite.drivers.storage.base import VolumeKey
+from novalite.errors import Failed
+
+_BYTES = 32
+
+
+def fresh(state_path: Path, key_id: str) -> str:
+    """A new key, sealed. What is sealed says whose it is: of another volume it is no use."""
+    return cipher(state_path).encrypt(f"{key_id}:{secrets.token_hex(_BYTES)}".encode()).decode()
+
+
+def opened(state_path: Path, key_id: str, sealed: str) -> str:
+    """The passphrase. Raises ``Failed`` with code ``volume.key_lost``."""
+    try:
+        owner, _, passphrase = cipher(state_path).decrypt(sealed.encode()).decode().partition(":")
+    except InvalidToken:
+        owner, passphrase = "", ""
+    if owner != key_id or not passphrase:
+        raise Failed(
+            f"The key {key_id} of encrypted data cannot be opened.", code="volume.key_lost",
+            hint="Is the file credential-key in the state directory the one with which it was sealed?",
+        )  # fmt: skip
+    return passphrase
+
+
+def of(w: Work, state_path: Path, volume: Volume) -> VolumeKey | None:
+    """What a volume's data, and those of its snapshots, are opened with; None for one that is not encrypted. Raises
+    ``Failed`` with code ``volume.key_lost``."""
+    if volume.encryption_key_id is None:
+        return None
+    passphrase, how = (
+        opened(state_path, volume.encryption_key_id, volume.sealed_key),
+        encryption.find(w, volume.type_id),
+    )
+    return VolumeKey(
+        passphrase, (how and how.cipher) or encryption.CIPHER, (how and how.key_size) or encryption.KEY_SIZE
+    )  # fmt: skip
+
+
+def of_disk(state_path: Path, volume: Volume) -> DiskKey | None:
+    """The same for the host of a guest that has the volume."""
+    key_id = volume.encryption_key_id
+    return DiskKey(key_id, opened(state_path, key_id, volume.sealed_key)) if key_id else None
