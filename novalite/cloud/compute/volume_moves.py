@@ -38,6 +38,7 @@ def retype(w: Work, volume_id: str, wanted: str, *, may_move: bool) -> None:
         changes.retype(w, volume_id, wanted)
         return
     services.require_thawed(w, volume)
+    changes.require_same_encryption(w, volume, kind)
     usage.require_of_type(w, volume.project_id, kind, volumes=1, gigabytes=volume.size_gib)
     if volume.multiattach != types.is_multiattach(kind) and volume.status != "available":
         raise volumes.refusal(volume, "retyped", ("available",))
@@ -74,6 +75,7 @@ def _used_by(w: Work, volume: Volume) -> tuple[str, str]:
     there = attachments.of_volumes(w, [volume.id])[volume.id]
     if not there:
         return "", ""
+    volume_swaps.refuse_encrypted(volume)
     volume_swaps.refuse_exported(w, volume, there)
     server = progress.find(w, there[0].server_id or "")
     row = block_devices.find(w, server.id, volume.id) if server is not None else None

@@ -31,6 +31,8 @@ def swap(w: Work, server_id: str, volume_id: str, wanted: str, *, directly: bool
     row = volume_attachments.require(w, server.id, old.id)
     new = _wanted(w, wanted)
     _require_fit(w, old, new)
+    for volume in (old, new):
+        refuse_encrypted(volume)
     refuse_exported(w, old, attachments.of_volumes(w, [old.id])[old.id])
     attachments.begin_detaching(w, old.id, server.id)
     attachment = attachments.reserve(w, new.id, server.id)
@@ -44,6 +46,15 @@ def refuse_exported(w: Work, volume: Volume, there: Sequence[VolumeAttachment]) 
         raise Conflict(
             f"The data of volume {volume.id} cannot move while a server on another machine has it: it is exported to "
             "that.", code="volume.exported", hint="Detach it, move it, and attach it again.",
+        )  # fmt: skip
+
+
+def refuse_encrypted(volume: Volume) -> None:
+    """Raises ``Invalid`` for data that no host copies while a guest has them: both sides need keys of their own."""
+    if volume.encryption_key_id is not None:
+        raise Invalid(
+            f"Invalid volume: volume {volume.id} is encrypted: it does not move while a server has it.", field="volume",
+            code="volume.encrypted",
         )  # fmt: skip
 
 

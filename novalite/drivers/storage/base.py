@@ -125,10 +125,11 @@ class VolumePool:
 
 @dataclass(frozen=True)
 class OfImage:
-    """An image's file, checked before, and its format."""
+    """An image's file, checked before, and its format; or what another backend keeps of a volume, with its ``key``."""
 
     path: Path
     format: str
+    key: VolumeKey | None = None
 
 
 @dataclass(frozen=True)
@@ -158,11 +159,6 @@ class OfStream:
 
 
 VolumeSource = OfImage | OfVolume | OfSnapshot | OfStream
-
-
-def key_of(source: VolumeSource) -> VolumeKey | None:
-    """What is needed to read it; images are never encrypted."""
-    return None if isinstance(source, OfImage) else source.key
 
 
 class VolumeDriver(Protocol):

@@ -20,7 +20,6 @@ from novalite.drivers.storage.base import (
     VolumePlace,
     VolumePool,
     VolumeSource,
-    key_of,
 )
 from novalite.drivers.storage.volumes import require_plain, write_stream
 from novalite.errors import DriverError
@@ -93,7 +92,7 @@ class BlockVolumes(ABC):
             if source is None:
                 self._make(op, part, size, key)
             else:
-                opened = key_of(source)
+                opened = source.key
                 self._with_image(
                     op, source, lambda address, form: self._fill(op, address, form, part, size, opened, key)
                 )
@@ -176,7 +175,7 @@ class BlockVolumes(ABC):
     def ensure_snapshot(self, snapshot_id: str, source: VolumeSource) -> None:
         name = _SNAPSHOT + _checked(snapshot_id)
         if name not in self._names():
-            self._rename(self._whole("create_snapshot", source, key_of(source)), name)
+            self._rename(self._whole("create_snapshot", source, source.key), name)
 
     def read(self, source: OfVolume | OfSnapshot, disk_format: str) -> Iterator[bytes]:
         name = self._known("read_volume", source)

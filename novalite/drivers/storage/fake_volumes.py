@@ -18,7 +18,6 @@ from novalite.drivers.storage.base import (
     VolumePlace,
     VolumePool,
     VolumeSource,
-    key_of,
 )
 from novalite.drivers.storage.volumes import require_plain
 from novalite.errors import DriverError
@@ -91,7 +90,7 @@ class FakeVolumes:
         self._enter("ensure_snapshot")
         path = self._snapshots / snapshot_id
         if not path.exists():
-            self._make(path, source, 0, key_of(source))
+            self._make(path, source, 0, source.key)
 
     def delete_snapshot(self, snapshot_id: str) -> None:
         self._enter("delete_snapshot")

@@ -20,7 +20,6 @@ from novalite.drivers.storage.base import (
     VolumePlace,
     VolumePool,
     VolumeSource,
-    key_of,
 )
 from novalite.errors import DriverError
 
@@ -87,7 +86,7 @@ class FileVolumes:
     def _copy(self, op: str, source: VolumeSource, part: Path, form: str, key: VolumeKey | None) -> None:
         if not isinstance(source, OfStream):
             path, image_format = self._open(op, source)
-            qemu_img.convert(op, path, image_format, part, form, source_key=key_of(source), key=key)
+            qemu_img.convert(op, path, image_format, part, form, source_key=source.key, key=key)
             return
         stays = (form, key) == (source.format, source.key)
         arrived = part if stays else part.with_name(f"{part.name}.{uuid4().hex}{_UNFINISHED}")
@@ -148,7 +147,7 @@ class FileVolumes:
     def ensure_snapshot(self, snapshot_id: str, source: VolumeSource) -> None:
         target = self._snapshot(snapshot_id)
         if not target.exists():
-            self._make(target, lambda part: self._copy("create_snapshot", source, part, "qcow2", key_of(source)))
+            self._make(target, lambda part: self._copy("create_snapshot", source, part, "qcow2", source.key))
 
     def delete_snapshot(self, snapshot_id: str) -> None:
         _remove(self._snapshot(snapshot_id))

@@ -87,7 +87,7 @@ def _guests_disk(run: Run) -> DiskSpec | None:
         row = block_devices.by_id(w, str(run.args["device_id"]))
         if server is None or row is None or not server.host or row.volume_id != run.args["volume_id"]:
             return None
-        disk = guest_disks.volume_disk(w, server, row)
+        disk = guest_disks.volume_disk(w, server, row, run.parts.settings.state_path)
     power = run.parts.links.driver(server.host).guest(server.id).power
     return None if power is Power.ABSENT else disk
 
@@ -98,10 +98,14 @@ def _make(run: Run) -> None:
     if _target(run) == volume.backend:
         return
     used = run.memo.setdefault("used", _guests_disk(run) is not None)
-    source = None if used else OfImage(Path(str(volume.location["path"])), str(volume.location["format"]))
+    key = volume_sources.key(run, volume.id)
+    kept = Path(str(volume.location["path"]))
+    source = None if used else OfImage(kept, str(volume.location["format"]), key)
     with run.parts.database.read(run.ctx) as w:
         shared = _wish(w, run, volume).shared
-    place = run.parts.volumes.of(_target(run)).ensure_volume(volume.id, volume.size_gib, source, shared=shared)
+    place = run.parts.volumes.of(_target(run)).ensure_volume(
+        volume.id, volume.size_gib, source, shared=shared, key=key
+    )  # fmt: skip
     run.memo["location"] = {"path": place.path, "format": place.format}
 
 

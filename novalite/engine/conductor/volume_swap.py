@@ -26,8 +26,9 @@ def _disks(run: Run) -> tuple[DiskSpec, DiskSpec] | None:
         server, row = progress.find(w, run.server_id), block_devices.by_id(w, _device_id(run))
         if server is None or row is None:
             return None
-        return (guest_disks.volume_disk(w, server, row),
-                guest_disks.volume_disk(w, server, row, str(run.args["volume_id"])))  # fmt: skip
+        keys = run.parts.settings.state_path
+        return (guest_disks.volume_disk(w, server, row, keys),
+                guest_disks.volume_disk(w, server, row, keys, str(run.args["volume_id"])))  # fmt: skip
 
 
 def require_wanted(run: Run) -> None:
