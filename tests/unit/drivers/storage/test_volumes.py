@@ -61,6 +61,9 @@ class Devices(BlockVolumes):
     def _address(self, name: str) -> str:
         return str(self._directory / name)
 
+    def is_everywhere(self) -> bool:
+        return False
+
     def pool(self) -> VolumePool:
         return VolumePool("h@devices#devices", "local", 100 * GIB, 50 * GIB, encrypts=True)
 
