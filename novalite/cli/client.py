@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # Late enough to name flavors inside servers and hosts by UUID, early enough that hosts still tell their use.
 COMPUTE_VERSION = "2.79"
+# Late enough for snapshots and growth of what is in use.
+VOLUME_VERSION = "3.66"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _SUFFIXES = {"image": "/v2", "network": "/v2.0"}
 
@@ -152,6 +154,8 @@ class Client:
         if service == "compute":
             sent["OpenStack-API-Version"] = f"compute {COMPUTE_VERSION}"
             sent["X-OpenStack-Nova-API-Version"] = COMPUTE_VERSION
+        elif service == "block-storage":
+            sent["OpenStack-API-Version"] = f"volume {VOLUME_VERSION}"
         return self._call(method, url, headers=sent, **more)
 
     def _call(self, method: str, url: str, **more: Any) -> httpx.Response:

@@ -42,6 +42,35 @@ def network(client: Client, reference: str) -> dict[str, Any]:
     return _only("network", reference, client.collection("network", "/networks", "networks", **{key: reference}))
 
 
+def volume(client: Client, reference: str) -> dict[str, Any]:
+    return _stored(client, "volume", reference)
+
+
+def snapshot(client: Client, reference: str) -> dict[str, Any]:
+    return _stored(client, "snapshot", reference)
+
+
+def _stored(client: Client, kind: str, reference: str) -> dict[str, Any]:
+    if _is_uuid(reference):
+        found = _by_id(client, "block-storage", f"/{kind}s/{reference}", kind)
+        if found is not None:
+            return found
+    several = client.collection("block-storage", f"/{kind}s/detail", f"{kind}s", name=reference)
+    return _only(kind, reference, several, shown_by="volume snapshots" if kind == "snapshot" else "")
+
+
+def only_server_of(volume: Mapping[str, Any]) -> str:
+    """The id of the server that has the volume."""
+    attached = [str(each["server_id"]) for each in volume["attachments"]]
+    name = volume["name"] or volume["id"]
+    if not attached:
+        raise Conflict(f"Volume {name} is not attached.", code="volume.state")
+    if len(attached) > 1:
+        raise Conflict(f"{len(attached)} servers have volume {name}.", code="server.ambiguous",
+                       hint=f"Say which: {', '.join(attached)}.")  # fmt: skip
+    return attached[0]
+
+
 def project(client: Client, reference: str) -> str:
     """The id of a project."""
     found = client.get("identity", "/projects", name=reference)["projects"]
@@ -75,11 +104,15 @@ def networks(client: Client, references: Sequence[str]) -> list[dict[str, str]]:
     return [{"uuid": known[0]["id"]}]
 
 
-def _only(kind: str, reference: str, found: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def _only(kind: str, reference: str, found: Iterable[Mapping[str, Any]], *, shown_by: str = "") -> dict[str, Any]:
+    """``shown_by`` is the command that lists them, if it is not the usual one."""
     several = [dict(each) for each in found]
     if not several:
         raise NotFound(
-            kind, reference, message=f"There is no {kind} {reference}.", hint=f"'novalite {kind} list' shows them all."
+            kind,
+            reference,
+            message=f"There is no {kind} {reference}.",
+            hint=f"'novalite {shown_by or f'{kind} list'}' shows them all.",
         )
     exact = [each for each in several if each["id"] == reference] or several
     if len(exact) > 1:

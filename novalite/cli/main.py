@@ -17,6 +17,7 @@ PEOPLE = {
     "export": ("novalite.cli.server_export:export", "Take a server away as one file."),
     "import": ("novalite.cli.server_import:import_", "Make a server of such a file, or of an OVA."),
     "image": ("novalite.cli.image:image", "What servers start from."),
+    "volume": ("novalite.cli.volume:volume", "Disks that outlive servers."),
     "flavor": ("novalite.cli.flavor:flavor", "Sizes of servers."),
     "key": ("novalite.cli.key:key", "SSH keys put into servers."),
     "network": ("novalite.cli.network:network", "Networks servers are on."),

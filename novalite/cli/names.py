@@ -17,6 +17,7 @@ _LISTS: dict[str, tuple[str, str, str]] = {
     "flavor": ("compute", "/flavors", "flavors"),
     "image": ("image", "/images", "images"),
     "network": ("network", "/networks", "networks"),
+    "volume": ("block-storage", "/volumes", "volumes"),
     "key": ("compute", "/os-keypairs", "keypairs"),
     "host": ("compute", "/os-hypervisors", "hypervisors"),
 }

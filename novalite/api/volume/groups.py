@@ -12,7 +12,7 @@ from novalite.api.kit.paging import page_of as full_page
 from novalite.api.kit.routes import Route
 from novalite.api.kit.view import ABSENT, Field, Page, View, utc_micros
 from novalite.api.volume import shapes
-from novalite.api.volume.shapes import ANY_QUERY, BOOLEAN, NAME, REQUIRED_NAME, ROOT, UUID, flag, named, truth
+from novalite.api.volume.shapes import ANY_QUERY, BOOLEAN, NAME, REQUIRED_NAME, ROOT, flag, named, truth
 from novalite.cloud.volume import group_members, groups
 from novalite.cloud.volume.records import VolumeGroup
 from novalite.errors import Invalid
@@ -53,8 +53,10 @@ _NEW = Body("group", Item("name", NAME), Item("description", NAME), Item("group_
 _IDS = {"type": ["string", "null"], "maxLength": 8192}
 _CHANGE = Body("group", Item("name", NAME), Item("description", NAME), Item("add_volumes", _IDS),
                Item("remove_volumes", _IDS))  # fmt: skip
-_FROM = Body("create-from-src", Item("name", NAME), Item("description", NAME), Item("group_snapshot_id", UUID),
-             Item("source_group_id", UUID))  # fmt: skip
+_FROM = Body(
+    "create-from-src", Item("name", NAME), Item("description", NAME),
+    Item("group_snapshot_id", shapes.UUID_OR_NULL), Item("source_group_id", shapes.UUID_OR_NULL),
+)  # fmt: skip
 _QUERY = Query(*(Item(name, ANY_QUERY) for name in (*sorted(shapes.PAGING_NAMES), "list_volume")))
 _EQUAL = {name: name for name in ("id", "name", "status")} | {"group_type": "group_type_id"}
 

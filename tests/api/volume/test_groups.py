@@ -97,7 +97,8 @@ def test_all_are_kept_at_one_moment_and_come_back_together(member: Cinder, admin
     copy = member.ask("/groups/action", source)["group"]["id"]
     for volume_id in members(member, copy):
         assert member.until("volumes", volume_id, "available")["snapshot_id"] in {one["id"] for one in parts}
-    third = member.ask("/groups/action", {"create-from-src": {"source_group_id": copy}})["group"]["id"]
+    source = {"create-from-src": {"source_group_id": copy, "group_snapshot_id": None}}
+    third = member.ask("/groups/action", source)["group"]["id"]
     assert member.get(f"/groups/{third}")["group"]["source_group_id"] == copy
     for volume_id in members(member, third):
         member.until("volumes", volume_id, "available")
