@@ -8,7 +8,16 @@ from uuid import uuid4
 import pytest
 
 from novalite.drivers.compute.qcow2 import empty_qcow2
-from novalite.drivers.storage.base import OfImage, OfSnapshot, OfStream, OfVolume, VolumeDriver, VolumeKey
+from novalite.drivers.storage import qemu_img
+from novalite.drivers.storage.base import (
+    IMAGE_FORMATS,
+    OfImage,
+    OfSnapshot,
+    OfStream,
+    OfVolume,
+    VolumeDriver,
+    VolumeKey,
+)
 from novalite.errors import DriverError
 
 
@@ -131,6 +140,17 @@ class VolumeDriverContract:
         driver.ensure_volume(third, 1, OfStream([empty_qcow2(1 << 20)]))
         driver.ensure_volume(fourth, 1, OfStream([b"plain", bytes(1 << 20)], "raw"))
         assert set(driver.volume_ids()) == {first, second, third, fourth}
+
+    @pytest.mark.parametrize("disk_format", ["iso", "vmdk", "vdi", "vhd", "vhdx"])
+    def test_images_of_other_formats_become_plain_disks(
+        self, driver: VolumeDriver, tmp_path: Path, disk_format: str
+    ) -> None:
+        plain, image = tmp_path / "plain", tmp_path / "image"
+        plain.write_bytes(MARK + bytes(1 << 20))
+        name, volume_id = IMAGE_FORMATS[disk_format], new_id()
+        qemu_img.convert("test", plain, "raw", image, name)
+        driver.ensure_volume(volume_id, 1, OfImage(image, name))
+        self._holds(driver, OfVolume(volume_id))
 
     def test_what_is_missing_is_told(self, driver: VolumeDriver) -> None:
         for source, code in ((OfVolume(new_id()), "volume.not_found"), (OfSnapshot(new_id()), "snapshot.not_found")):

@@ -15,12 +15,13 @@ from novalite.cloud.volume import encryption, group_members, snapshots, tasks, t
 from novalite.cloud.volume.records import Backup, Snapshot, Volume, VolumeType
 from novalite.db.records import new_id
 from novalite.db.work import Work
+from novalite.drivers.storage.base import IMAGE_FORMATS
 from novalite.errors import Invalid, NotFound
 
 GIB = 1 << 30
 LARGEST_GIB = 1 << 20
 DEFAULT_ZONE = "nova"
-FORMATS = ("qcow2", "raw")
+FORMATS = tuple(IMAGE_FORMATS)
 
 
 @dataclass(frozen=True)
@@ -146,8 +147,8 @@ def usable_image(w: Work, image_id: str, field_name: str = "imageRef") -> Image:
                       hint="Make the volume of its snapshot.")  # fmt: skip
     if image.disk_format not in FORMATS:
         raise Invalid(
-            f"Image {image.id} has the disk format {image.disk_format}; volumes are made of "
-            f"{' and '.join(FORMATS)} images.", field=field_name,
+            f"Image {image.id} has the disk format {image.disk_format}; volumes are made of {', '.join(FORMATS)}.",
+            field=field_name,
         )  # fmt: skip
     return image
 

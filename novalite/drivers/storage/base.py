@@ -123,6 +123,12 @@ class VolumePool:
         return self.name.partition("@")[2].partition("#")[0]
 
 
+IMAGE_FORMATS: Mapping[str, str] = {
+    "qcow2": "qcow2", "raw": "raw", "iso": "raw", "vmdk": "vmdk", "vdi": "vdi", "vhd": "vpc", "vhdx": "vhdx",
+}  # fmt: skip
+"""The formats of images that volumes are made of, and what QEMU calls them."""
+
+
 @dataclass(frozen=True)
 class OfImage:
     """An image's file, checked before, and its format; or what another backend keeps of a volume, with its ``key``."""

@@ -10,7 +10,15 @@ from novalite.cloud.image import made
 from novalite.cloud.volume import attachments, backups, keys, new_volumes, placing, progress, snapshots, tasks, volumes
 from novalite.cloud.volume.records import Volume
 from novalite.drivers.compute.base import ChangesDisks
-from novalite.drivers.storage.base import OfImage, OfSnapshot, OfStream, OfVolume, VolumeKey, VolumeSource
+from novalite.drivers.storage.base import (
+    IMAGE_FORMATS,
+    OfImage,
+    OfSnapshot,
+    OfStream,
+    OfVolume,
+    VolumeKey,
+    VolumeSource,
+)
 from novalite.engine.conductor import volume_sources
 from novalite.engine.flow import Flow, Run, Step
 from novalite.errors import Failed
@@ -42,7 +50,7 @@ def _image(run: Run, image_id: str) -> OfImage:
     path = run.parts.images.path(image_id)
     if image is None or path is None or image.disk_format not in new_volumes.FORMATS:
         raise Failed(f"The data of image {image_id} are missing.", code="image.missing", hint="Upload it again.")
-    return OfImage(path, image.disk_format)
+    return OfImage(path, IMAGE_FORMATS[image.disk_format])
 
 
 def _place(run: Run) -> None:

@@ -61,6 +61,18 @@ def test_a_volume_of_an_image_remembers_it(member: Cinder) -> None:
     member.delete("volumes", copy["id"])
 
 
+def test_a_volume_is_made_of_a_medium_and_of_no_kernel(member: Cinder) -> None:
+    image_id = member.appliance.image("medium", 1 << 20)
+    database = member.appliance.built.database
+    for disk_format, status in (("iso", 202), ("aki", 400)):
+        with database.write(internal()) as w:
+            w.session.get_one(Image, image_id).disk_format = disk_format
+        asked = member.ask("/volumes", {"volume": {"size": 1, "imageRef": image_id}}, status=status)
+        if status == 202:
+            member.until("volumes", asked["volume"]["id"], "available")
+            member.delete("volumes", asked["volume"]["id"])
+
+
 def test_a_volume_of_an_image_without_data_is_one_of_its_snapshot(member: Cinder, other: Cinder) -> None:
     origin = member.volume()["id"]
     snapshot_id = member.snapshot(origin)["id"]
