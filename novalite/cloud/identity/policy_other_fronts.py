@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 SYSTEM_READER = "rule:admin_required or (role:reader and system_scope:all)"
 ADMIN_REQUIRED = "rule:admin_required"
+ADMIN_OF_MORE_THAN_A_DOMAIN = "rule:admin_required and (system_scope:all or project_id:%(project_id)s)"
 GLANCE_ADMIN = "rule:context_is_admin"
 GLANCE_MEMBER = "rule:context_is_admin or (role:member and project_id:%(project_id)s)"
 GLANCE_READER = "rule:context_is_admin or (role:reader and project_id:%(project_id)s)"
@@ -34,7 +35,9 @@ _IDENTITY = {
         "create_policy create_user delete_domain delete_endpoint delete_policy delete_project delete_region "
         "delete_role delete_service delete_user revoke_grant update_domain update_endpoint update_policy "
         "update_project update_region update_role update_service update_user "
-        "delete_group remove_user_from_group update_group "
+        "delete_group remove_user_from_group update_group"
+    ),
+    ADMIN_OF_MORE_THAN_A_DOMAIN: (
         "create_limits create_registered_limits delete_limit delete_registered_limit update_limit "
         "update_registered_limit"
     ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -332,12 +334,12 @@ def test_a_region_with_limits_stays(appliance: Appliance, service: str) -> None:
     ask(appliance, "DELETE", f"/regions/{far}", status=204)
 
 
-def _token_of_domain(appliance: Appliance, name: str) -> str:
-    """Of a reader of the default domain."""
+def _token_of_domain(appliance: Appliance, name: str, role: str = "reader") -> str:
+    """Of somebody who has the role in the default domain."""
     body = {"user": {"name": name, "password": "a-long-passphrase"}}
     user = ask(appliance, "POST", "/users", body, status=201)["user"]["id"]
-    [role] = ask(appliance, "GET", "/roles?name=reader")["roles"]
-    ask(appliance, "PUT", f"/domains/default/users/{user}/roles/{role['id']}", status=204)
+    [found] = ask(appliance, "GET", f"/roles?name={role}")["roles"]
+    ask(appliance, "PUT", f"/domains/default/users/{user}/roles/{found['id']}", status=204)
     password = {"user": {"name": name, "domain": {"id": "default"}, "password": "a-long-passphrase"}}
     auth = {"identity": {"methods": ["password"], "password": password}, "scope": {"domain": {"id": "default"}}}
     answer = appliance.client.post(f"{V3}/auth/tokens", json={"auth": auth})
@@ -371,13 +373,19 @@ def test_who_sees_which_limits(appliance: Appliance, project: str) -> None:
     assert sorted(seen(of_domain)) == sorted([ids[0], ids[1], ids[3]])
     assert shown(of_domain) == [200, 200, 403, 200, 403]
     assert shown("") == [200, 200, 200, 200, 404]
+    admin_of_domain = _token_of_domain(appliance, f"{name}-a", "admin")
+    assert sorted(seen(admin_of_domain)) == sorted(ids)
+    registered = f"/registered_limits/{default(appliance, NOVA, 'class:VCPU')['id']}"
     for method, path, body in (
         ("POST", "/limits", {"limits": [own(NOVA, "class:VCPU", 1, project_id=mine)]}),
         ("PATCH", f"/limits/{ids[0]}", {"limit": {"resource_limit": -1}}),
         ("DELETE", f"/limits/{ids[0]}", None),
         ("POST", "/registered_limits", {"registered_limits": [of(NOVA, "x", 1)]}),
+        ("PATCH", registered, {"registered_limit": {"default_limit": 1}}),
+        ("DELETE", registered, None),
     ):
-        ask(appliance, method, path, body, token=member, status=403)
+        for token in (member, of_domain, admin_of_domain):
+            ask(appliance, method, path, body, token=token, status=403)
     ask(appliance, "DELETE", f"/limits/{ids[3]}", status=204)
 
 
@@ -450,6 +458,22 @@ def test_quotas_of_what_can_be_no_project_are_refused(appliance: Appliance) -> N
     for name in ("class:default", "domain:default"):
         assert appliance.call("PUT", f"/network/v2.0/quotas/{name}", json={"quota": {"port": 1}}).status_code == 400
     assert default(appliance, NEUTRON, "port")["default_limit"] == 500
+
+
+def test_of_many_who_ask_at_once_one_gets_the_limit(appliance: Appliance, service: str, project: str) -> None:
+    token, ready = appliance.token(), threading.Barrier(8)
+
+    def send(what: str, body: dict[str, Any]) -> int:
+        ready.wait(10)
+        return int(appliance.call("POST", f"{V3}/{what}", json={what: [body]}, token=token).status_code)
+
+    with ThreadPoolExecutor(8) as pool:
+        for what, body in (
+            ("registered_limits", of(service, "zones", 5)),
+            ("limits", own(service, "zones", 6, project_id=project)),
+        ):
+            assert sorted(pool.map(send, [what] * 8, [body] * 8)) == [201] + [409] * 7
+    assert limits_of(appliance, project) == {"zones": 6}
 
 
 def test_many_limits_are_made_at_once(appliance: Appliance, service: str, project: str) -> None:
