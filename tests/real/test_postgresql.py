@@ -8,16 +8,21 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from novalite.cloud import records as _records  # noqa: F401  loads every record
 from novalite.cloud.compute import new_servers, servers
+from novalite.cloud.identity.catalogue import IMAGE
 from novalite.context import Context
+from novalite.db import migrate
 from novalite.db.records import Base
 from tests.api.conftest import Appliance, running, wait_for
 
@@ -63,6 +68,42 @@ def test_the_schema_is_that_of_the_records(appliance: Appliance) -> None:
     with appliance.built.database.engine.connect() as connection:
         context = MigrationContext.configure(connection)
         assert compare_metadata(context, Base.metadata) == []
+
+
+def test_limits_that_are_there_get_ids(database_url: str) -> None:
+    name = "before"
+    with psycopg.connect(database_url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    url = database_url.removesuffix("/postgres") + f"/{name}"
+    command.upgrade(migrate._config(url), "0008")
+    rows = [("p", "cores", 4), ("q", "cores", -1), ("", "ram", 5)]
+    with psycopg.connect(url.replace("+psycopg", "")) as connection:
+        for row in rows:
+            connection.execute("INSERT INTO quota_limits (project_id, resource, value) VALUES (%s, %s, %s)", row)
+    migrate.upgrade(url)
+    with psycopg.connect(url.replace("+psycopg", "")) as connection:
+        found = connection.execute("SELECT project_id, resource, value, id FROM quota_limits").fetchall()
+    assert sorted(row[:3] for row in found) == sorted(rows)
+    assert len({row[3] for row in found}) == len(rows)
+
+
+def test_of_many_who_ask_at_once_one_gets_the_limit(appliance: Appliance) -> None:
+    project = appliance.post("/identity/v3/projects", {"project": {"name": "limited"}}).json["project"]["id"]
+    body = {"service_id": IMAGE.id, "resource_name": "image_size_total", "resource_limit": 5, "project_id": project}
+    token = appliance.token()
+
+    def ask(_: int) -> int:
+        answer = appliance.post("/identity/v3/limits", {"limits": [body]}, token=token)
+        return int(answer.status_code)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(ask, range(8))) == [201] + [409] * 7
+    path = f"/identity/v3/limits?project_id={project}&service_id={IMAGE.id}"
+    [limit] = appliance.get(path).json["limits"]
+    changed = appliance.call("PATCH", f"/identity/v3/limits/{limit['id']}", json={"limit": {"resource_limit": 6}})
+    assert changed.json["limit"] == {**limit, "resource_limit": 6}
+    assert appliance.call("DELETE", f"/identity/v3/limits/{limit['id']}").status_code == 204
+    assert appliance.get(path).json["limits"] == []
 
 
 def test_parallel_boots_fill_the_host_exactly(appliance: Appliance) -> None:
