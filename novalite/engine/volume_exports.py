@@ -57,6 +57,7 @@ def disagreements(parts: Parts) -> Iterator[Disagreement]:
     """What doctor tells."""
     exports = parts.exports.exports()
     unowned = {spec.id for spec in _unowned(parts, exports)}
+    yield from _lost(parts, {spec.id for spec in exports})
     try:
         served = parts.exports.served()
     except DriverError as error:
@@ -74,3 +75,15 @@ def disagreements(parts: Parts) -> Iterator[Disagreement]:
             yield Disagreement("error", "export", spec.id, f"Volume {spec.volume_id} is not exported to {spec.host}.",
                                "The server there waits for its disk.",
                                "It is tried again within a minute; the log tells why it fails.")  # fmt: skip
+
+
+def _lost(parts: Parts, known: set[str]) -> Iterator[Disagreement]:
+    """What guests were given and nobody knows how to export any more."""
+    with parts.database.read(internal()) as w:
+        busy = tasks.live_resources(w)
+        lost = [row for row in attachments.all_exported(w) if row.id not in known and row.server_id not in busy]
+    for row in lost:
+        yield Disagreement(
+            "error", "export", row.id, f"Volume {row.volume_id} is not exported to {row.host}, where a server has it.",
+            "The server there has read errors.", "Hard reboot the server: it is given the volume anew.",
+        )  # fmt: skip

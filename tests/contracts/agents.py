@@ -14,16 +14,25 @@ from novalite.drivers.compute.remote import connect
 
 
 @contextmanager
-def behind_agent(driver: ComputeDriver) -> Iterator[FullDriver]:
-    secret = secrets.token_hex(16)
+def serving(driver: ComputeDriver, secret: str) -> Iterator[str]:
+    """The address of an agent in this process."""
     server = AgentServer(Agent(driver, secret), "127.0.0.1", 0)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
-    remote = connect(f"http://127.0.0.1:{server.port}", secret)
     try:
-        yield remote
+        yield f"http://127.0.0.1:{server.port}"
     finally:
-        remote.close()
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def behind_agent(driver: ComputeDriver) -> Iterator[FullDriver]:
+    secret = secrets.token_hex(16)
+    with serving(driver, secret) as address:
+        remote = connect(address, secret)
+        try:
+            yield remote
+        finally:
+            remote.close()

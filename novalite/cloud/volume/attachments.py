@@ -174,6 +174,13 @@ def are_exported(w: Work, attachment_ids: Iterable[str]) -> list[str]:
     return [row.id for row in known.values() if row.by_compute and row.connector == _EXPORTED]
 
 
+def all_exported(w: Work) -> list[VolumeAttachment]:
+    """Attachments that hosts have by an export."""
+    row = VolumeAttachment
+    query = sa.select(row).where(row.by_compute, row.status == ATTACHED, row.host != "").order_by(row.id)
+    return [found for found in w.session.scalars(query) if found.connector == _EXPORTED]
+
+
 def by_ids(w: Work, attachment_ids: Iterable[str]) -> dict[str, VolumeAttachment]:
     """Those that exist, whoever owns them; one query."""
     rows = w.session.scalars(sa.select(VolumeAttachment).where(VolumeAttachment.id.in_(set(attachment_ids))))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import ipaddress
 import os
+import re
 import secrets
 import select
 import socket
@@ -19,13 +21,14 @@ import msgspec
 from novalite import logs
 from novalite.drivers.storage.base import ExportSpec
 from novalite.drivers.storage.export_daemon import ExportDaemon, Listener, QemuDaemon
-from novalite.errors import DriverError
+from novalite.errors import DriverError, Invalid
 from novalite.pki import files, names
 from novalite.pki.authority import Authority
 
 _log = logs.get("volumes")
 _STATE = "exports.json"
 _LAST_PORT = 65535
+_HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -55,12 +58,14 @@ class _Client:
 
 class DaemonExports:
     """Implements ``VolumeExports``. Each host has a daemon and a port of its own, from ``first_port`` on (0: any that
-    is free), so that nobody opens what is exported to another. ``address`` empty: nothing is exported."""
+    is free), so that nobody opens what is exported to another. ``address`` empty: nothing is exported. Raises
+    ``Invalid``."""
 
     def __init__(
         self, directory: Path, address: str, first_port: int,
         new_daemon: Callable[[Path], ExportDaemon] = QemuDaemon,
     ) -> None:  # fmt: skip
+        _require_address(address)
         self._directory, self._address, self._first_port = directory.absolute(), address, first_port
         self._new_daemon = new_daemon
         self._lock = threading.RLock()
@@ -239,6 +244,16 @@ class DaemonExports:
     def _found_at(self, client: _Client, export_id: str) -> str:
         address = f"[{self._address}]" if ":" in self._address else self._address
         return f"nbds:{address}:{client.kept.port}/{self._name(export_id)}"
+
+
+def _require_address(address: str) -> None:
+    """Raises ``Invalid`` for what hosts cannot be told."""
+    try:
+        good = not ipaddress.ip_address(address).is_unspecified
+    except ValueError:
+        good = not address or _HOST_NAME.fullmatch(address) is not None
+    if not good:
+        raise Invalid(f"'{address}' is no address at which hosts find this machine.", field="volumes.export_address")
 
 
 def _bound(address: str, port: int) -> int:

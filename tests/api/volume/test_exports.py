@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from novalite.agent.app import Agent
-from novalite.agent.server import AgentServer
 from novalite.drivers.compute.base import DiskSpec
 from novalite.drivers.compute.fake import FakeDriver
 from novalite.drivers.storage.exports import DaemonExports
 from novalite.drivers.storage.fake_exports import FakeDaemon
 from novalite.engine import reconcile, volume_exports
 from tests.api.conftest import Appliance, running, wait_for
+from tests.contracts.agents import serving
 
 from .conftest import Cinder
 
@@ -25,32 +23,12 @@ C, SECRET = "/compute/v2.1", "the secret of these agents"
 HERE, THERE, BEYOND = "here", "there", "beyond"
 
 
-@contextmanager
-def agents(*hosts: str) -> Iterator[dict[str, tuple[FakeDriver, str]]]:
-    """Other machines: for each host its driver, and the address of its agent."""
-    found, servers = {}, []
-    for host in hosts:
-        driver = FakeDriver(host)
-        server = AgentServer(Agent(driver, SECRET), "127.0.0.1", 0)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        servers.append((server, thread))
-        found[host] = driver, f"http://127.0.0.1:{server.port}"
-    try:
-        yield found
-    finally:
-        for server, thread in servers:
-            server.shutdown()
-            thread.join()
-            server.server_close()
-
-
 class Cloud:
     """Three hosts: this machine, which keeps the volumes, and two others."""
 
-    def __init__(self, appliance: Appliance, others: dict[str, tuple[FakeDriver, str]]) -> None:
+    def __init__(self, appliance: Appliance, others: dict[str, FakeDriver]) -> None:
         self.appliance, self.cinder = appliance, Cinder(appliance, appliance.token())
-        self.drivers = {HERE: appliance.driver, **{host: driver for host, (driver, _) in others.items()}}
+        self.drivers = {HERE: appliance.driver, **others}
         self.image = appliance.image("boot")
 
     @property
@@ -119,11 +97,12 @@ class Cloud:
 def cloud_of(directory: Path, *hosts: str, **given: Any) -> Iterator[Cloud]:
     directory.mkdir()
     (directory / "agent-secret").write_text(SECRET)
-    with agents(*hosts) as others:
-        told = tuple(f"{host}={address}" for host, (_, address) in others.items())
+    others = {host: FakeDriver(host) for host in hosts}
+    with ExitStack() as agents:
+        told = tuple(f"{host}={agents.enter_context(serving(driver, SECRET))}" for host, driver in others.items())
         with running(directory, compute__host_name=HERE, compute__agents=told, **given) as appliance:
             yield Cloud(appliance, others)
-            for driver, _ in others.values():
+            for driver in others.values():
                 driver.close()  # nobody waits for its events any more
 
 
@@ -268,6 +247,19 @@ def test_what_is_not_exported_is_told_and_made_again(cloud: Cloud, new: Callable
     assert (finding["severity"], finding["kind"], finding["id"]) == ("error", "export", spec.id)
     volume_exports.restore(parts=cloud.appliance.built.parts)
     assert cloud.exports.served() == {spec.id}
+
+
+def test_what_a_guest_has_and_nothing_exports_is_told(cloud: Cloud, new: Callable[..., str], volume: str) -> None:
+    server_id = new(THERE)
+    cloud.attach(server_id, volume)
+    (spec,) = cloud.exports.exports()
+    cloud.exports.remove_export(spec.id)  # as after a restore without the directory of exports
+    (finding,) = cloud.doctor()
+    assert (finding["severity"], finding["kind"], finding["id"]) == ("error", "export", spec.id)
+    assert "hard reboot" in finding["fix"].lower()
+    cloud.act(server_id, "reboot", {"type": "HARD"}, "ACTIVE")
+    assert cloud.doctor() == []
+    assert cloud.exported() == {volume: THERE}
 
 
 def test_without_an_address_only_this_machine_has_them(tmp_path: Path) -> None:

@@ -7,13 +7,14 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from novalite.drivers.compute.libvirt import sources
 from novalite.drivers.storage import qemu_img
-from novalite.drivers.storage.base import ExportSpec
+from novalite.drivers.storage.base import ExportSpec, VolumePlace
 from novalite.drivers.storage.export_daemon import QemuDaemon
 from novalite.errors import DriverError
 from novalite.pki.host_keys import HostKeys
@@ -68,6 +69,23 @@ def test_what_is_written_there_is_in_the_volume_bit_for_bit(machine: Machine, tm
     back = tmp_path / "back"
     qemu_img.convert("test", spec.place.path, form, back, "raw")
     assert back.read_bytes()[:MIB] == data.read_bytes()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="loop devices need root")
+def test_devices_are_exported_as_files_are(machine: Machine, tmp_path: Path) -> None:
+    """As logical volumes are; those need a kernel with device-mapper."""
+    backing, keys = tmp_path / "backing", client(machine, "a")
+    backing.write_bytes(bytes(MIB))
+    device = subprocess.run(["losetup", "--show", "-f", str(backing)], capture_output=True, text=True, timeout=20,
+                            check=True).stdout.strip()  # fmt: skip
+    try:
+        spec = replace(machine.volume("raw"), place=VolumePlace(device, "raw"))
+        place = machine.exports.ensure_export(spec)
+        assert works(place, keys, "write -P 7 64k 4k", "flush")
+        machine.exports.remove_export(spec.id)
+    finally:
+        subprocess.run(["losetup", "-d", device], timeout=20, check=True)
+    assert backing.read_bytes()[65536:69632] == b"\7" * 4096
 
 
 def test_only_the_host_it_is_for_gets_in(machine: Machine, tmp_path: Path) -> None:

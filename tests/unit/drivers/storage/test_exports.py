@@ -11,7 +11,7 @@ import pytest
 
 from novalite.drivers.storage import exports
 from novalite.drivers.storage.fake_exports import FakeDaemon
-from novalite.errors import DriverError
+from novalite.errors import DriverError, Invalid
 from tests.contracts.volume_exports import Machine, VolumeExportsContract
 
 
@@ -67,3 +67,15 @@ def test_watching_mends(machine: Machine) -> None:
     machine.daemon("a").stop()
     assert machine.exports.watch(0)
     assert machine.exports.served() == {spec.id}
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", "a,b", "a b", "-a", "10.0.0.1:80", "http://x"])
+def test_addresses_that_hosts_cannot_be_told_are_refused(tmp_path: Path, address: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        exports.DaemonExports(tmp_path, address, 0, FakeDaemon)
+    assert refused.value.field == "volumes.export_address"
+
+
+@pytest.mark.parametrize("address", ["", "127.0.0.1", "2001:db8::1", "volumes.example.org"])
+def test_addresses(tmp_path: Path, address: str) -> None:
+    assert exports.DaemonExports(tmp_path, address, 0, FakeDaemon).exports() == ()
