@@ -85,5 +85,5 @@ def _lost(parts: Parts, known: set[str]) -> Iterator[Disagreement]:
     for row in lost:
         yield Disagreement(
             "error", "export", row.id, f"Volume {row.volume_id} is not exported to {row.host}, where a server has it.",
-            "The server there has read errors.", "Hard reboot the server: it is given the volume anew.",
+            "The server there stands still.", "Hard reboot the server: it is given the volume anew.",
         )  # fmt: skip

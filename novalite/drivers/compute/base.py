@@ -154,6 +154,8 @@ class GuestSpec:
 
 NO_ROOM = "paused: the disk of its host is full"
 """``detail`` of a guest that stands still because a write of its found no room. It goes on when there is some."""
+OUT_OF_REACH = "paused: the machine that has its disk does not answer"
+"""The same for a disk that another machine exports: it goes on when that answers."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,17 @@ from novalite.drivers.compute.base import (
     PowerAction,
 )
 from novalite.drivers.compute.event_log import EventLog
-from novalite.drivers.compute.libvirt import abilities, console, disks, export_keys, guest, power, starved, stats
+from novalite.drivers.compute.libvirt import (
+    abilities,
+    console,
+    disks,
+    export_keys,
+    guest,
+    out_of_reach,
+    power,
+    starved,
+    stats,
+)
 from novalite.drivers.compute.libvirt.accel import Acceleration, Verdict
 from novalite.drivers.compute.libvirt.changes import FEATURES, GuestChanges
 from novalite.drivers.compute.libvirt.connection import Connection
@@ -113,6 +123,8 @@ class LibvirtDriver(GuestChanges, export_keys.ExportKeys):
         self._connection = Connection(uri, on_open=self._opened, on_loss=self._lost)
         self._snapshots = Snapshots(self._connection, self._domains, self._places, keys, self._secrets)
         self._swaps = DiskSwaps(self._connection, self._domains, self._places)
+        self._reach = out_of_reach.OutOfReach(self._connection, self._domains)
+        threading.Thread(target=self._reach.loop, name="libvirt-out-of-reach", daemon=True).start()
         for work in (self._keep_house, self._keep_images):
             threading.Thread(target=work, name=f"libvirt{work.__name__.replace('_', '-')}", daemon=True).start()
 
@@ -279,6 +291,7 @@ class LibvirtDriver(GuestChanges, export_keys.ExportKeys):
 
     def close(self) -> None:
         self._stop.set()
+        self._reach.close()
         self._events.close()
         self._serial_lines.close()
         self._connection.close()
@@ -346,6 +359,8 @@ class LibvirtDriver(GuestChanges, export_keys.ExportKeys):
         if guest_id and reason == "enospc" and action == libvirt.VIR_DOMAIN_EVENT_IO_ERROR_PAUSE:
             _log.warning("guest_found_no_room", guest=guest_id, disk=device, path=path)
             self._starved.add(guest_id)
+        elif guest_id and action == libvirt.VIR_DOMAIN_EVENT_IO_ERROR_PAUSE:
+            self._reach.failed()
 
     def _released(self, *what: object) -> None:
         del what

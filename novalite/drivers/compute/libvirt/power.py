@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from typing import Any
 
 import libvirt
 
-from novalite.drivers.compute.base import NO_ROOM, Power, PowerAction
+from novalite.drivers.compute.base import NO_ROOM, OUT_OF_REACH, Power, PowerAction
+from novalite.drivers.compute.libvirt import sources
 from novalite.errors import DriverError
 
 _STATES = {
@@ -80,19 +82,36 @@ def current(domain: Any) -> tuple[Power, str]:
 
 
 def explained(domain: Any, power: Power, why: str) -> tuple[Power, str]:
-    """The same, where a disk error is for want of room."""
-    return power, NO_ROOM if why == _DISK_ERROR and starved_disks(domain) else why
+    """The same, where a disk error is for want of room, or of the machine that has the disk."""
+    if why != _DISK_ERROR:
+        return power, why
+    errors = _disk_errors(domain)
+    if libvirt.VIR_DOMAIN_DISK_ERROR_NO_SPACE in errors.values():
+        return power, NO_ROOM
+    return power, OUT_OF_REACH if _exported(domain) & errors.keys() else why
 
 
 def starved_disks(domain: Any) -> list[str]:
     """Devices whose last write found no room."""
+    return [device for device, what in _disk_errors(domain).items() if what == libvirt.VIR_DOMAIN_DISK_ERROR_NO_SPACE]
+
+
+def _exported(domain: Any) -> set[str]:
+    """Devices that another machine has."""
+    root = ET.fromstring(domain.XMLDesc())  # noqa: S314 - comes from the local libvirt
+    disks = ((disk.find("target"), sources.address(disk.find("source"))) for disk in root.findall("./devices/disk"))
+    return {target.get("dev", "") for target, path in disks if target is not None and sources.is_exported(path)}
+
+
+def _disk_errors(domain: Any) -> dict[str, int]:
+    """Device -> what its last request ended with, where that was no success."""
     try:
-        errors = domain.diskErrors()
+        found: dict[str, int] = domain.diskErrors()
+        return found
     except libvirt.libvirtError as error:
         if error.get_error_code() in (libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_NO_DOMAIN):  # down meanwhile
-            return []
+            return {}
         raise
-    return [device for device, what in errors.items() if what == libvirt.VIR_DOMAIN_DISK_ERROR_NO_SPACE]
 
 
 def _destroy(domain: Any) -> None:

@@ -64,6 +64,9 @@ class Snapshots:
             if files.whole.exists():
                 return msgspec.json.decode(files.facts.read_bytes(), type=SnapshotFile)
             found = self._connection.call("take_snapshot", self._find, guest_id, disk)
+            if found.key_id and sources.is_exported(found.path):
+                raise DriverError("take_snapshot", "an encrypted disk that another machine exports is not copied here",
+                                  code="guest.refused", hint="Detach the volume first.")  # fmt: skip
             key = encrypted.needed("take_snapshot", key) if found.key_id else None
             self._connection.call("take_snapshot", self._clear, guest_id, files)
             running = self._connection.call("take_snapshot", self._is_active, guest_id)

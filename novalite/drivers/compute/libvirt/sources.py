@@ -12,8 +12,6 @@ from novalite.drivers.compute.libvirt.elements import sub
 _RBD, _CONFIG = "rbd:", ":conf="
 _NBD = "nbds:"
 _DEVICES = "/dev/"
-_RECONNECT_SECONDS = 30
-"""How long a guest waits for data while the machine that exports them is away; then it has read errors."""
 
 
 def is_elsewhere(path: Path | str) -> bool:
@@ -46,7 +44,6 @@ def _exported(path: str) -> ET.Element:
     parts = urlsplit(f"//{path.removeprefix(_NBD)}")
     source = ET.Element("source", {"protocol": "nbd", "name": parts.path.lstrip("/"), "tls": "yes"})
     sub(source, "host", name=parts.hostname or "", port=str(parts.port))
-    sub(source, "reconnect", delay=str(_RECONNECT_SECONDS))
     return source
 
 

@@ -88,6 +88,9 @@ class Disk:
         if not self.read_only:
             driver.set("cache", self.cache)
             driver.set("discard", "unmap")
+        if sources.is_exported(self.path):  # the guest stands still, and never hears of it
+            driver.set("error_policy", "stop")
+            driver.set("rerror_policy", "stop")
         root.append(source)
         root.append(self.backing.element() if self.backing else ET.Element("backingStore"))
         _sub(root, "target", dev=self.target, bus=self.bus)

@@ -19,10 +19,10 @@ from novalite.drivers.compute.libvirt import sources
         ("rbd:vms/v:conf=/etc/ceph/c.conf", "network",
          '<source protocol="rbd" name="vms/v"><config file="/etc/ceph/c.conf" /></source>'),
         ("nbds:192.0.2.1:10809/abc", "network",
-         '<source protocol="nbd" name="abc" tls="yes"><host name="192.0.2.1" port="10809" /><reconnect delay="30" />'
+         '<source protocol="nbd" name="abc" tls="yes"><host name="192.0.2.1" port="10809" />'
          "</source>"),
         ("nbds:[2001:db8::1]:10810/abc", "network",
-         '<source protocol="nbd" name="abc" tls="yes"><host name="2001:db8::1" port="10810" /><reconnect delay="30" />'
+         '<source protocol="nbd" name="abc" tls="yes"><host name="2001:db8::1" port="10810" />'
          "</source>"),
     ],
 )  # fmt: skip
