@@ -261,6 +261,15 @@ class Backups(Struct, frozen=True, kw_only=True):
     ] = ""
 
 
+class Protection(Struct, frozen=True, kw_only=True):
+    tests: Annotated[
+        int, _doc("Copies that are booted at once to see whether they come up; 0: none.", ge=0, le=100)
+    ] = 1
+    test_memory_mib: Annotated[int, _doc("Most memory of such a guest, in MiB; its image may ask for more.", ge=64)] = (
+        2048
+    )
+
+
 class Identity(Struct, frozen=True, kw_only=True):
     token_seconds: Annotated[int, _doc("Life of a token, in seconds.", ge=60)] = 86400
     region: Annotated[str, _doc("Region name in the catalogue.")] = "RegionOne"
@@ -346,6 +355,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     images: Images = Images()
     volumes: Volumes = Volumes()
     backups: Backups = Backups()
+    protection: Protection = Protection()
     identity: Identity = Identity()
     policy: PolicyOptions = PolicyOptions()
     console: Console = Console()

@@ -21,22 +21,58 @@ _PATH = "/admin/protections"
 @click.option("--show", is_flag=True, help="Tell the schedule, the next run and the copies there are.")
 @click.option("--off", is_flag=True, help="Make no more copies; those that are there stay.")
 @click.option("--now", is_flag=True, help="Make a copy at once, beside the schedule.")
+@click.option(
+    "--test",
+    type=click.Choice(["hourly", "daily", "weekly", "monthly", "never"]),
+    help="How often the newest copy is booted out of sight, to see whether it comes up.",
+)
+@click.option("--expect", metavar="TEXT", help="What its console must say then, in place of a login prompt.")
+@click.option("--within", type=click.IntRange(5, 3600), metavar="SECONDS", help="Time it has for that; default 600.")
+@click.option("--test-now", is_flag=True, help="Test the newest copy at once.")
 @pass_session
-def protect(session: Session, reference: str, schedule: str | None, show: bool, off: bool, now: bool) -> None:
+def protect(
+    session: Session,
+    reference: str,
+    schedule: str | None,
+    show: bool,
+    off: bool,
+    now: bool,
+    test: str | None,
+    expect: str | None,
+    within: int | None,
+    test_now: bool,
+) -> None:
     """Copy a server by the clock: protect SERVER 'hourly, keep 24; daily, keep 7'. Weekly and monthly exist too."""
-    if off and (schedule or now):
+    if off and (schedule or now or test or test_now):
         raise click.UsageError("--off stands alone.")
+    if (expect is not None or within is not None) and test in (None, "never"):
+        raise click.UsageError("--expect and --within say what --test looks at.")
     resource_id = _resource_id(session, reference)
     path = f"{_PATH}/{resource_id}"
     if off:
         session.client.delete("appliance", path)
         session.say(f"No more copies of {reference} are made; those that are there stay.")
         return
-    if schedule:
-        session.client.put("appliance", path, {"protection": {"schedule": schedule}})
+    if schedule or test:
+        wanted: dict[str, Any] = {"schedule": schedule or _schedule(session, path)}
+        if test:
+            wish = {"every": test, "expect": expect, "seconds": within}
+            told = {name: value for name, value in wish.items() if value is not None}
+            wanted["test"] = None if test == "never" else told
+        session.client.put("appliance", path, {"protection": wanted})
     if now:
         session.client.post("appliance", f"{path}/runs", None)
+    if test_now:
+        session.client.post("appliance", f"{path}/tests", {"test": None})
     _show(session, path, runs=show)
+
+
+def _schedule(session: Session, path: str) -> str:
+    """That of now. Raises ``Conflict`` when there is none."""
+    found = str(session.client.get("appliance", path)["protection"]["schedule"])
+    if not found:
+        raise Conflict("Its protection has been ended.", code="protection.ended", hint="Give a schedule as well.")
+    return found
 
 
 def _resource_id(session: Session, reference: str) -> str:
@@ -68,6 +104,8 @@ def _show(session: Session, path: str, *, runs: bool) -> None:
         ("copies", found["copies"]),
         ("bytes", found["size_bytes"]),
         ("last run", _words(last) if last else "none yet"),
+        ("tests", _tests(found)),
+        ("last test", _verdict(found["last_test"])),
     ]
     session.show_one({**found, "runs": listed} if runs else found, facts)
     if listed and not session.json:
@@ -81,6 +119,21 @@ def _show(session: Session, path: str, *, runs: bool) -> None:
                 ("Copy", lambda each: each["copy_id"] or "none"),
             ],
         )
+
+
+def _tests(found: dict[str, Any]) -> str:
+    wish = found["test"]
+    if not wish:
+        return "none"
+    told = f", expects '{wish['expect']}'" if wish["expect"] else ""
+    return f"{wish['every']}{told}, within {wish['seconds']} s; next {found['next_test_at']}"
+
+
+def _verdict(test: dict[str, Any] | None) -> str:
+    if test is None:
+        return "none yet"
+    tail = test["console"].rstrip().splitlines()[-5:] if test["result"] in ("failed", "unknown") else []
+    return "\n".join([" ".join(filter(None, (test["started_at"], test["result"], test["reason"]))), *tail])
 
 
 def _words(run: dict[str, Any]) -> str:

@@ -18,6 +18,7 @@ from novalite.cloud.compute import (
     migrations,
     protection,
     protection_runs,
+    protection_tests,
     resize,
     server_exports,
     server_imports,
@@ -139,6 +140,7 @@ def jobs(parts: Parts, queue: Queue) -> list[Job]:
             consoles.prune(w)
             tokens.prune(w)
             messages.prune(w, w.now)
+            protection_tests.prune(w, older_than=w.now - timedelta(days=settings.tasks.keep_days))
             protection_runs.prune(w, older_than=w.now - timedelta(days=settings.tasks.keep_days))
 
     def reclaim() -> None:
@@ -156,8 +158,14 @@ def jobs(parts: Parts, queue: Queue) -> list[Job]:
         for resource_id in due:
             with database.write(internal()) as w:
                 protection.begin_due(w, resource_id)
+        with database.read(internal()) as w:
+            untested = protection_tests.due(w, most=settings.protection.tests)
+        for resource_id in untested:
+            with database.write(internal()) as w:
+                protection_tests.begin_due(w, resource_id)
         with database.write(internal()) as w:
             protection_runs.end_orphans(w)
+            protection_tests.end_orphans(w)
 
     def forget_carried() -> None:
         with database.write(internal()) as w:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from novalite import logs
+from novalite.cloud.compute import protection_tests
 from novalite.cloud.compute.servers import Server
 from novalite.cloud.tasks import tasks
 from novalite.cloud.volume import attachments, backups, progress, volumes
@@ -128,6 +129,7 @@ def disagreements(parts: Parts) -> tuple[list[Disagreement], dict[str, int]]:
         all_volumes, all_snapshots = progress.everything(w)
         all_backups = backups.everything(w)
         busy = tasks.live_resources(w)
+        tested = protection_tests.volumes_held(w)
     stored_volumes, stored_snapshots, away = _stored(parts.volumes)
     lost = {one.id for one in all_volumes if one.backend in {each.id for each in away}}
     wanted = {one.id for one in all_volumes if one.status not in _WITHOUT_DATA and one.id not in busy | lost}
@@ -135,7 +137,7 @@ def disagreements(parts: Parts) -> tuple[list[Disagreement], dict[str, int]]:
     found = [
         *away,
         *_elsewhere(parts.volumes, {one.id: one.backend for one in all_volumes if one.id not in busy}),
-        *_compare("volume", wanted, {one.id for one in all_volumes}, stored_volumes),
+        *_compare("volume", wanted, {one.id for one in all_volumes} | tested, stored_volumes),
         *_compare("snapshot", kept, {one.id for one in all_snapshots} | busy, stored_snapshots),
     ]
     found += _of_backups(parts, all_backups, busy)

@@ -10,10 +10,13 @@ from novalite.api.kit.body import Body, Item
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Route
 from novalite.api.kit.view import utc_seconds
-from novalite.cloud.compute import protection, protection_restore
+from novalite.cloud.compute import protection, protection_restore, protection_tests
 from novalite.cloud.compute.protection import Shown
-from novalite.cloud.compute.protection_records import ProtectionRun
+from novalite.cloud.compute.protection_language import FREQUENCIES
+from novalite.cloud.compute.protection_records import Protection, ProtectionRun, ProtectionTest
+from novalite.cloud.compute.protection_tests import Wish
 from novalite.cloud.identity import policy
+from novalite.db.work import Work
 from novalite.errors import Forbidden
 
 _RULE = "novalite:admin:protections"
@@ -25,18 +28,39 @@ _RUN = answers.record(
         "copy_id": answers.nullable(answers.UUID),
     }
 )  # fmt: skip
+_TEST = answers.record(
+    {
+        "id": answers.UUID, "run_id": answers.UUID, "result": answers.TEXT, "reason": answers.TEXT,
+        "console": answers.TEXT, "started_at": answers.MOMENT, "ended_at": answers.MOMENT_OR_NULL,
+    }
+)  # fmt: skip
+_WISH = answers.record({"every": answers.TEXT, "expect": answers.TEXT, "seconds": answers.WHOLE})
 _PROTECTION = answers.record(
     {
         "resource_id": answers.UUID, "resource_type": answers.TEXT, "resource_name": answers.TEXT,
         "project_id": answers.TEXT, "schedule": answers.TEXT, "next_run_at": answers.MOMENT_OR_NULL,
         "running": answers.FLAG, "copies": answers.WHOLE, "size_bytes": answers.WHOLE,
-        "last_run": answers.nullable(_RUN),
+        "last_run": answers.nullable(_RUN), "test": answers.nullable(_WISH), "next_test_at": answers.MOMENT_OR_NULL,
+        "testing": answers.FLAG, "last_test": answers.nullable(_TEST),
     }
 )  # fmt: skip
 _RESTORED = answers.record({"resource_type": answers.TEXT, "id": answers.UUID, "name": answers.TEXT})
 _NAME = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^\S(.*\S)?\Z"}
-_NEW = Body("protection", Item("schedule", {"type": "string", "minLength": 1, "maxLength": 255}, required=True))
-_RESTORE = Body("restore", Item("name", _NAME, required=True), Item("run_id", {"type": "string", "format": "uuid"}))
+_TEST_WISH = {
+    "type": ["object", "null"], "additionalProperties": False, "required": ["every"],
+    "properties": {
+        "every": {"type": "string", "enum": list(FREQUENCIES)},
+        "expect": {"type": "string", "maxLength": 255, "pattern": "^[^\\0]*\\Z"},
+        "seconds": {"type": "integer", "minimum": protection_tests.LEAST_SECONDS,
+                    "maximum": protection_tests.MOST_SECONDS},
+    },
+}  # fmt: skip
+_NEW = Body("protection", Item("schedule", {"type": "string", "minLength": 1, "maxLength": 255}, required=True),
+            Item("test", _TEST_WISH))  # fmt: skip
+_RUN_ID = {"type": "string", "format": "uuid"}
+_TEST_NOW = Body("test", whole={"type": ["object", "null"], "additionalProperties": False,
+                                "properties": {"run_id": _RUN_ID}})  # fmt: skip
+_RESTORE = Body("restore", Item("name", _NAME, required=True), Item("run_id", _RUN_ID))
 
 
 def _run(run: ProtectionRun, copies: set[str] | None = None) -> dict[str, Any]:
@@ -48,18 +72,32 @@ def _run(run: ProtectionRun, copies: set[str] | None = None) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _told(shown: Shown) -> dict[str, Any]:
+def _test(test: ProtectionTest) -> dict[str, Any]:
+    return {
+        "id": test.id, "run_id": test.run_id, "result": test.result, "reason": test.reason, "console": test.console,
+        "started_at": utc_seconds(test.started_at), "ended_at": utc_seconds(test.ended_at),
+    }  # fmt: skip
+
+
+def _told(shown: Shown, tested: ProtectionTest | None) -> dict[str, Any]:
     each = shown.protection
     return {
         "resource_id": each.resource_id, "resource_type": each.resource_type, "resource_name": each.resource_name,
         "project_id": each.project_id, "schedule": each.schedule, "next_run_at": utc_seconds(each.next_at),
         "running": each.run_id is not None, "copies": shown.copies, "size_bytes": shown.size_bytes,
-        "last_run": _run(shown.last) if shown.last else None,
+        "last_run": _run(shown.last) if shown.last else None, "test": each.test,
+        "next_test_at": utc_seconds(each.next_test_at), "testing": each.test_id is not None,
+        "last_test": _test(tested) if tested else None,
     }  # fmt: skip
 
 
+def _all_told(w: Work, found: list[Protection]) -> list[dict[str, Any]]:
+    tested = protection_tests.newest(w, found)
+    return [_told(each, tested.get(each.protection.resource_id)) for each in protection.shown(w, found)]
+
+
 def index(call: Call) -> Any:
-    return {"protections": [_told(each) for each in protection.shown(call.w, protection.list_visible(call.w))]}
+    return {"protections": _all_told(call.w, protection.list_visible(call.w))}
 
 
 def _resource_id(call: Call) -> str:
@@ -67,14 +105,17 @@ def _resource_id(call: Call) -> str:
 
 
 def show(call: Call) -> Any:
-    [shown] = protection.shown(call.w, [protection.get(call.w, _resource_id(call))])
-    return {"protection": _told(shown)}
+    [told] = _all_told(call.w, [protection.get(call.w, _resource_id(call))])
+    return {"protection": told}
 
 
 def protect(call: Call) -> Any:
     made = protection.protect(call.w, _resource_id(call), call.body["schedule"])
-    [shown] = protection.shown(call.w, [made])
-    return {"protection": _told(shown)}
+    if "test" in call.body:
+        wanted = call.body["test"]
+        protection_tests.wish(call.w, made.resource_id, Wish(**wanted) if wanted else None)
+    [told] = _all_told(call.w, [made])
+    return {"protection": told}
 
 
 def end(call: Call) -> None:
@@ -89,6 +130,15 @@ def list_runs(call: Call) -> Any:
 
 def run_now(call: Call) -> Any:
     return {"run": _run(protection.run_now(call.w, _resource_id(call)))}
+
+
+def list_tests(call: Call) -> Any:
+    return {"tests": [_test(each) for each in protection_tests.of(call.w, _resource_id(call))]}
+
+
+def test_now(call: Call) -> Any:
+    run_id = (call.body or {}).get("run_id", "")
+    return {"test": _test(protection_tests.run_now(call.w, _resource_id(call), run_id=run_id))}
 
 
 def restore(call: Call) -> Any:
@@ -116,6 +166,10 @@ ROUTES = [
           summary="Copies that were made, or could not be"),
     Route("POST", f"{_ONE}/runs", run_now, rule=_RULE, success=202, unit="write", view=Told("run", whole=_RUN),
           summary="Make a copy now"),
+    Route("GET", f"{_ONE}/tests", list_tests, rule=_RULE, unit="read", view=Told("tests", whole=answers.array(_TEST)),
+          summary="Boots of copies, and what came of them"),
+    Route("POST", f"{_ONE}/tests", test_now, rule=_RULE, body=_TEST_NOW, success=202, unit="write",
+          view=Told("test", whole=_TEST), summary="Boot a copy now, out of sight, and see whether it comes up"),
     Route("POST", f"{_ONE}/restore", restore, rule=_RULE, body=_RESTORE, success=202, unit="write",
           view=Told("restored", whole=_RESTORED), summary="Make a new server or volume of a copy"),
 ]  # fmt: skip

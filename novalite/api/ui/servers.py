@@ -16,6 +16,7 @@ from novalite.cloud.compute import (
     consoles,
     new_servers,
     protection,
+    protection_tests,
     queries,
     server_quota,
     servers,
@@ -104,6 +105,7 @@ def _server_data(ctx: Context, server_id: str) -> dict[str, Any]:
         history = tasks.actions(w, server_id)[:8]
         protections = [found for found in (protection.find(w, server_id),) if found]
         protected = protection.shown(w, protections)
+        tested = protection_tests.newest(w, protections).get(server_id)
         disks = [row for row in block_devices.of_server(w, server_id) if row.volume_id]
         known = volumes.get_many(w, [row.volume_id for row in disks if row.volume_id])
     return {
@@ -112,6 +114,7 @@ def _server_data(ctx: Context, server_id: str) -> dict[str, Any]:
         "history": history,
         "volumes": [(row, known[row.volume_id]) for row in disks if row.volume_id in known],
         "protected": protected[0] if protected else None,
+        "tested": tested,
         "actions": server_actions.offered(server, ctx),
         "may_delete": server.deleted_at is None and policy.allows(_RULE + "servers:delete", ctx),
         "console_open": server.deleted_at is None and server.host and server.vm_state in _WITH_CONSOLE,

@@ -41,5 +41,8 @@ def user_of(server: Server) -> str:
 
 def promises_agent(server: Server) -> bool:
     """Does the image say that an agent runs in its guests?"""
-    word = str(server.image.get("properties", {}).get("hw_qemu_guest_agent", ""))
+    return is_yes(str(server.image.get("properties", {}).get("hw_qemu_guest_agent", "")))
+
+
+def is_yes(word: str) -> bool:
     return word.lower() in ("yes", "true", "1", "on")

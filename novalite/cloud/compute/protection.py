@@ -68,7 +68,7 @@ def protect(w: Work, resource_id: str, schedule: str) -> Protection:
     found.resource_name, found.user_id, found.project_id, found.updated_at = name, w.ctx.user_id, project_id, w.now
     found.rules, found.next_at = planned, _first(planned)
     w.session.flush()
-    _announce(w, found)
+    announce(w, found)
     return found
 
 
@@ -98,16 +98,19 @@ def _first(planned: Iterable[Any]) -> datetime | None:
     return min((datetime.fromisoformat(each["next_at"]) for each in planned), default=None)
 
 
-def _announce(w: Work, found: Protection) -> None:
+def announce(w: Work, found: Protection) -> None:
+    """Let browsers see that it has changed."""
     if found.resource_type == SERVER:
         w.announce(servers.TOPIC, found.resource_id, found.project_id)
 
 
 def end(w: Work, resource_id: str) -> None:
-    """Make no more copies; those that are there stay, and so does the one being made. Raises ``NotFound``."""
+    """Make no more copies and test none; those that are there stay, and so does the one being made. Raises
+    ``NotFound``."""
     found = get(w, resource_id)
     found.rules, found.next_at, found.updated_at = [], None, w.now
-    _announce(w, found)
+    found.test, found.next_test_at = None, None
+    announce(w, found)
 
 
 def run_now(w: Work, resource_id: str) -> ProtectionRun:
@@ -138,7 +141,7 @@ def _begin(w: Work, found: Protection, frequencies: list[str]) -> ProtectionRun 
     )  # fmt: skip
     w.session.add(made)
     w.session.flush()
-    _announce(w, found)
+    announce(w, found)
     return made
 
 
@@ -195,6 +198,28 @@ def there(w: Work, made: Iterable[ProtectionRun]) -> set[str]:
     images = w.session.scalars(sa.select(Image.id).where(Image.id.in_(ids)))
     backups = w.session.scalars(sa.select(Backup.id).where(Backup.id.in_(ids), Backup.status != "deleting"))
     return {*images, *backups}
+
+
+def restorable(w: Work, resource_id: str, run_id: str = "") -> ProtectionRun:
+    """The newest run of which there is a copy, or the one that is named. Raises ``NotFound``, ``Conflict``."""
+    found = [run for run in runs(w, resource_id) if run_id in ("", run.id)]
+    if run_id and not found:
+        raise NotFound("protection run", run_id, message=f"{resource_id} has no run {run_id}.")
+    run = _with_copy(w, found)
+    if run is None:
+        what = f"Run {run_id}" if run_id else resource_id
+        raise Conflict(f"{what} has no copy that could be restored.", code="protection.no_copy")
+    return run
+
+
+def newest_copy(w: Work, resource_id: str) -> ProtectionRun | None:
+    """The newest run of which there is a copy, whoever owns it."""
+    return _with_copy(w, _runs(w, [resource_id]))
+
+
+def _with_copy(w: Work, made: Sequence[ProtectionRun]) -> ProtectionRun | None:
+    alive = there(w, made)
+    return next((run for run in made if run.result == DONE and run.copy_id in alive), None)
 
 
 def shown(w: Work, protections: Sequence[Protection]) -> list[Shown]:

@@ -13,11 +13,15 @@ from novalite.db.records import Base, Id
 
 SERVER, VOLUME = "server", "volume"
 RUNNING, DONE, FAILED = "running", "done", "failed"
+PASSED, UNKNOWN = "passed", "unknown"
+"""Besides ``RUNNING`` and ``FAILED``: what a test of a copy says."""
 
 
 class Protection(Base):
     """The protection of a server or volume, which it outlives: its copies do too. ``rules`` are ``every``, ``keep`` and
-    ``next_at`` (ISO); ``next_at`` is the first of these, None when there are none. ``run_id`` is the run going on."""
+    ``next_at`` (ISO); ``next_at`` is the first of these, None when there are none. ``run_id`` is the run going on.
+    ``test`` is None, or says how often (``every``) the newest copy is booted, what its console must say then
+    (``expect``, empty: what systems say that have come up) and within how many ``seconds``."""
 
     __tablename__ = "protections"
 
@@ -29,6 +33,9 @@ class Protection(Base):
     rules: Mapped[list[Any]] = mapped_column(default=list)
     next_at: Mapped[datetime | None] = mapped_column(index=True)
     run_id: Mapped[str | None] = mapped_column(Id)
+    test: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
+    next_test_at: Mapped[datetime | None] = mapped_column(index=True)
+    test_id: Mapped[str | None] = mapped_column(Id)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime | None]
 
@@ -58,5 +65,26 @@ class ProtectionRun(Base):
     problem: Mapped[str] = mapped_column(sa.Text, default="")
     size_bytes: Mapped[int | None] = mapped_column(sa.BigInteger)
     facts: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+
+class ProtectionTest(Base):
+    """One boot of the copy of a run. The guest has the id of this; ``host`` is where room is held for it. ``console``
+    is the end of what it said."""
+
+    __tablename__ = "protection_tests"
+    __table_args__ = (sa.Index("ix_protection_tests_resource_id_started_at", "resource_id", "started_at"),)
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    resource_id: Mapped[str] = mapped_column(Id)
+    run_id: Mapped[str] = mapped_column(Id, index=True)
+    task_id: Mapped[str] = mapped_column(Id)
+    host: Mapped[str | None]
+    expect: Mapped[str] = mapped_column(default="")
+    seconds: Mapped[int]
+    result: Mapped[str] = mapped_column(sa.String(16), default=RUNNING)
+    reason: Mapped[str] = mapped_column(sa.Text, default="")
+    console: Mapped[str] = mapped_column(sa.Text, default="")
     started_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]

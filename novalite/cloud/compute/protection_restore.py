@@ -10,13 +10,12 @@ import sqlalchemy as sa
 
 from novalite.cloud.compute import new_servers, protection
 from novalite.cloud.compute.new_servers import NewServer
-from novalite.cloud.compute.protection_records import DONE, SERVER, VOLUME, ProtectionRun
+from novalite.cloud.compute.protection_records import SERVER, VOLUME, ProtectionRun
 from novalite.cloud.compute.servers import Server, change
 from novalite.cloud.network.networks import NetworkRequest
 from novalite.cloud.network.records import Port, PortSecurityGroup
 from novalite.cloud.volume import backups
 from novalite.db.work import Work
-from novalite.errors import Conflict, NotFound
 
 
 @dataclass(frozen=True)
@@ -39,13 +38,14 @@ def facts(w: Work, server: Server) -> dict[str, Any]:
         "security_groups": sorted(groups), "key_name": server.key_name, "key": dict(server.key),
         "user_data": server.user_data, "config_drive": server.config_drive, "metadata": dict(server.metadata_items),
         "tags": list(server.tags), "description": server.description, "zone": server.pinned_zone,
+        "memory_mib": server.memory_mib,
     }  # fmt: skip
 
 
 def restore(w: Work, resource_id: str, name: str, *, run_id: str = "", boot_seconds: float = 900.0) -> Restored:
     """Of the newest copy, unless a run is named. Raises ``NotFound``, ``Conflict`` for a run without a copy, and what
     the making of a server or volume raises."""
-    run = _run(w, resource_id, run_id)
+    run = protection.restorable(w, resource_id, run_id)
     if run.resource_type == VOLUME:
         _, volume = backups.restore(w, run.copy_id or "", name=name)
         return Restored(VOLUME, volume.id, name)
@@ -53,18 +53,6 @@ def restore(w: Work, resource_id: str, name: str, *, run_id: str = "", boot_seco
     # A server has a copy of its key, and may outlive it: so the new one gets that of the old.
     change(w, server.id, {"key_name": run.facts["key_name"], "key": run.facts["key"]})
     return Restored(SERVER, server.id, name)
-
-
-def _run(w: Work, resource_id: str, run_id: str) -> ProtectionRun:
-    found = [run for run in protection.runs(w, resource_id) if run_id in ("", run.id)]
-    if run_id and not found:
-        raise NotFound("protection run", run_id, message=f"{resource_id} has no run {run_id}.")
-    alive = protection.there(w, found)
-    for run in found:
-        if run.result == DONE and run.copy_id in alive:
-            return run
-    what = f"Run {run_id}" if run_id else resource_id
-    raise Conflict(f"{what} has no copy that could be restored.", code="protection.no_copy")
 
 
 def _request(run: ProtectionRun, name: str) -> NewServer:

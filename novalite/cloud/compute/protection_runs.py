@@ -26,6 +26,10 @@ def get(w: Work, run_id: str) -> ProtectionRun:
     return found
 
 
+def find(w: Work, run_id: str) -> ProtectionRun | None:
+    return w.session.get(ProtectionRun, run_id)
+
+
 def owner(w: Work, run: ProtectionRun) -> tuple[str, str]:
     """The user who asked for the protection, and the project."""
     found = protection.find(w, run.resource_id)

@@ -22,4 +22,18 @@ class Protect:
     run_id: str
 
 
-KINDS: tuple[type[durable.Kind], ...] = (Protect,)
+def test_key(resource_id: str) -> str:
+    """One test of its copies at a time."""
+    return f"protection-test:{resource_id}"
+
+
+@dataclass(frozen=True)
+class BootCopy:
+    """Boot a copy out of everybody's sight, and say whether it came up."""
+
+    kind: ClassVar[str] = "protection.test"
+    action: ClassVar[str] = ""
+    test_id: str
+
+
+KINDS: tuple[type[durable.Kind], ...] = (Protect, BootCopy)

@@ -97,7 +97,8 @@ class FakeDriver(FakeKeys, FakeChanges):
     ``HostReport``.
 
     With ``state_dir`` the guests outlive the process, as those of a real hypervisor do. Tests steer it by
-    ``fail_next``, ``delay``, ``hold``, ``set_unreachable``, ``ignore_shutdown`` and the ``guest_…`` methods.
+    ``fail_next``, ``delay``, ``hold``, ``set_unreachable``, ``ignore_shutdown``, ``boot_words`` (what guests print when
+    they boot) and the ``guest_…`` methods.
     """
 
     def __init__(
@@ -126,6 +127,7 @@ class FakeDriver(FakeKeys, FakeChanges):
         self._ignores_shutdown: set[str] = set()
         self._without_agent: set[str] = set()
         self._keep_keys(state_dir / "keys" if state_dir else None)
+        self.boot_words = "boot {boots} of {name}\nready\n\n{name} login: "
 
     # The port.
 
@@ -404,7 +406,7 @@ class FakeDriver(FakeKeys, FakeChanges):
             return
         if guest.power is not Power.SUSPENDED:
             guest.boots += 1
-            guest.log += f"boot {guest.boots} of {guest.spec.name}\nready\n\n{guest.spec.name} login: ".encode()
+            guest.log += self.boot_words.format(boots=guest.boots, name=guest.spec.name).encode()
         self._move(guest, Power.RUNNING)
 
     def _move(self, guest: FakeGuest, power: Power, detail: str = "") -> None:

@@ -107,6 +107,25 @@ def _decide(run: Run, wanted: Wanted, claim: Claim, filters: Sequence[Filter]) -
     raise Failed("No host could be claimed: others were quicker each time.", hint="Try again.")
 
 
+def hold(run: Run, request: Request, held: Callable[[Work, str], None]) -> None:
+    """Claim room for a guest that is no server, under ``request.server_id``; ``held(w, host)`` records it in the same
+    unit. Raises as ``place``."""
+    for _ in range(_CLAIM_ROUNDS):
+        with run.parts.database.read(run.ctx) as w:
+            settings, metadata = run.parts.settings, aggregates.metadata_of_hosts(w)
+            views = [_view(host, w, settings, metadata.get(host.id, ()), request) for host in hosts.everyone(w)]
+        choice = select(request, views, run.parts.filters, run.parts.weighers)
+        if not choice.hosts:
+            raise NoValidHost(explain(choice.trace), removed_by=removed_by(choice.trace))
+        room = hosts.Room(request.vcpus, request.memory_mib, request.disk_gib)
+        with run.parts.database.write(run.ctx) as w:
+            for view in choice.hosts[:5]:
+                if hosts.claim(w, host_id=view.host_id, server_id=request.server_id, room=room):
+                    held(w, view.name)
+                    return
+    raise Failed("No host could be claimed: others were quicker each time.", hint="Try again.")
+
+
 _ABOUT_IMAGES = ("architecture", "image_properties")
 _OWN_ALREADY = "hw:cpu_policy:"  # the processors it has to itself are among those that are not free
 

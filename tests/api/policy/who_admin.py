@@ -21,6 +21,8 @@ MAY = {
         DELETE /protections/{resource_id}
         GET /protections/{resource_id}/runs
         POST /protections/{resource_id}/runs
+        GET /protections/{resource_id}/tests
+        POST /protections/{resource_id}/tests
         POST /protections/{resource_id}/restore
         GET /exports
         POST /exports
