@@ -21,10 +21,12 @@ from novalite.engine.flow import Parts
 from novalite.errors import DriverError
 
 _log = logs.get("volumes")
-_WITHOUT_DATA = ("creating", "downloading", "deleting", "error", "error_deleting")
+_WITHOUT_DATA = ("creating", "downloading", "deleting", "error", "error_deleting", "managing", "error_managing",
+                 "unmanaging", "error_unmanaging")  # fmt: skip
 _CUT_OFF = "The action was cut off."
 _ENDS = {"creating": "error", "downloading": "error", "reverting": "error", "deleting": "error_deleting",
-         "extending": "error_extending", "restoring-backup": "error_restoring"}  # fmt: skip
+         "extending": "error_extending", "restoring-backup": "error_restoring", "managing": "error_managing",
+         "unmanaging": "error_unmanaging"}  # fmt: skip
 
 
 _LOOK_AT = {
@@ -95,8 +97,12 @@ def _volumes(w: Work, before: datetime, busy: set[str]) -> Iterator[str]:
 
 
 def _snapshots(w: Work, before: datetime, busy: set[str]) -> Iterator[str]:
-    for snapshot in progress.snapshots_on_their_way(w, before):
-        if snapshot.volume_id not in busy:
+    late = progress.snapshots_on_their_way(w, before)
+    users = attachments.of_volumes(w, [snapshot.volume_id for snapshot in late])
+    for snapshot in late:
+        # Made by a task of its own, or with others by one of the group or of the server that has the volume.
+        owners = {snapshot.volume_id, snapshot.group_snapshot_id, *(row.server_id for row in users[snapshot.volume_id])}
+        if not owners & busy:
             progress.snapshot_failed(w, snapshot.id, _ENDS[snapshot.status], _CUT_OFF)
             yield snapshot.id
 

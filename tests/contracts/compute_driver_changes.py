@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from novalite.drivers.compute import snapshots
-from novalite.drivers.compute.base import OPTIONAL_PORTS, DiskSpec, GuestSpec, NicSpec, Power, PowerAction
+from novalite.drivers.compute.base import OPTIONAL_PORTS, DiskCopy, DiskSpec, GuestSpec, NicSpec, Power, PowerAction
 from novalite.errors import DriverError
 from novalite.pki.authority import Authority
 from novalite.pki.host_keys import HostKeys
@@ -63,6 +63,7 @@ class ChangesContract:
         unknown, nic = str(uuid4()), NicSpec("p", "fa:16:3e:00:00:09", "t")
         for ask in (
             lambda: bench.driver.take_snapshot(unknown, "root", "copy"),
+            lambda: bench.driver.take_snapshots(unknown, (DiskCopy("root", "copy"),)),
             lambda: bench.driver.attach_nic(unknown, nic),
             lambda: bench.driver.detach_nic(unknown, nic.mac_address),
             lambda: bench.driver.attach_disk(unknown, DiskSpec("v", "vdb", 1, serial="v")),
@@ -105,6 +106,28 @@ class ChangesContract:
         for _ in range(2):
             bench.driver.drop_snapshot(spec.id, "copy-1")
         assert _code(lambda: bench.driver.read_snapshot(spec.id, "copy-1", 0, 10)) == "snapshot.not_found"
+        bench.driver.delete_guest(spec.id)
+
+    @pytest.mark.parametrize("running", [True, False])
+    def test_snapshots_of_several_disks_come_together(self, bench: Bench, running: bool) -> None:
+        spec = bench.boot()
+        bench.driver.attach_disk(spec.id, DiskSpec("data", "vdb", 2, serial="volume-1"))
+        if not running:
+            _off(bench, spec)
+        wanted = (DiskCopy("root", "root-1"), DiskCopy("volume-1", "data-1"))
+        both = bench.driver.take_snapshots(spec.id, wanted)
+        assert [(copy.disk, copy.name, copy.virtual_size) for copy in both] == [
+            ("root", "root-1", GIB), ("volume-1", "data-1", 2 * GIB),
+        ]  # fmt: skip
+        assert bench.driver.take_snapshots(spec.id, wanted) == both
+        for copy in both:
+            assert len(b"".join(snapshots.chunks(bench.driver, copy))) == copy.size
+        bench.driver.drop_snapshot(spec.id, "root-1")
+        again = bench.driver.take_snapshots(spec.id, wanted)
+        assert [copy.name for copy in again] == ["root-1", "data-1"]
+        missing = (DiskCopy("root", "root-2"), DiskCopy("other", "other-2"))
+        assert _code(lambda: bench.driver.take_snapshots(spec.id, missing)) == "disk.not_found"
+        assert _code(lambda: bench.driver.read_snapshot(spec.id, "root-2", 0, 1)) == "snapshot.not_found"
         bench.driver.delete_guest(spec.id)
 
     def test_a_snapshot_of_no_disk_or_of_no_proper_name_is_refused(self, bench: Bench) -> None:

@@ -13,6 +13,7 @@ from novalite.api.volume import (
     group_types,
     groups,
     limits,
+    manageable,
     messages,
     metadata,
     qos,
@@ -32,6 +33,7 @@ from novalite.api.volume.versions import VERSIONS
 _NOUNS = (
     versions, volumes, volume_actions, volume_attaching, metadata, snapshots, attachments, types, quotas, limits,
     backends, backups, messages, groups, group_types, group_snapshots, qos, transfers, encryption, services,
+    manageable,
 )  # fmt: skip
 FRONT = Front(
     "volume",

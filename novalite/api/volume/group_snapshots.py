@@ -13,6 +13,7 @@ from novalite.api.kit.routes import Route
 from novalite.api.kit.view import Field, Page, View, utc_micros
 from novalite.api.volume import shapes
 from novalite.api.volume.shapes import ANY_QUERY, NAME, ROOT, UUID, named
+from novalite.cloud.compute import group_snapshots
 from novalite.cloud.volume import groups
 from novalite.cloud.volume.records import GroupSnapshot
 from novalite.errors import Invalid
@@ -46,7 +47,7 @@ def show(call: Call) -> GroupSnapshot:
 
 def create(call: Call) -> GroupSnapshot:
     names: dict[str, Any] = {"name": None, "description": None, **named(call.body)}
-    return groups.create_snapshot(call.w, call.body["group_id"], **names)
+    return group_snapshots.create(call.w, call.body["group_id"], **names)
 
 
 def update(call: Call) -> GroupSnapshot:

@@ -120,8 +120,19 @@ class AssistSnapshot:
     snapshot_id: str
 
 
+@dataclass(frozen=True)
+class SnapshotVolumes:
+    """Make snapshots of volumes, of which this server has some, all of one moment."""
+
+    kind: ClassVar[str] = "server.snapshot_volumes"
+    action: ClassVar[str] = ""
+    server_id: str
+    snapshot_ids: tuple[str, ...]
+
+
 KINDS: tuple[type[durable.Kind], ...] = (
     CreateImage,
+    SnapshotVolumes,
     CreateVolumeImage,
     CreateBackup,
     Shelve,

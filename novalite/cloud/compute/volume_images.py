@@ -12,16 +12,12 @@ from novalite.cloud.compute.servers import Server
 from novalite.cloud.volume import snapshots
 from novalite.db.work import Work
 
-_READY = "available"
-_UNFINISHED = "creating"
-
 
 def snapshot_volumes(w: Work, name: str, rows: Sequence[BlockDevice]) -> dict[str, str]:
-    """Begin a snapshot of every volume: id of the volume -> that of the snapshot. Raises as ``snapshots.create``."""
-    found = (row.volume_id for row in rows if row.volume_id)
-    return {
-        volume_id: snapshots.create(w, volume_id, name=f"snapshot for {name}", force=True).id for volume_id in found
-    }
+    """Record a snapshot of every volume, to be made together: id of the volume -> that of the snapshot. Raises as
+    ``snapshots.create``."""
+    found, title = (row.volume_id for row in rows if row.volume_id), f"snapshot for {name}"
+    return {volume_id: snapshots.create(w, volume_id, name=title, force=True, together=True).id for volume_id in found}
 
 
 def volume_mapping(server: Server, rows: Sequence[BlockDevice], made: Mapping[str, str]) -> dict[str, str]:
@@ -49,15 +45,3 @@ def _device(row: BlockDevice, made: Mapping[str, str]) -> dict[str, Any]:
     if row.volume_id:
         told |= {"source_type": SNAPSHOT, "destination_type": VOLUME, "snapshot_id": made[row.volume_id]}
     return told
-
-
-def unfinished(w: Work, snapshot_ids: Sequence[str]) -> bool:
-    """Whether some of the snapshots are still being made."""
-    found = (snapshots.find(w, snapshot_id) for snapshot_id in snapshot_ids)
-    return any(one is not None and one.status == _UNFINISHED for one in found)
-
-
-def failed(w: Work, snapshot_ids: Sequence[str]) -> list[str]:
-    """Ids of those that are gone or no good."""
-    found = {snapshot_id: snapshots.find(w, snapshot_id) for snapshot_id in snapshot_ids}
-    return [snapshot_id for snapshot_id, one in found.items() if one is None or one.status != _READY]

@@ -188,6 +188,8 @@ _VOLUME = {
         "volume_extension:qos_specs_manage:update "
         "volume_extension:volume_actions:upload_public volume_extension:volume_admin_actions:force_delete "
         "volume_extension:volume_admin_actions:force_detach "
+        "snapshot_extension:list_manageable snapshot_extension:snapshot_manage snapshot_extension:snapshot_unmanage "
+        "volume_extension:list_manageable volume_extension:volume_manage volume_extension:volume_unmanage "
         "volume_extension:volume_admin_actions:migrate_volume "
         "volume_extension:volume_admin_actions:migrate_volume_completion "
         "volume_extension:volume_admin_actions:reset_status "

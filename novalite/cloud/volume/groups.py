@@ -160,21 +160,32 @@ def reset_status(w: Work, group_id: str, status: str) -> None:
 def create_snapshot(w: Work, group_id: str, *, name: str | None, description: str | None) -> GroupSnapshot:
     """Keep what all volumes of the group hold now. None may be in use: none can change until it is copied. Raises
     ``NotFound``, ``Invalid``, ``OverQuota``."""
+    _require_free(volumes_of(w, [group_members.get(w, group_id).id])[group_id])
+    return begin_snapshot(w, group_id, name=name, description=description, together=False)[0]
+
+
+def begin_snapshot(
+    w: Work, group_id: str, *, name: str | None, description: str | None, together: bool
+) -> tuple[GroupSnapshot, list[Snapshot]]:
+    """Record the snapshot of a group and those of its volumes, which may be in use when some other task makes them
+    ``together``. Raises as ``create_snapshot``."""
     found = group_members.get(w, group_id)
     there = volumes_of(w, [group_id])[group_id]
     if found.status != "available" or not there:
         raise Invalid(f"Group {group_id} is {found.status} and has {len(there)} volumes; a snapshot needs an available "
                       "one with volumes.", field="group_id", code="group.state")  # fmt: skip
-    _require_free(there)
     made = GroupSnapshot(
         id=new_id(), group_id=group_id, group_type_id=found.group_type_id, name=name, description=description,
         project_id=found.project_id, user_id=w.ctx.user_id, created_at=w.now,
     )  # fmt: skip
     w.session.add(made)
     w.session.flush()
-    for volume in there:
-        snapshots.create(w, volume.id, name=name, description=description, group_snapshot_id=made.id)
-    return made
+    parts = [
+        snapshots.create(w, volume.id, name=name, description=description, group_snapshot_id=made.id,
+                         together=together, force=together)
+        for volume in there
+    ]  # fmt: skip
+    return made, parts
 
 
 def _snapshots_of(w: Work, group_snapshot_id: str) -> list[Snapshot]:

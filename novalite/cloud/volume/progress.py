@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +15,7 @@ from novalite.db.work import Work
 
 _LONGEST = 2000
 ON_THEIR_WAY = ("creating", "downloading", "extending", "uploading", "reverting", "deleting", "backing-up",
-                "restoring-backup", "retyping")  # fmt: skip
+                "restoring-backup", "retyping", "managing", "unmanaging")  # fmt: skip
 """Statuses that end with a task."""
 
 
@@ -135,6 +136,14 @@ def snapshot_failed(w: Work, snapshot_id: str, status: str, message: str) -> Non
         if snapshot is not None:
             messages.tell(w, snapshot.project_id, "volume_snapshot", snapshot_id, doing, message[:_LONGEST])
     _settle_group(w, snapshot_id)
+
+
+def snapshots_failed(w: Work, snapshot_ids: Iterable[str], message: str) -> None:
+    """Those that were to be made together and are not."""
+    for snapshot_id in snapshot_ids:
+        snapshot = snapshots.find(w, snapshot_id)
+        if snapshot is not None and snapshot.status == "creating":
+            snapshot_failed(w, snapshot_id, "error", message)
 
 
 def _settle_group(w: Work, snapshot_id: str) -> None:

@@ -48,9 +48,10 @@ def create(
     metadata: Mapping[str, str] | None = None,
     force: bool = False,
     group_snapshot_id: str | None = None,
+    together: bool = False,
 ) -> Snapshot:
-    """Record a snapshot and its task. ``force`` allows volumes that are in use; those are copied while the guest
-    runs. Raises ``NotFound``, ``Invalid``, ``OverQuota``."""
+    """Record a snapshot and its task, unless another task makes it ``together`` with others. ``force`` allows volumes
+    that are in use; those are copied while the guest runs. Raises ``NotFound``, ``Invalid``, ``OverQuota``."""
     volume = volumes.get(w, volume_id)
     services.require_thawed(w, volume)
     usage.require(
@@ -67,7 +68,8 @@ def create(
     )  # fmt: skip
     w.session.add(made)
     w.session.flush()
-    volumes.start(w, volume, tasks.SnapshotCreate(volume_id, made.id))
+    if not together:
+        volumes.start(w, volume, tasks.SnapshotCreate(volume_id, made.id))
     w.announce(TOPIC, made.id, made.project_id)
     return made
 
@@ -84,13 +86,26 @@ def _feeds_a_copy(snapshot_id: str) -> sa.ColumnElement[bool]:
     return sa.or_(making, sa.exists().where(Backup.snapshot_id == snapshot_id, Backup.status == "creating"))
 
 
+def refuse_of_group(snapshot: Snapshot) -> None:
+    """Raises ``Invalid`` for a part of the snapshot of a group."""
+    if snapshot.group_snapshot_id:
+        raise Invalid(
+            f"Invalid snapshot: snapshot {snapshot.id} is part of group snapshot {snapshot.group_snapshot_id}.",
+            field="id", code="snapshot.in_group",
+        )  # fmt: skip
+
+
+def leave(w: Work, snapshot_id: str, status: str) -> bool:
+    """Let it go on its way to its end, unless it is something else or feeds a copy. Whether it does."""
+    return change(w, snapshot_id, {"status": status}, Snapshot.status.in_(DELETABLE), ~_feeds_a_copy(snapshot_id))
+
+
 def delete(w: Work, snapshot_id: str, *, force: bool = False, with_group: bool = False) -> None:
     """Give a snapshot up, one of a group only ``with_group``. ``force`` looks at no status. Raises ``NotFound``,
     ``Invalid``."""
     found = get(w, snapshot_id)
-    if found.group_snapshot_id and not with_group:
-        raise Invalid(f"Invalid snapshot: snapshot {snapshot_id} is part of group snapshot {found.group_snapshot_id}.",
-                      field="id", code="snapshot.in_group")  # fmt: skip
+    if not with_group:
+        refuse_of_group(found)
     volume = volumes.find(w, found.volume_id)
     assert volume is not None  # a volume with snapshots cannot be deleted
     services.require_thawed(w, volume)

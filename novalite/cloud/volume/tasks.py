@@ -107,6 +107,27 @@ class VolumeLeave:
 
 
 @dataclass(frozen=True)
+class VolumeManage:
+    """Take over data that were made elsewhere, or those of a snapshot of the volume."""
+
+    kind: ClassVar[str] = "volume.manage"
+    action: ClassVar[str] = ""
+    volume_id: str
+    reference: str
+    snapshot_id: str = ""
+
+
+@dataclass(frozen=True)
+class VolumeUnmanage:
+    """Give up a volume, or a snapshot of it; the data stay."""
+
+    kind: ClassVar[str] = "volume.unmanage"
+    action: ClassVar[str] = ""
+    volume_id: str
+    snapshot_id: str = ""
+
+
+@dataclass(frozen=True)
 class SnapshotCreate:
     kind: ClassVar[str] = "snapshot.create"
     action: ClassVar[str] = ""
@@ -157,6 +178,8 @@ KINDS: tuple[type[durable.Kind], ...] = (
     VolumeTune,
     VolumeMigrate,
     VolumeLeave,
+    VolumeManage,
+    VolumeUnmanage,
     SnapshotCreate,
     SnapshotDelete,
     BackupCreate,

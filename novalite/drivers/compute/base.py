@@ -276,6 +276,15 @@ class SnapshotFile:
     quiesced: bool = False
 
 
+@dataclass(frozen=True)
+class DiskCopy:
+    """A disk (its name or serial) and what its copy is to be called; ``key`` is the one that the disk has."""
+
+    disk: str
+    name: str
+    key: DiskKey | None = None
+
+
 @runtime_checkable
 class ComputeDriver(Protocol):
     """One compute host. Methods raise ``DriverError(op, detail, code, retryable)``; an unknown guest is
@@ -343,6 +352,9 @@ class TakesSnapshots(Protocol):
         guest may run meanwhile. With ``key``, the one that the disk has, the copy is encrypted as the disk is. A copy
         of that name that is whole already is not made again; one that was cut off is. Codes: ``disk.not_found``,
         ``disk.full``, ``disk.key_missing``, ``guest.state`` (its power state changed meanwhile)."""
+
+    def take_snapshots(self, guest_id: str, copies: tuple[DiskCopy, ...]) -> tuple[SnapshotFile, ...]:
+        """The same of several disks, all as they are at one moment. Unless all of the copies are whole all are made."""
 
     def read_snapshot(self, guest_id: str, name: str, offset: int, max_bytes: int) -> bytes:
         """A piece of the copy, at most ``PIECE_BYTES``; empty after its end. ``snapshots.chunks`` reads it

@@ -11,6 +11,7 @@ from dataclasses import replace
 from novalite.drivers.compute.arrange import placed
 from novalite.drivers.compute.base import (
     PIECE_BYTES,
+    DiskCopy,
     DiskKey,
     DiskSpec,
     GuestSpec,
@@ -56,17 +57,28 @@ class FakeChanges(ABC):
 
     def take_snapshot(self, guest_id: str, disk: str, name: str, key: DiskKey | None = None) -> SnapshotFile:
         self._faults.enter("take_snapshot")
+        (taken,) = self._take(guest_id, (DiskCopy(disk, name, key),))
+        return taken
+
+    def take_snapshots(self, guest_id: str, copies: tuple[DiskCopy, ...]) -> tuple[SnapshotFile, ...]:
+        self._faults.enter("take_snapshots")
+        return self._take(guest_id, copies)
+
+    def _take(self, guest_id: str, copies: tuple[DiskCopy, ...]) -> tuple[SnapshotFile, ...]:
         with self._lock:
             guest, spec = self._with_spec("take_snapshot", guest_id)
-            if name not in guest.snapshots:
-                found = _disk("take_snapshot", spec, disk)
-                _require_key("take_snapshot", found, key)
-                virtual_size = max(_bytes(found), 1 << 20)
-                size = len(empty_qcow2(virtual_size))
+            if any(copy.name not in guest.snapshots for copy in copies):
                 quiesced = guest.power is Power.RUNNING and guest_id not in self._without_agent
-                guest.snapshots[name] = SnapshotFile(guest_id, name, disk, size, virtual_size, quiesced)
+                made = {}
+                for copy in copies:
+                    found = _disk("take_snapshot", spec, copy.disk)
+                    _require_key("take_snapshot", found, copy.key)
+                    virtual_size = max(_bytes(found), 1 << 20)
+                    size = len(empty_qcow2(virtual_size))
+                    made[copy.name] = SnapshotFile(guest_id, copy.name, copy.disk, size, virtual_size, quiesced)
+                guest.snapshots |= made
                 self._store.save(guest)
-            return guest.snapshots[name]
+            return tuple(guest.snapshots[copy.name] for copy in copies)
 
     def read_snapshot(self, guest_id: str, name: str, offset: int, max_bytes: int) -> bytes:
         self._faults.enter("read_snapshot")

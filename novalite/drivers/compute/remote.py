@@ -23,6 +23,7 @@ _SECONDS = {
     "set_power": 300.0,
     "ensure_image": 3600.0,
     "take_snapshot": 7200.0,
+    "take_snapshots": 7200.0,
     "read_snapshot": 120.0,
     "drop_snapshot": 120.0,
     "attach_nic": 60.0,

@@ -267,6 +267,37 @@ class VolumeExports(Protocol):
 
 
 @dataclass(frozen=True)
+class FoundData:
+    """Data on a backend that no record is of. ``reference`` names them there, ``size`` is in bytes as a guest sees it;
+    ``refusal`` tells why they cannot be taken over, empty when they can."""
+
+    reference: str
+    size: int
+    refusal: str = ""
+
+
+class TakesOver(Protocol):
+    """What a ``VolumeDriver`` may be able to do besides: take over what was made elsewhere, without copying it, and
+    give up what it keeps, which is found again then (``volume-ID``, ``snapshot-ID``). Raises ``DriverError`` with
+    codes ``volume.not_found``, ``volume.refused`` (dangerous, or of no format that guests run on), ``volume.busy``.
+    All may be repeated."""
+
+    def found_volumes(self) -> tuple[FoundData, ...]: ...
+
+    def found_snapshots(self) -> tuple[FoundData, ...]: ...
+
+    def take_volume(self, volume_id: str, reference: str) -> int:
+        """Make it the volume's data, examined before; its size in whole GiB, to which it is grown."""
+
+    def take_snapshot_over(self, snapshot_id: str, reference: str) -> int:
+        """The same of a snapshot; the size in whole GiB that holds it."""
+
+    def give_volume(self, volume_id: str) -> None: ...
+
+    def give_snapshot(self, snapshot_id: str) -> None: ...
+
+
+@dataclass(frozen=True)
 class StoredBackup:
     """``added`` is what the store grew by, in bytes; ``pieces`` of how many the backup consists."""
 

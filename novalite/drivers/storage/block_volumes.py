@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 
 from novalite.drivers.storage import qemu_img
 from novalite.drivers.storage.base import (
+    FoundData,
     OfImage,
     OfSnapshot,
     OfStream,
@@ -21,12 +22,15 @@ from novalite.drivers.storage.base import (
     VolumePool,
     VolumeSource,
 )
+from novalite.drivers.storage.found_files import whole_gib
 from novalite.drivers.storage.volumes import require_plain, write_stream
 from novalite.errors import DriverError
 
 GIB = 1 << 30
 _CHUNK = 1 << 20
 _VOLUME, _SNAPSHOT, _PART = "volume-", "snapshot-", "part-"
+_GIVEN = "unmanaged-"
+"""Before the name of what was given up, which is nobody's then."""
 
 
 class BlockVolumes(ABC):
@@ -205,6 +209,49 @@ class BlockVolumes(ABC):
 
     def _ids(self, kind: str) -> tuple[str, ...]:
         return tuple(sorted(name.removeprefix(kind) for name in self._names() if name.startswith(kind)))
+
+    def found_volumes(self) -> tuple[FoundData, ...]:
+        """Devices of the store that are not ours. Whatever they hold, they are plain bytes to a guest."""
+        return self._found(snapshots=False)
+
+    def found_snapshots(self) -> tuple[FoundData, ...]:
+        return self._found(snapshots=True)
+
+    def _found(self, *, snapshots: bool) -> tuple[FoundData, ...]:
+        ours = (_VOLUME, _SNAPSHOT, _PART)
+        found = {name.removeprefix(_GIVEN): name for name in self._names() if not name.startswith(ours)}
+        return tuple(
+            FoundData(reference, self._size(name)) for reference, name in sorted(found.items())
+            if reference.startswith(_SNAPSHOT) == snapshots
+        )  # fmt: skip
+
+    def take_volume(self, volume_id: str, reference: str) -> int:
+        return self._take(_VOLUME + _checked(volume_id), reference, grows=True)
+
+    def take_snapshot_over(self, snapshot_id: str, reference: str) -> int:
+        return self._take(_SNAPSHOT + _checked(snapshot_id), reference, grows=False)
+
+    def _take(self, name: str, reference: str, *, grows: bool) -> int:
+        names = self._names()
+        if name not in names:
+            wanted = [one for one in (_GIVEN + reference, reference) if one in names]
+            if not wanted or wanted[0].startswith((_VOLUME, _SNAPSHOT, _PART)):
+                raise DriverError("manage", f"there is no {reference[:200]!r} to be managed", code="volume.not_found")
+            gib = whole_gib(self._size(wanted[0]))
+            if grows and self._size(wanted[0]) < gib * GIB:
+                self._grow(wanted[0], gib * GIB)
+            self._rename(wanted[0], name)
+        return whole_gib(self._size(name))
+
+    def give_volume(self, volume_id: str) -> None:
+        self._give(_VOLUME + _checked(volume_id))
+
+    def give_snapshot(self, snapshot_id: str) -> None:
+        self._give(_SNAPSHOT + _checked(snapshot_id))
+
+    def _give(self, name: str) -> None:
+        if name in self._names():
+            self._rename(name, _GIVEN + name)
 
     def clean(self) -> None:
         for name in sorted(self._names()):

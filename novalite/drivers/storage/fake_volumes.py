@@ -10,6 +10,7 @@ from pathlib import Path
 from novalite.drivers.compute.qcow2 import empty_qcow2
 from novalite.drivers.storage.backends import BackendOptions
 from novalite.drivers.storage.base import (
+    FoundData,
     OfImage,
     OfSnapshot,
     OfStream,
@@ -39,9 +40,10 @@ class FakeVolumes:
 
     def __init__(self, directory: Path, *, name: str = "fake", total_gib: int = 10000) -> None:
         self._volumes, self._snapshots = directory / "volumes", directory / "snapshots"
+        self._manage = directory / "manage"
         self._name, self._total = name, total_gib * GIB
         self.faults: dict[str, Exception] = {}
-        for each in (self._volumes, self._snapshots):
+        for each in (self._volumes, self._snapshots, self._manage):
             each.mkdir(parents=True, exist_ok=True)
 
     def _enter(self, method: str) -> None:
@@ -122,6 +124,41 @@ class FakeVolumes:
 
     def pool(self) -> VolumePool:
         return VolumePool(self._name, "fake", self._total, self._total, encrypts=True)
+
+    def found_volumes(self) -> tuple[FoundData, ...]:
+        return self._found("volume-")
+
+    def found_snapshots(self) -> tuple[FoundData, ...]:
+        return self._found("snapshot-")
+
+    def _found(self, prefix: str) -> tuple[FoundData, ...]:
+        found = (path for path in sorted(self._manage.iterdir()) if path.name.startswith(prefix))
+        return tuple(FoundData(path.name, int(path.read_text()) * GIB) for path in found)
+
+    def take_volume(self, volume_id: str, reference: str) -> int:
+        self._enter("take_volume")
+        return self._take(self._volumes / volume_id, reference)
+
+    def take_snapshot_over(self, snapshot_id: str, reference: str) -> int:
+        return self._take(self._snapshots / snapshot_id, reference)
+
+    def _take(self, path: Path, reference: str) -> int:
+        if not path.exists():
+            found = self._manage / reference
+            if "/" in reference or not found.is_file():
+                raise DriverError("manage", f"there is no {reference!r} to be managed", code="volume.not_found")
+            found.replace(path)
+        return max(1, int(path.read_text()))
+
+    def give_volume(self, volume_id: str) -> None:
+        self._give(self._volumes / volume_id, "volume")
+
+    def give_snapshot(self, snapshot_id: str) -> None:
+        self._give(self._snapshots / snapshot_id, "snapshot")
+
+    def _give(self, path: Path, what: str) -> None:
+        if path.exists():
+            path.replace(self._manage / f"{what}-{path.name}")
 
     def clean(self) -> None:
         for directory in (self._volumes, self._snapshots):

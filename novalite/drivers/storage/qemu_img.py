@@ -108,6 +108,11 @@ def require_alone(op: str, path: Path) -> None:
         raise DriverError(op, "the copy refers to another file", code="volume.refused")
 
 
+def require_unused(op: str, path: Path, image_format: str) -> None:
+    """Raises ``DriverError`` with code ``volume.busy`` for a file that a QEMU has open for writing."""
+    _run(op, ["info", "--output=json", "-f", image_format, str(path)], _SECONDS)
+
+
 def resize(op: str, path: Path | str, size: int, image_format: str = "qcow2", key: VolumeKey | None = None) -> None:
     """A file that nobody has open becomes ``size`` bytes large."""
     options, name = _input(path, image_format, key, "of")

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from novalite.drivers.storage import qemu_img
+from novalite.drivers.storage import found_files, qemu_img
 from novalite.drivers.storage.backends import BackendOptions
 from novalite.drivers.storage.base import (
+    FoundData,
     OfImage,
     OfSnapshot,
     OfStream,
@@ -179,6 +180,49 @@ class FileVolumes:
     def snapshot_ids(self) -> tuple[str, ...]:
         return _ids(self._snapshots)
 
+    @property
+    def _manage(self) -> Path:
+        """Where administrators lay files that are to be taken over, and where those are that were given up."""
+        directory = self._volumes / "manage"
+        directory.mkdir(mode=0o700, exist_ok=True)
+        return directory
+
+    def found_volumes(self) -> tuple[FoundData, ...]:
+        return tuple(found_files.listed(self._manage, snapshots=False))
+
+    def found_snapshots(self) -> tuple[FoundData, ...]:
+        return tuple(found_files.listed(self._manage, snapshots=True))
+
+    def take_volume(self, volume_id: str, reference: str) -> int:
+        target = self._volume(volume_id)
+        if not target.exists():
+            path = found_files.find(self._manage, reference)
+            form = found_files.examined(path)
+            found_files.grown(path, form)
+            plain = self._volumes / _checked(volume_id)
+            target = plain.with_name(plain.name + _SHARED) if form == "raw" else plain
+            _put(path, target)
+        return found_files.whole_gib(qemu_img.virtual_size("manage", target, _format(target)))
+
+    def take_snapshot_over(self, snapshot_id: str, reference: str) -> int:
+        target = self._snapshot(snapshot_id)
+        if not target.exists():
+            path = found_files.find(self._manage, reference)
+            if found_files.examined(path) != "qcow2":
+                raise DriverError("manage", "snapshots are qcow2 here", code="volume.refused")
+            _put(path, target)
+        return found_files.whole_gib(qemu_img.virtual_size("manage", target, "qcow2"))
+
+    def give_volume(self, volume_id: str) -> None:
+        path = self._volume(volume_id)
+        if path.exists():
+            _put(path, self._manage / f"volume-{path.name}")
+
+    def give_snapshot(self, snapshot_id: str) -> None:
+        path = self._snapshot(snapshot_id)
+        if path.exists():
+            _put(path, self._manage / f"snapshot-{path.name}")
+
     def pool(self) -> VolumePool:
         usage = shutil.disk_usage(self._volumes)
         return VolumePool(self._name, "file", usage.total, usage.free, encrypts=True)
@@ -246,6 +290,13 @@ def write_stream(part: Path, source: OfStream) -> None:
         file.truncate(size)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _put(path: Path, target: Path) -> None:
+    path.chmod(0o600)
+    os.replace(path, target)
+    for directory in (path.parent, target.parent):
+        _sync(directory)
 
 
 def _remove(path: Path) -> None:

@@ -31,7 +31,9 @@ from novalite.engine.conductor import (
     volume_backups,
     volume_copies,
     volume_data,
+    volume_managing,
     volume_moves,
+    volume_snapshots,
     volume_swap,
     volume_tuning,
 )
@@ -63,7 +65,9 @@ _FLOWS: tuple[Flow, ...] = (
     *volume_backups.FLOWS,
     *volume_copies.FLOWS,
     *volume_data.FLOWS,
+    *volume_managing.FLOWS,
     *volume_moves.FLOWS,
+    *volume_snapshots.FLOWS,
     *volume_swap.FLOWS,
     *volume_tuning.FLOWS,
 )

@@ -6,15 +6,15 @@ import time
 from collections.abc import Iterator
 
 from novalite import logs
-from novalite.cloud.compute import progress, snapshots, volume_images
+from novalite.cloud.compute import progress, snapshots
 from novalite.cloud.compute.image_tasks import CreateBackup, CreateImage, CreateVolumeImage
 from novalite.cloud.image import images, made
 from novalite.cloud.tasks import tasks
 from novalite.context import internal
 from novalite.db.work import Work
 from novalite.drivers.compute.snapshots import chunks
-from novalite.engine.conductor import beside, guests, outcome
-from novalite.engine.flow import Flow, Run, Step, Wait
+from novalite.engine.conductor import beside, guests, outcome, volume_snapshots
+from novalite.engine.flow import Flow, Run, Step
 from novalite.errors import DriverError, Failed, NovaLiteError, Unavailable
 
 _log = logs.get("conductor")
@@ -126,19 +126,6 @@ def forget(run: Run, wanted: str) -> None:
         run.parts.images.delete(wanted)
 
 
-def _await_snapshots(run: Run) -> Wait | None:
-    """The volumes' own tasks make them."""
-    _require_wanted(run)
-    wanted = run.args["snapshot_ids"]
-    with run.parts.database.read(internal()) as w:
-        if volume_images.unfinished(w, wanted):
-            return Wait(f"snapshots:{run.task_id}", _LOOK_SECONDS)
-        failed_ones = volume_images.failed(w, wanted)
-    if failed_ones:
-        raise Failed(f"Snapshots of volumes could not be made: {', '.join(failed_ones)}.", code="snapshot.failed")
-    return None
-
-
 def _describe(run: Run) -> None:
     with run.parts.database.write(internal()) as w:
         done = made.complete_without_data(w, image_id(run))
@@ -184,6 +171,11 @@ def failed(run: Run, error: Exception) -> None:
         outcome.failed_in_place(run, error)
 
 
+def _volumes_failed(run: Run, error: Exception) -> None:
+    volume_snapshots.not_kept(run, error)
+    failed(run, error)
+
+
 def _show(w: Work, run: Run, what: str) -> None:
     progress.doing(w, run.server_id, what)
 
@@ -201,9 +193,10 @@ FLOWS = (
           Step("upload", upload, shows=snapshots.UPLOADING), _FINISH),
          failed=failed, show=_show),
     Flow(CreateVolumeImage.kind,
-         (_BEGIN, Step("snapshots", _await_snapshots, shows=snapshots.COPYING),
+         (_BEGIN, Step("copy", volume_snapshots.copy, volume_snapshots.forget, shows=snapshots.COPYING),
+          Step("store", volume_snapshots.store, volume_snapshots.unstore), Step("kept", volume_snapshots.kept),
           Step("describe", _describe, shows=snapshots.UPLOADING), Step("finish", settle)),
-         failed=failed, show=_show),
+         failed=_volumes_failed, cancelled=volume_snapshots.called_off, show=_show),
     Flow(CreateBackup.kind,
          (_BEGIN, Step("copy", copy, drop), Step("upload", upload, shows=snapshots.UPLOADING),
           Step("rotate", _rotate), _FINISH),

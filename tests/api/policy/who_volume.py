@@ -117,6 +117,16 @@ MAY = {
     "admin": """
         POST /v3/volumes/{id}/action os-reset_status
         POST /v3/volumes/{id}/action os-force_delete
+        GET /v3/manageable_volumes
+        GET /v3/manageable_volumes/detail
+        GET /v3/manageable_snapshots
+        GET /v3/manageable_snapshots/detail
+        POST /v3/manageable_volumes
+        POST /v3/os-volume-manage
+        POST /v3/manageable_snapshots
+        POST /v3/os-snapshot-manage
+        POST /v3/volumes/{id}/action os-unmanage
+        POST /v3/snapshots/{id}/action os-unmanage
         POST /v3/volumes/{id}/action os-migrate_volume
         POST /v3/volumes/{id}/action os-migrate_volume_completion
         POST /v3/volumes/{id}/action os-force_detach

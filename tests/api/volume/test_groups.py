@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from novalite.errors import DriverError
 from tests.api.conftest import wait_for
 from tests.api.volume.conftest import UNKNOWN, Cinder
 from tests.api.volume.test_in_use import Server
@@ -118,14 +119,56 @@ def test_all_are_kept_at_one_moment_and_come_back_together(member: Cinder, admin
     assert member.driver.snapshot_ids() == ()
 
 
-def test_what_a_guest_writes_to_is_not_kept_in_parts(member: Cinder, group: str) -> None:
-    """Two disks of a running guest are not copied one after the other: that would be of two moments."""
-    volume_id = member.volume(group_id=group, volume_type="__DEFAULT__")["id"]
+def _ids(member: Cinder, group_snapshot_id: str) -> list[str]:
+    found = member.get("/snapshots/detail")["snapshots"]
+    return [one["id"] for one in found if one["group_snapshot_id"] == group_snapshot_id]
+
+
+def test_what_a_guest_has_is_copied_at_one_moment(member: Cinder, group: str) -> None:
+    """Two disks of it in one go, and one that is free beside; nothing of the copies stays on the host."""
+    first, second, free = (member.volume(group_id=group, volume_type="__DEFAULT__")["id"] for _ in range(3))
+    server, host = Server(member), member.appliance.driver
+    for volume_id in (first, second):
+        server.attach(volume_id)
+    before = host.calls.get("take_snapshots", 0), host.calls.get("take_snapshot", 0)
+    made = member.ask("/group_snapshots", {"group_snapshot": {"group_id": group}})["group_snapshot"]["id"]
+    member.until("group_snapshots", made, "available")
+    assert (host.calls["take_snapshots"], host.calls.get("take_snapshot", 0)) == (before[0] + 1, before[1])
+    assert set(member.driver.snapshot_ids()) == set(_ids(member, made))
+    assert len(_ids(member, made)) == 3
+    wait_for(lambda: host._guests[server.id].snapshots == {}, why="copies stay on the host")
+    assert {member.get(f"/volumes/{one}")["volume"]["status"] for one in (first, second)} == {"in-use"}
+    member.delete("group_snapshots", made)
+    server.detach(first)
+    other = Server(member)
+    other.attach(first)
+    code, why = member.refused("POST", "/group_snapshots", {"group_snapshot": {"group_id": group}})
+    assert (code, "several servers" in why) == (400, True)
+    assert member.get("/group_snapshots")["group_snapshots"] == []
+    server.detach(second)
+    other.detach(first)
+    assert free
+
+
+@pytest.mark.parametrize("where", ["host", "backend"])
+def test_a_moment_that_fails_leaves_nothing(member: Cinder, group: str, where: str) -> None:
+    volume_id, _ = (member.volume(group_id=group, volume_type="__DEFAULT__")["id"] for _ in range(2))
     server = Server(member)
     server.attach(volume_id)
-    code, why = member.refused("POST", "/group_snapshots", {"group_snapshot": {"group_id": group}})
-    assert (code, "in-use" in why) == (400, True)
-    assert member.get("/group_snapshots")["group_snapshots"] == []
+    broken = DriverError("copy", "it broke off", code="driver.failed")
+    if where == "host":
+        member.appliance.driver.fail_next("take_snapshots", broken)
+    else:
+        member.driver.faults["ensure_snapshot"] = broken
+    try:
+        made = member.ask("/group_snapshots", {"group_snapshot": {"group_id": group}})["group_snapshot"]["id"]
+        member.until("group_snapshots", made, "error")
+    finally:
+        member.driver.faults.clear()
+    assert {member.get(f"/snapshots/{one}")["snapshot"]["status"] for one in _ids(member, made)} == {"error"}
+    assert member.driver.snapshot_ids() == ()
+    assert member.appliance.driver._guests[server.id].snapshots == {}
+    member.delete("group_snapshots", made)
     server.detach(volume_id)
 
 

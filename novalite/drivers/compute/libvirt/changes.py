@@ -10,7 +10,7 @@ from typing import Any
 import libvirt
 
 from novalite.drivers.compute.arrange import placed
-from novalite.drivers.compute.base import DiskKey, DiskSpec, NicSpec, Power, SnapshotFile
+from novalite.drivers.compute.base import DiskCopy, DiskKey, DiskSpec, NicSpec, Power, SnapshotFile
 from novalite.drivers.compute.libvirt import (
     disks,
     encrypted,
@@ -75,6 +75,9 @@ class GuestChanges(ABC):
 
     def take_snapshot(self, guest_id: str, disk: str, name: str, key: DiskKey | None = None) -> SnapshotFile:
         return self._snapshots.take(guest_id, disk, name, key)
+
+    def take_snapshots(self, guest_id: str, copies: tuple[DiskCopy, ...]) -> tuple[SnapshotFile, ...]:
+        return self._snapshots.take_together(guest_id, copies)
 
     def read_snapshot(self, guest_id: str, name: str, offset: int, max_bytes: int) -> bytes:
         return self._snapshots.read(guest_id, name, offset, max_bytes)

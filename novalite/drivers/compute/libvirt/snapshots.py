@@ -10,6 +10,7 @@ import threading
 import time
 import xml.etree.ElementTree as ET
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import libvirt
 import msgspec
 
 from novalite import logs
-from novalite.drivers.compute.base import PIECE_BYTES, DiskKey, SnapshotFile
+from novalite.drivers.compute.base import PIECE_BYTES, DiskCopy, DiskKey, SnapshotFile
 from novalite.drivers.compute.libvirt import disks, encrypted, guest_agent, sources
 from novalite.drivers.compute.libvirt.connection import Connection
 from novalite.drivers.compute.libvirt.domains import Domains
@@ -48,7 +49,7 @@ class _Files:
 
 
 class Snapshots:
-    """``take`` blocks for as long as the copy takes; one copy per guest at a time."""
+    """``take`` blocks for as long as the copy takes; one copy, or several of one moment, per guest at a time."""
 
     def __init__(self, connection: Connection, domains: Domains, places: Places, keys: Path, secrets: Secrets) -> None:
         """``keys`` is the directory of what opens disks that other machines export."""
@@ -58,21 +59,33 @@ class Snapshots:
         self._look = threading.Event()
 
     def take(self, guest_id: str, disk: str, name: str, key: DiskKey | None = None) -> SnapshotFile:
+        (taken,) = self.take_together(guest_id, (DiskCopy(disk, name, key),))
+        return taken
+
+    def take_together(self, guest_id: str, wanted: Sequence[DiskCopy]) -> tuple[SnapshotFile, ...]:
+        """When one of the copies is missing all are made anew: they are of one moment."""
         place = self._places.guest(guest_id)
-        files = _files("take_snapshot", place, name)
+        named = [(copy, _files("take_snapshot", place, copy.name)) for copy in wanted]
         with self._locks[guest_id]:
-            if files.whole.exists():
-                return msgspec.json.decode(files.facts.read_bytes(), type=SnapshotFile)
-            found = self._connection.call("take_snapshot", self._find, guest_id, disk)
-            if found.key_id and sources.is_exported(found.path):
-                raise DriverError("take_snapshot", "an encrypted disk that another machine exports is not copied here",
-                                  code="guest.refused", hint="Detach the volume first.")  # fmt: skip
-            key = encrypted.needed("take_snapshot", key) if found.key_id else None
-            self._connection.call("take_snapshot", self._clear, guest_id, files)
+            if all(files.whole.exists() for _, files in named):
+                return tuple(msgspec.json.decode(files.facts.read_bytes(), type=SnapshotFile) for _, files in named)
+            copies = [self._planned(guest_id, copy, files) for copy, files in named]
+            for copy in copies:
+                self._connection.call("take_snapshot", self._clear, guest_id, copy.files)
+                copy.files.whole.unlink(missing_ok=True)
             running = self._connection.call("take_snapshot", self._is_active, guest_id)
-            with place.room.taken("take_snapshot", self._needed_bytes(found), f"a copy of disk {disk}"):
-                quiesced = self._copy(guest_id, found, files, key, running=running)
-            return _finish(files, guest_id, name, disk, quiesced)
+            what = f"a copy of disk {', '.join(copy.disk for copy in wanted)}"
+            with place.room.taken("take_snapshot", sum(self._needed_bytes(copy.found) for copy in copies), what):
+                quiesced = self._copy_running(guest_id, copies) if running else self._copy_stopped(copies)
+            return tuple(_finish(copy, guest_id, quiesced) for copy in copies)
+
+    def _planned(self, guest_id: str, copy: DiskCopy, files: _Files) -> _Copy:
+        found = self._connection.call("take_snapshot", self._find, guest_id, copy.disk)
+        if found.key_id and sources.is_exported(found.path):
+            raise DriverError("take_snapshot", "an encrypted disk that another machine exports is not copied here",
+                              code="guest.refused", hint="Detach the volume first.")  # fmt: skip
+        key = encrypted.needed("take_snapshot", copy.key) if found.key_id else None
+        return _Copy(found, copy.disk, copy.name, files, key)
 
     def read(self, guest_id: str, name: str, offset: int, max_bytes: int) -> bytes:
         files = _files("read_snapshot", self._places.guest(guest_id), name)
@@ -133,35 +146,37 @@ class Snapshots:
             return encrypted.needed_bytes("take_snapshot", found.path, found.outer_format)
         return disks.needed_bytes("take_snapshot", found.path, found.format, "qcow2", self._keys)
 
-    def _copy(self, guest_id: str, found: FoundDisk, files: _Files, key: DiskKey | None, *, running: bool) -> bool:
-        return self._copy_running(guest_id, found, files, key) if running else self._copy_stopped(found, files, key)
-
-    def _copy_stopped(self, found: FoundDisk, files: _Files, key: DiskKey | None) -> bool:
+    def _copy_stopped(self, copies: list[_Copy]) -> bool:
         """A guest that does not run holds still by itself."""
-        if key is not None:
-            encrypted.copy("take_snapshot", found.path, found.format, files.part, key)
-            return False
-        size = disks.virtual_size("take_snapshot", found.path, found.format, self._keys)
-        disks.convert("take_snapshot", found.path, found.format, files.part, "qcow2", size, self._keys)
+        for copy in copies:
+            found, part = copy.found, copy.files.part
+            if copy.key is not None:
+                encrypted.copy("take_snapshot", found.path, found.format, part, copy.key)
+                continue
+            size = disks.virtual_size("take_snapshot", found.path, found.format, self._keys)
+            disks.convert("take_snapshot", found.path, found.format, part, "qcow2", size, self._keys)
         return False
 
-    def _copy_running(self, guest_id: str, found: FoundDisk, files: _Files, key: DiskKey | None) -> bool:
-        # Made here and not by libvirt, which is left with a job that never ends when it dies while it makes it.
-        size = disks.virtual_size("take_snapshot", found.path, found.outer_format, self._keys)
-        encrypted.create("take_snapshot", files.part, size, key)
-        self._places.guest(guest_id).lend(files.part)
-        order = _order(found.device, files.part, key)
-        with self._secrets.held([key]):
-            self._connection.call("take_snapshot", self._secrets.ensure, [key])
-            quiesced = self._connection.call("take_snapshot", self._begin, guest_id, order)
+    def _copy_running(self, guest_id: str, copies: list[_Copy]) -> bool:
+        for copy in copies:
+            # Made here and not by libvirt, which is left with a job that never ends when it dies while it makes it.
+            size = disks.virtual_size("take_snapshot", copy.found.path, copy.found.outer_format, self._keys)
+            encrypted.create("take_snapshot", copy.files.part, size, copy.key)
+            self._places.guest(guest_id).lend(copy.files.part)
+        keys, parts = [copy.key for copy in copies], [copy.files.part for copy in copies]
+        with self._secrets.held(keys):
+            self._connection.call("take_snapshot", self._secrets.ensure, keys)
+            quiesced = self._connection.call("take_snapshot", self._begin, guest_id, _order(copies))
         for _ in range(int(_COPY_SECONDS / _LOOK_SECONDS)):
-            if self._connection.call("take_snapshot", self._is_done, guest_id, files.part):
+            if self._connection.call("take_snapshot", self._is_done, guest_id, parts):
                 return quiesced
             self._look.wait(_LOOK_SECONDS)
-        self._connection.call("take_snapshot", self._clear, guest_id, files)
+        for copy in copies:
+            self._connection.call("take_snapshot", self._clear, guest_id, copy.files)
         raise DriverError("take_snapshot", f"the copy took longer than {_COPY_SECONDS:.0f} s", code="driver.timeout")
 
     def _begin(self, connection: Any, guest_id: str, order: str) -> bool:
+        """All disks are one backup, which QEMU begins as one transaction."""
         domain = self._domains.known(connection, "take_snapshot", guest_id)
         marker = self._places.guest(guest_id).directory / _FREEZES
         marker.touch()
@@ -183,7 +198,7 @@ class Snapshots:
             guest_agent.thaw(domain)
         marker.unlink(missing_ok=True)
 
-    def _is_done(self, connection: Any, guest_id: str, part: Path) -> bool:
+    def _is_done(self, connection: Any, guest_id: str, parts: list[Path]) -> bool:
         domain = self._domains.known(connection, "take_snapshot", guest_id)
         if not domain.isActive():
             raise DriverError(
@@ -192,7 +207,7 @@ class Snapshots:
         if domain.jobStats().get("type", libvirt.VIR_DOMAIN_JOB_NONE) != libvirt.VIR_DOMAIN_JOB_NONE:
             return False
         result = domain.jobStats(libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED)
-        if result.get("type") == libvirt.VIR_DOMAIN_JOB_COMPLETED and part.exists():
+        if result.get("type") == libvirt.VIR_DOMAIN_JOB_COMPLETED and all(part.exists() for part in parts):
             return True
         why = result.get("errmsg", "") or "it was called off"
         full = "no space" in why.lower()
@@ -244,13 +259,24 @@ def is_disk(element: ET.Element, place: GuestPlace, disk: str) -> bool:
     return path == str(place.disk(disk)) or bool(disk and element.findtext("serial") == disk[:20])
 
 
-def _order(target: str, part: Path, key: DiskKey | None) -> str:
+@dataclass(frozen=True)
+class _Copy:
+    found: FoundDisk
+    disk: str
+    name: str
+    files: _Files
+    key: DiskKey | None
+
+
+def _order(copies: list[_Copy]) -> str:
     root = ET.Element("domainbackup", mode="push")
-    disk = sub(sub(root, "disks"), "disk", name=target, backup="yes", type="file")
-    onto = sub(disk, "target", file=str(part))
-    if key is not None:
-        onto.append(encryption(key.id))
-    sub(disk, "driver", type="qcow2")
+    wanted = sub(root, "disks")
+    for copy in copies:
+        disk = sub(wanted, "disk", name=copy.found.device, backup="yes", type="file")
+        onto = sub(disk, "target", file=str(copy.files.part))
+        if copy.key is not None:
+            onto.append(encryption(copy.key.id))
+        sub(disk, "driver", type="qcow2")
     return ET.tostring(root, encoding="unicode")
 
 
@@ -263,7 +289,8 @@ def _copies_to(domain: Any, part: Path) -> bool:
         raise
 
 
-def _finish(files: _Files, guest_id: str, name: str, disk: str, quiesced: bool) -> SnapshotFile:
+def _finish(copy: _Copy, guest_id: str, quiesced: bool) -> SnapshotFile:
+    files = copy.files
     try:
         info = run(
             "take_snapshot",
@@ -271,7 +298,7 @@ def _finish(files: _Files, guest_id: str, name: str, disk: str, quiesced: bool) 
             timeout_seconds=60,
         )
         snapshot = SnapshotFile(
-            guest_id, name, disk, files.part.stat().st_size, json.loads(info)["virtual-size"], quiesced
+            guest_id, copy.name, copy.disk, files.part.stat().st_size, json.loads(info)["virtual-size"], quiesced
         )
         files.facts.write_bytes(msgspec.json.encode(snapshot))
         os.replace(files.part, files.whole)
