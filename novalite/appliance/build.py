@@ -18,11 +18,19 @@ from novalite.drivers.compute.base import ComputeDriver
 from novalite.drivers.compute.local import open_local
 from novalite.drivers.network.base import NetworkDriver
 from novalite.drivers.storage import backends, backup_places, web_places
-from novalite.drivers.storage.base import BackupStore, VolumeBackends, VolumeDriver, VolumeExports
+from novalite.drivers.storage.base import (
+    FOUND,
+    BackupStore,
+    FoundDriver,
+    VolumeBackends,
+    VolumeDriver,
+    VolumeExports,
+)
 from novalite.drivers.storage.export_daemon import ExportDaemon, QemuDaemon
 from novalite.drivers.storage.exports import DaemonExports
 from novalite.drivers.storage.fake_exports import FakeDaemon
 from novalite.drivers.storage.files import FileImageStore
+from novalite.drivers.storage.found_volumes import FoundVolumes
 from novalite.engine.flow import Parts
 from novalite.engine.links import Links, guarded
 from novalite.engine.scheduler.loader import load_filters, load_weighers
@@ -144,8 +152,10 @@ def _volume_backends(settings: Settings) -> VolumeBackends:
         from novalite.drivers.storage.volumes import FileVolumes
 
         drivers = {"local": FileVolumes(settings.state_path / "volumes", name=f"{host}@local#local")}
+    found = FoundVolumes(settings.state_path / "found-volumes", name=f"{host}@{FOUND}#{FOUND}")
     return VolumeBackends(
-        {name: cast(VolumeDriver, guarded(driver, f"volume driver {name}")) for name, driver in drivers.items()}
+        {name: cast(VolumeDriver, guarded(driver, f"volume driver {name}")) for name, driver in drivers.items()},
+        cast(FoundDriver, guarded(found, "driver of found volumes")),
     )
 
 

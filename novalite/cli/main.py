@@ -35,6 +35,10 @@ OPERATORS = {
     "privileged": ("novalite.cli.serve:privileged", "What needs root, for an appliance that runs without it."),
     "status": ("novalite.cli.status:status", "Components of the appliance and their health."),
     "doctor": ("novalite.cli.doctor:doctor", "What database, hypervisor, network and disks disagree about."),
+    "adopt": (
+        "novalite.cli.adopt:adopt",
+        "Take over a libvirt machine that is here already, its disks where they are.",
+    ),
     "config": ("novalite.cli.config:config", "Every option, its value and where it comes from."),
     "policy": ("novalite.cli.policy:policy", "Who may do what, and why somebody may not."),
     "openrc": ("novalite.cli.config:openrc", "The admin's credentials, for a shell."),

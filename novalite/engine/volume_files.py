@@ -51,7 +51,7 @@ class Disagreement:
 def mend(database: Database, backends: VolumeBackends) -> None:
     """At start: forget copies that were cut off, and learn where volumes are when their directory has moved. A
     backend that is away is left as it is, and the rest goes on."""
-    for name in backends.drivers:
+    for name in backends.everyone:
         try:
             _mend(database, backends.of(name), name)
         except DriverError as error:
@@ -181,7 +181,7 @@ def _of_backups(parts: Parts, all_backups: list[Backup], busy: set[str]) -> Iter
 def _stored(backends: VolumeBackends) -> tuple[set[str], set[str], list[Disagreement]]:
     """Volumes and snapshots of every backend, and the backends that do not answer."""
     of_volumes, of_snapshots, away = set[str](), set[str](), []
-    for name, driver in backends.drivers.items():
+    for name, driver in backends.everyone.items():
         try:
             of_volumes |= set(driver.volume_ids())
             of_snapshots |= set(driver.snapshot_ids())

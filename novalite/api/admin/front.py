@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-from novalite.api.admin import backup_store, exports, forwards, imports, lans, protections
+from novalite.api.admin import adoptions, backup_store, exports, forwards, imports, lans, protections
 from novalite.api.kit import faults
 from novalite.api.kit.call import Call
 from novalite.api.kit.routes import Front, Route
@@ -27,5 +27,5 @@ def front(status: Report, examine: Report) -> Front:
         Route("GET", "/status", show_status, rule="novalite:admin:status", summary="Components, threads, backlog"),
         Route("GET", "/doctor", show_doctor, rule="novalite:admin:doctor", summary="What does not agree"),
     ]
-    nouns = (lans, forwards, protections, backup_store, exports, imports)
+    nouns = (lans, forwards, protections, backup_store, exports, imports, adoptions)
     return Front("admin", "/admin", [*routes, *itertools.chain(*(noun.ROUTES for noun in nouns))], faults.NOVA)

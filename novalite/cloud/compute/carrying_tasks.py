@@ -1,4 +1,4 @@
-"""The kinds of task that carry whole servers from one cloud to another."""
+"""The kinds of task that carry whole servers from one cloud to another, or take over what is on a host."""
 
 from __future__ import annotations
 
@@ -27,7 +27,25 @@ class ImportServer:
     import_id: str
 
 
-KINDS: tuple[type[durable.Kind], ...] = (ExportServer, ImportServer)
+@dataclass(frozen=True)
+class AdoptGuest:
+    """Take the guest over that the records tell of already."""
+
+    kind: ClassVar[str] = "server.adopt"
+    action: ClassVar[str] = "create"
+    server_id: str
+
+
+@dataclass(frozen=True)
+class GiveGuestBack:
+    """Let an adopted guest be what it was before, and forget its server."""
+
+    kind: ClassVar[str] = "server.give_back"
+    action: ClassVar[str] = "delete"
+    server_id: str
+
+
+KINDS: tuple[type[durable.Kind], ...] = (ExportServer, ImportServer, AdoptGuest, GiveGuestBack)
 
 
 def key(import_id: str) -> str:

@@ -207,7 +207,7 @@ _PLACEMENT = {
         "traits:list usages:show"
     )
 }
-_APPLIANCE = {"rule:context_is_admin": "status doctor lans backup_store"}
+_APPLIANCE = {"rule:context_is_admin": "adoptions status doctor lans backup_store"}
 _OF_PROJECTS = {NEUTRON_MEMBER: "exports forwards imports protections"}
 
 

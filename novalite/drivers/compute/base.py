@@ -482,17 +482,79 @@ class OpensExports(Protocol):
         key."""
 
 
+@dataclass(frozen=True)
+class ForeignDisk:
+    """A disk of a guest that somebody else made. ``size`` in bytes, as the guest sees it; ``boot_order`` 0: none."""
+
+    path: str
+    format: str
+    device: str
+    bus: str
+    size: int
+    read_only: bool = False
+    boot_order: int = 0
+
+
+@dataclass(frozen=True)
+class ForeignCard:
+    """``place`` tells in words where the card is plugged in now."""
+
+    mac_address: str
+    model: str
+    place: str
+
+
+@dataclass(frozen=True)
+class ForeignGuest:
+    """A guest that somebody else made, as far as it can be told here. ``id`` is its UUID; ``properties`` are named as
+    an image's; ``refusals`` tell why it cannot be taken over, ``left_out`` what it would not have afterwards.
+    ``definition`` is what the hypervisor keeps of it, from which it can be made again exactly."""
+
+    name: str
+    id: str
+    power: Power
+    vcpus: int = 1
+    memory_mib: int = 0
+    disks: tuple[ForeignDisk, ...] = ()
+    cards: tuple[ForeignCard, ...] = ()
+    properties: dict[str, str] = field(default_factory=dict)
+    refusals: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    starts_with_machine: bool = False
+    definition: str = ""
+
+
+@runtime_checkable
+class AdoptsGuests(Protocol):
+    """Feature ``adopt``: guests that others made become this appliance's, and theirs again."""
+
+    def foreign_guests(self) -> tuple[ForeignGuest, ...]:
+        """All there are, by name, with no more than id and power."""
+
+    def foreign_guest(self, name: str) -> ForeignGuest:
+        """One, by name or id. Code ``guest.not_found``."""
+
+    def take_guest(self, guest_id: str) -> None:
+        """Keep its definition aside and let the hypervisor forget it, so that a guest of this appliance can have its
+        id. Its disks, firmware variables and TPM are not touched. Nothing when it is taken already. Codes
+        ``guest.not_found``, ``guest.state`` when it is not off."""
+
+    def give_guest_back(self, guest_id: str, definition: str, starts_with_machine: bool) -> None:
+        """Forget this appliance's guest of that id, and let the hypervisor have the other one again. Nothing when it
+        has it already. Codes ``guest.state`` when the guest is not off, ``guest.refused``."""
+
+
 PIECE_BYTES = 8 << 20
 
 OPTIONAL_PORTS: tuple[type, ...] = (
     TakesSnapshots, PlugsDevices, ChangesDisks, SwapsDisks, KeepsDisks, MovesDisks, TalksToAgent,
-    OpensExports,
+    OpensExports, AdoptsGuests,
 )  # fmt: skip
 
 
 class FullDriver(
     ComputeDriver, TakesSnapshots, PlugsDevices, ChangesDisks, SwapsDisks, KeepsDisks, MovesDisks, TalksToAgent,
-    OpensExports,
+    OpensExports, AdoptsGuests,
     Protocol,
 ):  # fmt: skip
     """A driver with everything."""

@@ -27,6 +27,7 @@ from novalite.drivers.compute.base import (
     PowerAction,
 )
 from novalite.drivers.compute.event_log import EventLog
+from novalite.drivers.compute.fake_adoptions import FakeAdoptions
 from novalite.drivers.compute.fake_changes import FakeChanges
 from novalite.drivers.compute.fake_console import open_console
 from novalite.drivers.compute.fake_faults import Faults
@@ -68,6 +69,7 @@ _FEATURES = (
     "move_disks",
     "open_exports",
     "crash_dump",
+    "adopt",
     "secure_boot",
 )
 _TRAITS = (
@@ -92,8 +94,9 @@ _TRAITS = (
 )
 
 
-class FakeDriver(FakeKeys, FakeChanges):
-    """Implements ``FullDriver``; the optional ports are in ``fake_changes.py`` and ``fake_keys.py``. Sizes as in
+class FakeDriver(FakeKeys, FakeChanges, FakeAdoptions):
+    """Implements ``FullDriver``; the optional ports are in ``fake_changes.py``, ``fake_keys.py`` and
+    ``fake_adoptions.py``. Sizes as in
     ``HostReport``.
 
     With ``state_dir`` the guests outlive the process, as those of a real hypervisor do. Tests steer it by
@@ -122,6 +125,7 @@ class FakeDriver(FakeKeys, FakeChanges):
         guests, images, self._boot_id = self._store.load()
         self._guests = {guest.id: guest for guest in guests}
         self._images = set(images)
+        self._foreign = {guest.id: guest for guest in self._store.load_foreign()}
         self._consoles: dict[str, list[socket.socket]] = {}
         self._started = time.monotonic()
         self._ignores_shutdown: set[str] = set()

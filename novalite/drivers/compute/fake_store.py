@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import msgspec
 
-from novalite.drivers.compute.base import DiskSpec, GuestSpec, Power, SnapshotFile
+from novalite.drivers.compute.base import DiskSpec, ForeignGuest, GuestSpec, Power, SnapshotFile
 
 
 @dataclass
@@ -40,6 +40,11 @@ class FakeStore(Protocol):
 
     def save_host(self, images: list[str], boot_id: str) -> None: ...
 
+    def load_foreign(self) -> list[ForeignGuest]:
+        """Guests that others made."""
+
+    def save_foreign(self, guests: list[ForeignGuest]) -> None: ...
+
 
 class NoStore:
     """Forgets everything with the process."""
@@ -53,13 +58,18 @@ class NoStore:
 
     def save_host(self, images: list[str], boot_id: str) -> None: ...
 
+    def load_foreign(self) -> list[ForeignGuest]:
+        return []
+
+    def save_foreign(self, guests: list[ForeignGuest]) -> None: ...
+
 
 class DirectoryStore:
     """One JSON file per guest and one for the host, each replaced as a whole, so a kill leaves no half."""
 
     def __init__(self, directory: Path) -> None:
         self._guests = directory / "guests"
-        self._host = directory / "host.json"
+        self._host, self._foreign = directory / "host.json", directory / "foreign.json"
         self._guests.mkdir(parents=True, exist_ok=True)
 
     def load(self) -> tuple[list[FakeGuest], list[str], str]:
@@ -78,6 +88,14 @@ class DirectoryStore:
 
     def save_host(self, images: list[str], boot_id: str) -> None:
         _replace(self._host, msgspec.json.encode((images, boot_id)))
+
+    def load_foreign(self) -> list[ForeignGuest]:
+        if not self._foreign.exists():
+            return []
+        return msgspec.json.decode(self._foreign.read_bytes(), type=list[ForeignGuest])
+
+    def save_foreign(self, guests: list[ForeignGuest]) -> None:
+        _replace(self._foreign, msgspec.json.encode(guests))
 
 
 def _without_keys(spec: GuestSpec | None) -> GuestSpec | None:

@@ -41,6 +41,9 @@ _SECONDS = {
     "write_disk": 120.0,
     "adopt_disk": 180.0,
     "set_password": 60.0,
+    "foreign_guest": 180.0,
+    "take_guest": 60.0,
+    "give_guest_back": 60.0,
 }
 """How long the methods may take; all others are quick."""
 BYTES_WANTED = "image.bytes_wanted"

@@ -356,21 +356,44 @@ class BackupStore(Protocol):
         """Forget what belongs to no backup, because saving it was cut off."""
 
 
+class FoundDriver(VolumeDriver, Protocol):
+    """Volumes that somebody else made, where they are: this only knows of them. New ones are refused."""
+
+    def find(self, volume_id: str, path: Path, form: str) -> VolumePlace:
+        """Let the volume be what is at ``path``, of ``form`` raw or qcow2. Repeatable."""
+
+    def ends_with(self, volume_id: str, ends: bool) -> None:
+        """Whether the data, if they are a file, go when the volume goes; they stay unless this was said."""
+
+
+FOUND = "found"
+"""The name of the backend of volumes that were found in their place."""
+
+
 @dataclass(frozen=True)
 class VolumeBackends:
-    """Every keeper of volumes by its name; the first is the one for what names none."""
+    """Every keeper of volumes by its name; the first is the one for what names none. ``found`` knows of those that were
+    found in their place; nothing new is placed there."""
 
     drivers: Mapping[str, VolumeDriver]
+    found: FoundDriver | None = None
 
     def of(self, name: str) -> VolumeDriver:
         """Raises ``DriverError`` with code ``volume.no_backend`` for a name that the settings do not know any more."""
         wanted = name or next(iter(self.drivers))
+        if wanted == FOUND and self.found is not None:
+            return self.found
         if wanted not in self.drivers:
             raise DriverError(
                 "volume", f"there is no backend {wanted} for volumes", code="volume.no_backend",
                 hint="Name it in volumes.backends again, as it was.",
             )  # fmt: skip
         return self.drivers[wanted]
+
+    @property
+    def everyone(self) -> Mapping[str, VolumeDriver]:
+        """Also the one that nothing new is placed in."""
+        return self.drivers if self.found is None else {**self.drivers, FOUND: self.found}
 
     def pools(self) -> dict[str, VolumePool]:
         """The room of each backend that answers, by its name. Asks every one of them."""

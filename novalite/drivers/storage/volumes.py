@@ -27,7 +27,7 @@ from novalite.errors import DriverError
 GIB = 1 << 30
 _CHUNK = 1 << 20
 _UNFINISHED = ".part"
-_SHARED = ".raw"
+SHARED = _SHARED = ".raw"
 
 
 def backend(options: BackendOptions) -> FileVolumes:
@@ -232,8 +232,11 @@ class FileVolumes:
             for path in directory.glob(f"*{_UNFINISHED}"):
                 path.unlink(missing_ok=True)
 
+    def _plain(self, volume_id: str) -> Path:
+        return self._volumes / _checked(volume_id)
+
     def _volume(self, volume_id: str) -> Path:
-        plain = self._volumes / _checked(volume_id)
+        plain = self._plain(volume_id)
         shared = plain.with_name(plain.name + _SHARED)
         return shared if shared.exists() else plain
 

@@ -6,6 +6,7 @@ from novalite.cloud.compute import carrying_tasks, image_tasks, moving_tasks, pr
 from novalite.cloud.image import tasks as import_tasks
 from novalite.cloud.volume import tasks as volume_tasks
 from novalite.engine.conductor import (
+    adoptions,
     boot,
     delete,
     evacuate,
@@ -40,6 +41,7 @@ from novalite.engine.conductor import (
 from novalite.engine.flow import Flow, Registry
 
 _FLOWS: tuple[Flow, ...] = (
+    *adoptions.FLOWS,
     *boot.FLOWS,
     *delete.FLOWS,
     *image_cache.FLOWS,

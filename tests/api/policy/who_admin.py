@@ -7,6 +7,12 @@ MAY = {
         GET /lans
         POST /lans
         DELETE /lans/{name}
+        GET /foreign-guests
+        GET /adoptions
+        POST /adoptions
+        GET /adoptions/{server_id}
+        PATCH /adoptions/{server_id}
+        POST /adoptions/{server_id}/undo
         GET /backup-store
         POST /backup-store/take-over
         POST /backup-store/backups/{backup_id}/import

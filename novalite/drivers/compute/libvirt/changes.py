@@ -48,6 +48,7 @@ FEATURES = (
     "move_disks",
     "open_exports",
     "crash_dump",
+    "adopt",
 )
 
 

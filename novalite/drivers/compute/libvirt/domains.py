@@ -155,7 +155,7 @@ class Domains:
         power.act(domain, action)
         return GuestState(guest_id, *power.current(domain))
 
-    def remove(self, connection: Any, guest_id: str) -> None:
+    def remove(self, connection: Any, guest_id: str, keeps_tpm: bool = False) -> None:
         """Stop and undefine; nothing when there is none of ours."""
         domain = self.find(connection, guest_id)
         if domain is None:
@@ -167,7 +167,7 @@ class Domains:
             if is_lost(error) or domain.isActive():
                 raise
         try:
-            domain.undefineFlags(_REMOVE_ALL)
+            domain.undefineFlags(_REMOVE_ALL | (libvirt.VIR_DOMAIN_UNDEFINE_KEEP_TPM if keeps_tpm else 0))
         except libvirt.libvirtError as error:
             if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
                 raise

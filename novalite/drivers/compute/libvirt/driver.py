@@ -40,6 +40,7 @@ from novalite.drivers.compute.libvirt import (
     stats,
 )
 from novalite.drivers.compute.libvirt.accel import Acceleration, Verdict
+from novalite.drivers.compute.libvirt.adopting import GuestAdoptions
 from novalite.drivers.compute.libvirt.changes import FEATURES, GuestChanges
 from novalite.drivers.compute.libvirt.connection import Connection
 from novalite.drivers.compute.libvirt.devices import Devices
@@ -69,8 +70,8 @@ class LocalStorage:
     image_unused_seconds: float = 0.0
 
 
-class LibvirtDriver(GuestChanges, export_keys.ExportKeys):
-    """Implements ``FullDriver``; the optional ports are in ``changes.py`` and ``export_keys.py``.
+class LibvirtDriver(GuestChanges, export_keys.ExportKeys, GuestAdoptions):
+    """Implements ``FullDriver``; the optional ports are in ``changes.py``, ``export_keys.py`` and ``adopting.py``.
 
     ``state_dir`` holds guests/ and images-cache/; ``appliance_id`` marks the domains that are ours. ``local`` says how
     disks and images are kept. ``virt_type`` is auto, kvm or qemu; ``cpu_model`` (of emulated guests) may be empty. With
@@ -226,7 +227,7 @@ class LibvirtDriver(GuestChanges, export_keys.ExportKeys):
         if not is_server_id(guest_id):
             return
         with self._lock(guest_id):
-            self._connection.call("delete_guest", self._domains.remove, guest_id)
+            self._connection.call("delete_guest", self._domains.remove, guest_id, self.is_adopted(guest_id))
             self._connection.call("delete_guest", self._secrets.forget_unused)
             self._places.guest(guest_id).remove()
             self._pinned = None if self._pinned else self._pinned

@@ -1,0 +1,195 @@
+"""Machines that others made: taken over where they are, used as servers, given back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from novalite.drivers.compute.base import ForeignCard, ForeignDisk, ForeignGuest, Power
+from novalite.drivers.compute.qcow2 import empty_qcow2
+from novalite.errors import DriverError
+from tests.api.conftest import wait_for
+
+C, V, N = "/compute/v2.1", "/volume/v3", "/network/v2.0"
+_macs = iter(f"52:54:00:00:{number // 256:02x}:{number % 256:02x}" for number in range(60000))
+
+
+def _machine(tmp_path: Path, name: str, **changes: Any) -> ForeignGuest:
+    root, data = tmp_path / f"{name}.qcow2", tmp_path / f"{name}.img"
+    root.write_bytes(empty_qcow2(2 << 30))
+    data.write_bytes(b"data" * 1024)
+    disks = (ForeignDisk(str(data), "raw", "vdb", "virtio", 4096),
+             ForeignDisk(str(root), "qcow2", "vda", "virtio", 2 << 30, boot_order=1))  # fmt: skip
+    made = ForeignGuest(
+        name, str(uuid4()), Power.OFF, 3, 777, disks, (ForeignCard(next(_macs), "e1000", "bridge br0"),),
+        {"hw_machine_type": "q35", "hw_vif_model": "e1000", "hw_disk_bus": "virtio"}, left_out=("the sound card",),
+        starts_with_machine=True,
+    )  # fmt: skip
+    return replace(made, **changes)
+
+
+def _server(appliance: Any, server_id: str) -> Any:
+    answer = appliance.get(f"{C}/servers/{server_id}", version="2.95")
+    return answer.json["server"] if answer.status_code == 200 else None
+
+
+def _volumes(appliance: Any) -> list[Any]:
+    return list(appliance.get(f"{V}/volumes/detail").json["volumes"])
+
+
+def _there(appliance: Any) -> list[str]:
+    return [each["name"] for each in appliance.get("/admin/foreign-guests").json["foreign_guests"]]
+
+
+def test_a_machine_becomes_a_server_and_is_given_back(novalite: Any, appliance: Any, tmp_path: Path) -> None:
+    machine = _machine(tmp_path, "old")
+    appliance.driver.somebody_makes(machine)
+    before = appliance.driver.foreign_guest("old")
+    assert novalite.rows("adopt") == [["old", "off", machine.id]]
+    assert novalite("adopt", "old", "--name", "new name") == 0, novalite.err
+    assert "Left out: the sound card" in novalite.err
+    assert _there(appliance) == []
+    server = _server(appliance, machine.id)
+    assert (server["status"], server["name"], server["image"]) == ("SHUTOFF", "new name", "")
+    assert (server["flavor"]["vcpus"], server["flavor"]["ram"]) == (3, 777)
+    [addresses] = server["addresses"].values()
+    assert addresses[0]["OS-EXT-IPS-MAC:mac_addr"] == machine.cards[0].mac_address
+    volumes = {volume["name"]: volume for volume in _volumes(appliance)}
+    root, data = volumes["old vda"], volumes["old vdb"]
+    assert [(each["status"], each["size"], each["bootable"]) for each in (root, data)] == [
+        ("in-use", 2, "true"), ("in-use", 1, "false")
+    ]  # fmt: skip
+    assert [each["attachments"][0]["device"] for each in (root, data)] == ["/dev/vda", "/dev/vdb"]
+
+    assert novalite("server", "start", machine.id) == 0, novalite.err
+    spec = appliance.driver._guests[machine.id].spec
+    assert [(disk.path, disk.format, disk.device, disk.boot_index) for disk in spec.disks] == [
+        (machine.disks[1].path, "qcow2", "vda", 0), (machine.disks[0].path, "raw", "vdb", -1)
+    ]  # fmt: skip
+    assert (spec.machine, spec.nics[0].mac_address, spec.nics[0].model, spec.vcpus, spec.memory_mib) == (
+        "q35", machine.cards[0].mac_address, "e1000", 3, 777
+    )  # fmt: skip
+    assert novalite("adopt", "old", "--undo") == 1
+    assert "stop it first" in novalite.err
+    assert novalite("server", "reboot", "--hard", machine.id) == 0, novalite.err
+    assert novalite("server", "stop", machine.id) == 0, novalite.err
+    assert appliance.get("/admin/doctor").json["findings"] == []
+
+    assert novalite("adopt", "old", "--undo") == 0, novalite.err
+    assert (_server(appliance, machine.id), _volumes(appliance)) == (None, [])
+    assert appliance.driver.foreign_guest("old") == before
+    assert [Path(disk.path).exists() for disk in machine.disks] == [True, True]
+    assert appliance.get("/admin/adoptions").json["adoptions"] == []
+    assert not [
+        each for each in appliance.get(f"{C}/flavors?is_public=None").json["flavors"] if "adopted" in each["name"]
+    ]
+    assert appliance.get("/admin/doctor").json["findings"] == []
+
+    assert novalite("adopt", "old") == 0, "once more, with the same id"
+    assert _server(appliance, machine.id)["status"] == "SHUTOFF"
+    assert novalite("adopt", "old", "--undo") == 0, novalite.err
+
+
+def test_deleting_keeps_the_disks_unless_it_was_asked(novalite: Any, appliance: Any, tmp_path: Path) -> None:
+    machine = _machine(tmp_path, "kept")
+    appliance.driver.somebody_makes(machine)
+    assert novalite("adopt", "kept") == 0, novalite.err
+    assert novalite("server", "delete", machine.id) == 0, novalite.err
+    volumes = _volumes(appliance)
+    assert [volume["status"] for volume in volumes] == ["available", "available"]
+    for volume in volumes:
+        assert appliance.call("DELETE", f"{V}/volumes/{volume['id']}").status_code == 202
+    wait_for(lambda: not _volumes(appliance))
+    assert [Path(disk.path).exists() for disk in machine.disks] == [True, True]
+    assert novalite("adopt", "kept", "--undo") == 0, "also without its server"
+    assert "kept" in _there(appliance)
+
+    assert novalite("adopt", "kept") == 0, novalite.err
+    assert novalite("adopt", "kept", "--delete-disks") == 0, novalite.err
+    assert novalite("server", "delete", machine.id) == 0, novalite.err
+    wait_for(lambda: not _volumes(appliance))
+    assert [Path(disk.path).exists() for disk in machine.disks] == [False, False]
+    assert novalite("adopt", "kept", "--undo") == 0, novalite.err
+
+
+def test_giving_back_never_takes_the_disks(novalite: Any, appliance: Any, tmp_path: Path) -> None:
+    machine = _machine(tmp_path, "changed-my-mind")
+    appliance.driver.somebody_makes(machine)
+    assert novalite("adopt", "changed-my-mind") == 0, novalite.err
+    assert novalite("adopt", "changed-my-mind", "--delete-disks") == 0, novalite.err
+    assert novalite("adopt", "changed-my-mind", "--undo") == 0, novalite.err
+    wait_for(lambda: not _volumes(appliance))
+    assert [Path(disk.path).exists() for disk in machine.disks] == [True, True]
+
+
+def test_what_is_refused_changes_nothing(novalite: Any, appliance: Any, tmp_path: Path) -> None:
+    bad = _machine(tmp_path, "bad", refusals=("it has a device passed through", "the disk vdc is encrypted"))
+    appliance.driver.somebody_makes(bad)
+    assert novalite("adopt", "bad") == 1
+    assert "it has a device passed through; the disk vdc is encrypted" in novalite.err
+    assert novalite("adopt", "nothing") == 3
+    assert novalite("adopt", "nothing", "--undo") == 3
+    good = _machine(tmp_path, "good")
+    appliance.driver.somebody_makes(good)
+    for wrong, why in (
+        (("--network", "nowhere"), "networks nowhere"), (("--project", "nobody"), "There is no project nobody"),
+        (("--network", "novalite", "--network", "novalite"), "one network, or one for each"),
+    ):  # fmt: skip
+        assert novalite("adopt", "good", *wrong) == 1
+        assert why in novalite.err
+    appliance.driver.somebody_makes(_machine(tmp_path, "huge", vcpus=5000))
+    assert novalite("adopt", "huge") == 1
+    assert (_volumes(appliance), appliance.get("/admin/adoptions").json["adoptions"]) == ([], [])
+    [network] = [each for each in appliance.get(f"{N}/networks").json["networks"] if not each["router:external"]]
+    port = {"network_id": network["id"], "mac_address": good.cards[0].mac_address}
+    taken = appliance.post(f"{N}/ports", {"port": port})
+    assert taken.status_code == 201, taken.text
+    assert novalite("adopt", "good") == 1
+    assert "in use" in novalite.err
+    assert appliance.call("DELETE", f"{N}/ports/{taken.json['port']['id']}").status_code == 204
+    assert (_volumes(appliance), _there(appliance).count("good")) == ([], 1)
+    assert _server(appliance, good.id) is None
+
+
+def test_a_machine_that_cannot_be_taken_stays_what_it_is(novalite: Any, appliance: Any, tmp_path: Path) -> None:
+    machine = _machine(tmp_path, "stubborn")
+    appliance.driver.somebody_makes(machine)
+    appliance.driver.fail_next("take_guest", DriverError("take_guest", "it runs by now", code="guest.state"))
+    assert novalite("adopt", "stubborn") == 1
+    assert "as it was" in novalite.err
+    assert "stubborn" in _there(appliance)
+    assert (_volumes(appliance), _server(appliance, machine.id)) == ([], None)
+    assert appliance.get("/admin/doctor").json["findings"] == []
+
+
+def test_its_volumes_are_never_begun_anew(novalite: Any, appliance: Any, tmp_path: Path) -> None:
+    machine = _machine(tmp_path, "precious")
+    appliance.driver.somebody_makes(machine)
+    content = [Path(disk.path).read_bytes() for disk in machine.disks]
+    assert novalite("adopt", "precious") == 0, novalite.err
+    volume = next(each for each in _volumes(appliance) if each["name"] == "precious vdb")
+    made = appliance.post(f"{V}/snapshots", {"snapshot": {"volume_id": volume["id"], "name": "s", "force": True}})
+    assert made.status_code == 202, made.text
+    snapshot_id = made.json["snapshot"]["id"]
+    wait_for(lambda: appliance.get(f"{V}/snapshots/{snapshot_id}").json["snapshot"]["status"] == "available")
+    assert novalite("adopt", "precious", "--undo") == 1
+    assert "has snapshots" in novalite.err
+    assert appliance.call("DELETE", f"{V}/snapshots/{snapshot_id}").status_code == 202
+    wait_for(lambda: appliance.get(f"{V}/snapshots/{snapshot_id}").status_code == 404)
+    assert novalite("adopt", "precious", "--undo") == 0, novalite.err
+    assert [Path(disk.path).read_bytes() for disk in machine.disks] == content
+
+
+def test_only_for_operators(appliance: Any) -> None:
+    member = appliance.member("curious")
+    assert appliance.get("/admin/foreign-guests", token=member).status_code == 403
+    assert appliance.post("/admin/adoptions", {"adoption": {"domain": "x"}}, token=member).status_code == 403
+
+
+@pytest.mark.parametrize("body", [{}, {"domain": ""}, {"domain": 5}, {"domain": "x", "networks": "y"}])
+def test_requests_that_make_no_sense(appliance: Any, body: Any) -> None:
+    assert appliance.post("/admin/adoptions", {"adoption": body}).status_code == 400
