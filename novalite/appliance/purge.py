@@ -8,8 +8,10 @@ from collections.abc import Iterator
 
 from novalite.appliance.build import Built, build
 from novalite.appliance.process import own_state
+from novalite.cloud.compute import adoptions
 from novalite.cloud.network import lans, networks, routing
 from novalite.context import internal
+from novalite.drivers.compute.base import Power, PowerAction
 from novalite.errors import NotFound
 from novalite.settings import Settings
 
@@ -32,6 +34,18 @@ def _networks(built: Built) -> Iterator[str]:
         yield f"bridge of {interface}"
 
 
+def _adopted(built: Built) -> Iterator[str]:
+    """Machines that were taken over are their owners' again, off, with all that is on their disks."""
+    with built.database.read(internal()) as w:
+        taken = adoptions.everyone(w)
+    for each in taken:
+        driver = built.links.driver(each.host)
+        if driver.guest(each.server_id).power not in (Power.OFF, Power.CRASHED, Power.ABSENT):
+            driver.set_power(each.server_id, PowerAction.OFF)
+        driver.give_guest_back(each.server_id, each.definition, each.starts_with_machine)
+        yield f"hold on machine {each.name}, which is as it was before it was adopted"
+
+
 def purge(settings: Settings) -> Iterator[str]:
     """Yields a line for each thing that is gone. Repeatable after being cut off.
 
@@ -42,6 +56,7 @@ def purge(settings: Settings) -> Iterator[str]:
         raise NotFound("appliance", str(directory), message=f"There is no appliance in {directory}.")
     lock = own_state(directory)
     built = build(settings)
+    yield from _adopted(built)
     for host in built.links.hosts():
         driver = built.links.driver(host)
         for artifact in driver.artifacts():

@@ -8,8 +8,10 @@ import pytest
 
 from novalite import settings as options
 from novalite.appliance.purge import purge
+from novalite.drivers.compute.base import ForeignDisk, ForeignGuest, Power
+from novalite.drivers.compute.fake import FakeDriver
 from novalite.errors import Failed, NotFound
-from tests.api.conftest import running
+from tests.api.conftest import running, wait_for
 
 
 def test_nothing_is_left_of_a_stopped_appliance(tmp_path: Path) -> None:
@@ -20,6 +22,26 @@ def test_nothing_is_left_of_a_stopped_appliance(tmp_path: Path) -> None:
     removed = list(purge(loaded))
     assert not state.exists()
     assert removed[-1] == f"state {state}"
+
+
+def test_what_was_adopted_is_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state, disk = tmp_path / "state", tmp_path / "own.img"
+    disk.write_bytes(bytes(4096))
+    disks = (ForeignDisk(str(disk), "raw", "vda", "virtio", 4096),)
+    machine = ForeignGuest("own", "4dea22b3-1d52-48f3-8516-782e98ab3fa0", Power.OFF, 1, 64, disks)
+    with running(state) as appliance:
+        appliance.driver.somebody_makes(machine)
+        definition = appliance.driver.foreign_guest("own").definition
+        made = appliance.post("/admin/adoptions", {"adoption": {"domain": "own"}})
+        assert made.status_code == 202, made.text
+        wait_for(lambda: appliance.get(f"/admin/adoptions/{machine.id}").json["adoption"]["status"] == "adopted")
+    given: list[tuple[str, str, bool]] = []
+    monkeypatch.setattr(FakeDriver, "give_guest_back", lambda driver, *what: given.append(what))
+    loaded, _ = options.load(arguments={"state_dir": str(state), "compute.driver": "fake"}, environment={})
+    removed = list(purge(loaded))
+    assert any("machine own" in line for line in removed)
+    assert given == [(machine.id, definition, False)]
+    assert (disk.exists(), state.exists()) == (True, False)
 
 
 def test_a_directory_without_an_appliance_is_left_alone(tmp_path: Path) -> None:

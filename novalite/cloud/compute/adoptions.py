@@ -161,13 +161,13 @@ def _networks(w: Work, guest: ForeignGuest, asked: Asked) -> list[str]:
 
 
 def _server(w: Work, guest: ForeignGuest, host: str, flavor: Flavor, name: str) -> Server:
-    """Every attribute that another life of the same id may have left is set."""
+    """Every attribute that another life of the same id may have left is set. It stays on its host: its disks do."""
     root = _ordered(guest)[0]
     return Server(
         id=guest.id, name=name[:255], hostname=new_servers.hostname_for(name), description=None,
         project_id=w.ctx.project_id, user_id=w.ctx.user_id, vm_state=states.BUILDING, task_state=states.SPAWNING,
         power_state=states.NOSTATE, progress=0, fault=None, host=host, availability_zone=hosts.by_name(w, host).zone,
-        pinned_zone="", forced_host="", flavor=new_servers.flavor_copy(flavor), vcpus=guest.vcpus,
+        pinned_zone="", forced_host=host, flavor=new_servers.flavor_copy(flavor), vcpus=guest.vcpus,
         memory_mib=guest.memory_mib, disk_gib=0, image_id=None, image=_image(guest), key_name=None, key={},
         user_data=None, config_drive=False, metadata_items={}, tags=[], scheduler_hints={}, personality=[],
         group_id=None, disk_config="MANUAL", locked_by="", locked_reason=None, reservation_id=f"r-{guest.id[:8]}",
