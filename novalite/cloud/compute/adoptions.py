@@ -204,6 +204,7 @@ def _volumes(w: Work, server: Server, guest: ForeignGuest) -> list[dict[str, str
         w.session.add(volume)
         w.session.flush()
         attachment = attachments.reserve(w, volume.id, server.id)
+        attachment.serial = disk.serial if sum(disk.serial == other.serial for other in guest.disks) == 1 else ""
         block_devices.add(
             w, server, block_devices.of_server(w, server.id), source=block_devices.VOLUME, source_id=volume.id,
             destination=block_devices.VOLUME, volume_id=volume.id, attachment_id=attachment.id,

@@ -493,6 +493,7 @@ class ForeignDisk:
     size: int
     read_only: bool = False
     boot_order: int = 0
+    serial: str = ""
 
 
 @dataclass(frozen=True)

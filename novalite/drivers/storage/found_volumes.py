@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from novalite.drivers.storage.base import VolumePlace, VolumePool, VolumeSource
+from novalite.drivers.storage.base import VolumeKey, VolumePlace, VolumePool, VolumeSource
 from novalite.drivers.storage.volumes import SHARED, FileVolumes
 from novalite.errors import DriverError
 
@@ -37,7 +37,7 @@ class FoundVolumes(FileVolumes):
 
     def ensure_volume(
         self, volume_id: str, size_gib: int, source: VolumeSource | None = None, *, anew: bool = False,
-        shared: bool = False,
+        shared: bool = False, key: VolumeKey | None = None,
     ) -> VolumePlace:  # fmt: skip
         """See ``VolumeDriver``. What is there is not replaced: it is somebody's own."""
         place = self.place(volume_id)

@@ -22,7 +22,7 @@ def _machine(tmp_path: Path, name: str, **changes: Any) -> ForeignGuest:
     root, data = tmp_path / f"{name}.qcow2", tmp_path / f"{name}.img"
     root.write_bytes(empty_qcow2(2 << 30))
     data.write_bytes(b"data" * 1024)
-    disks = (ForeignDisk(str(data), "raw", "vdb", "virtio", 4096),
+    disks = (ForeignDisk(str(data), "raw", "vdb", "virtio", 4096, serial="OWN"),
              ForeignDisk(str(root), "qcow2", "vda", "virtio", 2 << 30, boot_order=1))  # fmt: skip
     made = ForeignGuest(
         name, str(uuid4()), Power.OFF, 3, 777, disks, (ForeignCard(next(_macs), "e1000", "bridge br0"),),
@@ -70,6 +70,7 @@ def test_a_machine_becomes_a_server_and_is_given_back(novalite: Any, appliance: 
     assert [(disk.path, disk.format, disk.device, disk.boot_index) for disk in spec.disks] == [
         (machine.disks[1].path, "qcow2", "vda", 0), (machine.disks[0].path, "raw", "vdb", -1)
     ]  # fmt: skip
+    assert spec.disks[1].serial == "OWN"
     assert (spec.machine, spec.nics[0].mac_address, spec.nics[0].model, spec.vcpus, spec.memory_mib) == (
         "q35", machine.cards[0].mac_address, "e1000", 3, 777
     )  # fmt: skip

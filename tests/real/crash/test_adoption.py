@@ -129,7 +129,7 @@ def test_it_runs_as_a_server_and_comes_back_to_the_letter(cloud: Doomed, machine
         cloud.wait_status(machine.uuid, "ACTIVE")
         until(lambda: GREETING in _console(cloud, machine), "the guest has booted from its own disk", 60)
         ours = _virsh("dumpxml", machine.uuid)
-        assert (str(machine.root) in ours, str(machine.data) in ours, "novalite-" in ours) == (True, True, True)
+        assert (str(machine.root) in ours, str(machine.data) in ours, "OWN-SERIAL" in ours) == (True, True, True)
         assert cloud.act(machine.uuid, "os-stop").status_code == 202
         cloud.wait_status(machine.uuid, "SHUTOFF")
     assert machine.facts() == facts

@@ -14,6 +14,7 @@ from novalite.drivers.compute.properties import NIC_MODELS, SCSI_MODELS, VIDEO_M
 _BUSES = {"virtio", "scsi", "sata", "ide", "usb"}
 _FORMATS = {"qcow2", "raw"}
 _DEVICE = re.compile(r"(vd|sd|hd)[a-z]{1,2}")
+_LONGEST_SERIAL = 20
 _QEMU = "http://libvirt.org/schemas/domain/qemu/1.0"
 _KIB, _KB = 1.0, 1000 / 1024
 _UNITS = {
@@ -213,14 +214,16 @@ def _disk(element: ET.Element, name: str, notes: _Notes, size: Size) -> ForeignD
     except ValueError as error:
         notes.refuse(f"the disk {name}: {error}")
         return None
-    if element.findtext("serial"):
-        notes.leave(f"the serial number {element.findtext('serial')} of {name}")
+    serial = element.findtext("serial", "").strip()
+    if len(serial) > _LONGEST_SERIAL:
+        notes.leave(f"the serial number {serial} of {name}")
     if element.find("iotune") is not None:
         notes.leave(f"the limits of {name}")
     boot = element.find("boot")
     order = int(boot.get("order", "0")) if boot is not None else 0
     read_only = element.find("readonly") is not None
-    return ForeignDisk(path, form, name, _target(element, "bus"), found, read_only, order)
+    return ForeignDisk(path, form, name, _target(element, "bus"), found, read_only, order,
+                       serial if len(serial) <= _LONGEST_SERIAL else "")  # fmt: skip
 
 
 def _refusal(element: ET.Element, name: str) -> str:

@@ -201,6 +201,7 @@ def test_of_virt_manager() -> None:
     assert [(disk.path, disk.format, disk.device, disk.bus, disk.boot_order) for disk in found.disks] == [
         ("/srv/vms/win11.qcow2", "qcow2", "sda", "sata", 2), ("/srv/vms/data.img", "raw", "sdc", "sata", 0)
     ]  # fmt: skip
+    assert [disk.serial for disk in found.disks] == ["", "DATA0001"]
     assert found.cards == (ForeignCard("52:54:00:ab:cd:ef", "e1000e", "bridge br0"),)
     assert found.properties == {
         "hw_machine_type": "pc-q35-8.2", "hw_firmware_type": "uefi", "os_secure_boot": "required",
@@ -209,7 +210,7 @@ def test_of_virt_manager() -> None:
         "hw_tpm_version": "2.0", "hw_tpm_model": "tpm-crb", "hw_watchdog_action": "reset",
     }  # fmt: skip
     assert found.left_out == (
-        "the drive sdb with /srv/iso/Win11.iso", "the serial number DATA0001 of sdc",
+        "the drive sdb with /srv/iso/Win11.iso",
         "its clock (localtime), which shows UTC then", "Hyper-V enlightenments", "the sound card", "USB redirection",
         "its spice screen; it has one of VNC then",
     )  # fmt: skip
