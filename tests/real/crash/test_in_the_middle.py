@@ -229,3 +229,31 @@ def test_shelving(guests: _Cloud, server_id: str) -> None:
     guests.cloud.wait_status(server_id, "ACTIVE")
     guests.cloud.idle()
     guests.require_clean()
+
+
+def test_a_copy_of_a_running_guest(guests: _Cloud, server_id: str) -> None:
+    """QEMU makes it, and is not killed: what it has made is thrown away and begun anew."""
+    cloud, kind = guests.cloud, guests.cloud.settings.compute.images_type
+    assert cloud.act(server_id, "os-stop").status_code == 202
+    cloud.wait_status(server_id, "SHUTOFF")
+    place = cloud.state_dir / "guests" / server_id
+    words = ["qemu-io", "-f", kind, "-c", "write -P 90 64M 500M", str(place / f"root.{kind}")]
+    subprocess.run(words, check=True, capture_output=True, timeout=120)
+    assert cloud.act(server_id, "os-start").status_code == 202
+    cloud.wait_status(server_id, "ACTIVE")
+    image_id = cloud.act(server_id, "createImage", {"name": "live"}).json()["image_id"]
+    part = place / f"snapshot-{image_id}.part"
+    until(lambda: part.exists() and part.stat().st_size > 8 * MIB, "the copy has begun", 30)
+    cloud.kill()
+    assert part.exists(), "it is in the middle"
+    cloud.start()
+    cloud.idle()
+    guests.require_clean()
+    cloud.wait_status(server_id, "ACTIVE")
+    assert cloud.get(f"/image/v2/images/{image_id}")["status"] == "active"
+    stored = cloud.state_dir / "images" / image_id
+    words = ["qemu-io", "-f", "qcow2", "-r", "-c", "read -P 90 64M 500M", str(stored)]
+    read = subprocess.run(words, check=True, capture_output=True, text=True, timeout=120)
+    assert "Pattern verification failed" not in read.stdout
+    assert guests.image_data(image_id) == DATA
+    assert list(place.glob("snapshot-*")) == []
