@@ -44,16 +44,19 @@ class Writer:
     guest: Guest
     acknowledged: int = 0
     _process: subprocess.Popen[str] = field(init=False)
+    _listener: threading.Thread = field(init=False)
 
     def __post_init__(self) -> None:
         words = ["ssh", *SSH, "-i", str(self.guest.cloud.key), f"root@{self.guest.address}", _WRITER]
         self._process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self.acknowledged = int(line)
+        with self._process.stdout as lines:
+            for line in lines:
+                self.acknowledged = int(line)
 
     def until_further(self, by: int) -> int:
         wanted = self.acknowledged + by
@@ -67,6 +70,7 @@ class Writer:
     def stop(self) -> None:
         self._process.kill()
         self._process.wait(10)
+        self._listener.join(10)
 
 
 def _records(guest: Guest) -> list[bool]:
