@@ -97,10 +97,13 @@ class Compute(Struct, frozen=True, kw_only=True):
         ),
     ] = ""
     images_type: Annotated[
-        Literal["qcow2", "raw"],
-        _doc("What servers' own disks are: qcow2, overlays on the image that grow; raw, copies of it. Disks stay as they "
-             "were made."),
+        Literal["qcow2", "raw", "lvm"],
+        _doc("What servers' own disks are: qcow2, overlays on the image that grow; raw, copies of it; lvm, copies in thin "
+             "logical volumes. Files stay what they were made as."),
     ] = "qcow2"  # fmt: skip
+    images_volume_group: Annotated[
+        str, _doc("Where servers' disks are made with images_type lvm, as GROUP/POOL: a thin pool of LVM.")
+    ] = ""
     image_unused_hours: Annotated[
         float, _doc("Hours after which a host forgets a cached image that no disk stands on; 0: never.", ge=0)
     ] = 24.0

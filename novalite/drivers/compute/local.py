@@ -11,6 +11,7 @@ from pathlib import Path
 from novalite.drivers.compute.base import ComputeDriver
 from novalite.drivers.compute.fake import FakeDriver
 from novalite.drivers.compute.libvirt import LibvirtDriver, LocalStorage
+from novalite.drivers.compute.libvirt.logical_volumes import LogicalVolumes
 from novalite.drivers.compute.libvirt.places import GuestAccount
 from novalite.errors import Invalid
 from novalite.settings import Settings
@@ -41,11 +42,24 @@ def open_local(settings: Settings, appliance_id: str) -> ComputeDriver:
         cpu_model=compute.cpu_model,
         account=_account(compute.guest_user, compute.guest_group),
         local=LocalStorage(
-            compute.images_type, settings.scheduler.reserved_disk_gib << 30,
+            "qcow2" if compute.images_type == "qcow2" else "raw", settings.scheduler.reserved_disk_gib << 30,
             compute.image_check_hours * _HOUR_SECONDS, compute.image_unused_hours * _HOUR_SECONDS,
+            _logical_volumes(compute.images_type, compute.images_volume_group),
         ),
         keys=Path(compute.nbd_tls_directory),
     )  # fmt: skip
+
+
+def _logical_volumes(images_type: str, pool: str) -> LogicalVolumes | None:
+    """Raises ``Invalid`` for something that names no thin pool."""
+    if images_type != "lvm":
+        return None
+    group, _, name = pool.partition("/")
+    if not group or not name or "/" in name:
+        raise Invalid(f"'{pool}' is not GROUP/POOL.", field="compute.images_volume_group")
+    if os.geteuid() != 0:
+        raise Invalid("Logical volumes for servers need root.", field="compute.images_type", hint=_HINT)
+    return LogicalVolumes(group, name)
 
 
 def _account(user: str, group: str) -> GuestAccount | None:

@@ -264,7 +264,7 @@ class RealAppliance:
         if self.process is not None:
             self.kill()
         self._http.close()
-        if self.driver == "libvirt" and (self.state_dir / "novalite.db").exists():
+        if self.driver == "libvirt" and (self.state_dir / "appliance-id").exists():
             remove_host_state(self.settings)
 
 

@@ -20,7 +20,8 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 MIB = 1 << 20
 DATA = obedient() + os.urandom(31 * MIB)
 _HALVES = (".part", ".new", ".arriving", ".leaving", ".draft")
-_BYTES = {"Content-Type": "application/octet-stream"}
+_BYTES = {"Content-Type": "application/octet-stream", "Connection": "close"}
+"""The server closes after an answer to what it has not read to its end, and so must who asks."""
 
 
 class Small:
@@ -141,7 +142,9 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small]:
         with running(place, driver="libvirt", given=given) as appliance:
             yield Small(appliance)
     finally:
-        subprocess.run(["umount", str(place)], check=True)
+        until(
+            lambda: subprocess.run(["umount", str(place)], check=False).returncode == 0, "nothing uses it any more", 10
+        )
 
 
 @pytest.fixture(autouse=True)

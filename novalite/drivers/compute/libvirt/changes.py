@@ -135,12 +135,13 @@ class GuestChanges(ABC):
                 code="guest.refused", hint="Detach it, extend it, and attach it again.",
             )  # fmt: skip
         if disks.must_grow(found.path, found.outer_format, size):
-            if domain.isActive():
-                domain.blockResize(found.device, size, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
-            elif found.key_id:
+            place, active = self._places.guest(guest_id), domain.isActive()
+            if not active and found.key_id:
                 encrypted.grow("resize_disk", found.path, found.format, size, encrypted.needed("resize_disk", key))
-            else:
-                disks.grow(found.path, found.format, size)
+            elif not active or place.is_volume(found.path):
+                disks.grow(place, found.path, found.format, size)
+            if active:
+                domain.blockResize(found.device, size, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
 
     def tune_disk(self, guest_id: str, disk: str, limits: tuple[tuple[str, int], ...]) -> None:
         with self._lock(guest_id):

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -36,7 +34,7 @@ def ensure_disks(spec: GuestSpec, place: GuestPlace, cache: ImageCache) -> dict[
         drive = beside.submit(write_config_drive, spec.config_drive, place) if spec.config_drive is not None else None
         below = {disk.name: ensure_disk(disk, place, cache) for disk in spec.disks}
         if spec.rescue is None:
-            place.disk(RESCUE).unlink(missing_ok=True)
+            place.remove_disk(place.disk(RESCUE))
         else:
             below[RESCUE] = ensure_disk(replace(spec.rescue, name=RESCUE), place, cache)
         if drive is not None:
@@ -93,23 +91,11 @@ def _copy(place: GuestPlace, path: Path, disk: DiskSpec, cache: ImageCache) -> N
     """A raw copy of the image, as large as the disk. The image may be forgotten meanwhile: it is open."""
     image = cache.get(disk.image.id if disk.image else "")
     needed = needed_bytes("ensure_guest", image.path, image.format, "raw")
-    with place.room.taken("ensure_guest", needed, f"disk {disk.name}"), _arriving(place, path) as arriving:
-        convert("ensure_guest", image.path, image.format, arriving, "raw", image.virtual_size)
-        if size_of(disk) > image.virtual_size:
-            grow(arriving, "raw", size_of(disk))
-
-
-@contextmanager
-def _arriving(place: GuestPlace, path: Path) -> Iterator[Path]:
-    """Under another name first: a file that has its name is a whole disk."""
-    arriving = path.with_name(path.name + ".new")
-    arriving.unlink(missing_ok=True)
-    try:
-        yield arriving
-        place.lend(arriving)
-        os.replace(arriving, path)
-    finally:
-        arriving.unlink(missing_ok=True)
+    size = max(size_of(disk), image.virtual_size)
+    with place.disk_room.taken("ensure_guest", needed, f"disk {disk.name}"), place.arriving(path, size) as arriving:
+        fill(place, "ensure_guest", image.path, image.format, arriving, image.virtual_size)
+        if size > image.virtual_size and not place.is_volume(path):
+            grow(place, arriving, "raw", size)
 
 
 def _below(path: Path, image_format: str) -> CachedImage | None:
@@ -129,6 +115,9 @@ def _below(path: Path, image_format: str) -> CachedImage | None:
 
 def _blank(place: GuestPlace, path: Path, disk: DiskSpec, size: int) -> None:
     form = format_of(path)
+    if not disk.content and place.is_volume(path):
+        with place.arriving(path, size):
+            return
     if not disk.content:
         _create(place, path, ["-f", form], str(size))
         return
@@ -139,10 +128,16 @@ def _blank(place: GuestPlace, path: Path, disk: DiskSpec, size: int) -> None:
             f"disk content {disk.content!r} is not one of {', '.join(_FORMATTERS)}",
             code="guest.refused",
         )
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix="format-") as raw, _arriving(place, path) as arriving:
+    with (
+        tempfile.NamedTemporaryFile(dir=place.directory, prefix="format-") as raw,
+        place.arriving(path, size) as arriving,
+    ):
         raw.truncate(size)
         run("ensure_guest", [*program, disk.name[:11], raw.name], timeout_seconds=_SECONDS)
-        convert("ensure_guest", Path(raw.name), "raw", arriving, form, size)
+        if form == "raw":
+            fill(place, "ensure_guest", Path(raw.name), "raw", arriving, size)
+        else:
+            convert("ensure_guest", Path(raw.name), "raw", arriving, form, size)
 
 
 def convert(
@@ -152,6 +147,15 @@ def convert(
     machine exports."""
     argv = ["qemu-img", "convert", "-O", target_format, *sources.words(source, source_format, keys), str(target)]
     run(op, argv, timeout_seconds=_COPY_SECONDS, most_bytes=largest(size))
+
+
+def fill(place: GuestPlace, op: str, source: Path, source_format: str, target: Path, size: int) -> None:
+    """The same into a raw disk; a logical volume is there, large enough, and reads as zeros."""
+    if not place.is_volume(target):
+        convert(op, source, source_format, target, "raw", size)
+        return
+    words = ["convert", "-n", "--target-is-zero", "-f", source_format, "-O", "raw", str(source), str(target)]
+    run(op, ["qemu-img", *words], timeout_seconds=_COPY_SECONDS)
 
 
 def largest(size: int) -> int:
@@ -180,14 +184,17 @@ def must_grow(path: Path, image_format: str, size: int) -> bool:
     return now < size
 
 
-def grow(path: Path, image_format: str, size: int) -> None:
-    """For disks of guests that do not run."""
+def grow(place: GuestPlace, path: Path, image_format: str, size: int) -> None:
+    """For disks of guests that do not run, and logical volumes of any."""
+    if place.volumes is not None and place.volumes.has(path):
+        place.volumes.grow(path, size)
+        return
     argv = ["qemu-img", "resize", "-q", "-f", image_format, str(path), str(size)]
     run("resize_disk", argv, timeout_seconds=_SECONDS)
 
 
 def _create(place: GuestPlace, path: Path, options: list[str], size: str) -> None:
-    with _arriving(place, path) as arriving:
+    with place.arriving(path) as arriving:
         argv = ["qemu-img", "create", "-q", *options, str(arriving), *([size] if size else [])]
         run("ensure_guest", argv, timeout_seconds=_SECONDS)
 

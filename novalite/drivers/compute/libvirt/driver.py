@@ -47,6 +47,7 @@ from novalite.drivers.compute.libvirt.devices import Devices
 from novalite.drivers.compute.libvirt.disk_swaps import DiskSwaps
 from novalite.drivers.compute.libvirt.domains import Domains
 from novalite.drivers.compute.libvirt.images import ImageCache
+from novalite.drivers.compute.libvirt.logical_volumes import LogicalVolumes
 from novalite.drivers.compute.libvirt.places import GuestAccount, GuestPlace, Places, QemuUser, is_server_id
 from novalite.drivers.compute.libvirt.secrets import Secrets
 from novalite.drivers.compute.libvirt.snapshots import Snapshots
@@ -61,13 +62,15 @@ _BOOTS = (PowerAction.START, PowerAction.RESUME)
 
 @dataclass(frozen=True)
 class LocalStorage:
-    """How a host keeps disks and images: what disks of guests are (qcow2 or raw), free space that copies leave, and
-    after which times images are checked again and forgotten when unused (0: never)."""
+    """How a host keeps disks and images: what disks of guests are (qcow2 or raw, or raw in the thin pool of
+    ``volumes``), free space that copies leave, and after which times images are checked again and forgotten when
+    unused (0: never)."""
 
     disk_format: str = "qcow2"
     reserve_bytes: int = 0
     image_check_seconds: float = 0.0
     image_unused_seconds: float = 0.0
+    volumes: LogicalVolumes | None = None
 
 
 class LibvirtDriver(GuestChanges, export_keys.ExportKeys, GuestAdoptions):
@@ -100,7 +103,7 @@ class LibvirtDriver(GuestChanges, export_keys.ExportKeys, GuestAdoptions):
         self._keys = keys
         self._places = Places(
             state_dir, appliance_id, None if account is None else account.gid, disk_format=self._local.disk_format,
-            reserve=self._local.reserve_bytes,
+            reserve=self._local.reserve_bytes, volumes=self._local.volumes,
         )  # fmt: skip
         self._images = ImageCache(self._places.images, self._places.guests, self._places.image_room)
         self._cache_mode = "none" if disks.direct_io_works(self._places.guests) else "writeback"
@@ -136,7 +139,8 @@ class LibvirtDriver(GuestChanges, export_keys.ExportKeys, GuestAdoptions):
         memory = self._connection.call("host_report", lambda c: c.getMemoryStats(-1))
         version = self._connection.call("host_report", lambda c: c.getVersion())
         states = self.list_guests()
-        disk, written = shutil.disk_usage(self._places.guests), self._places.written()
+        volumes = self._local.volumes
+        disk = shutil.disk_usage(self._places.guests) if volumes is None else volumes.use()
         free_kib = sum(memory.get(name, 0) for name in ("free", "buffers", "cached"))
         memory_mib = memory["total"] // 1024
         return HostReport(
@@ -165,7 +169,7 @@ class LibvirtDriver(GuestChanges, export_keys.ExportKeys, GuestAdoptions):
             uptime_seconds=stats.uptime_seconds(),
             host_ip=stats.host_ip(),
             disk_free_mib=disk.free >> 20,
-            disk_written_mib=written >> 20,
+            disk_written_mib=self._places.written() >> 20,
             corrupt_images=self._images.corrupt,
         )
 

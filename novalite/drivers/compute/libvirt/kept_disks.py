@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from novalite.drivers.compute.libvirt.places import GuestPlace
+from novalite.drivers.compute.libvirt.places import GuestPlace, disk_name
 from novalite.drivers.programs import run
 from novalite.errors import DriverError
 
@@ -29,7 +29,7 @@ def keep(place: GuestPlace, name: str) -> None:
     disks = place.own_disks()
     try:
         for disk in disks:
-            _copy(place, disk, part)
+            _copy(place, disk, part, name)
     except DriverError:
         shutil.rmtree(part, ignore_errors=True)
         raise
@@ -37,14 +37,17 @@ def keep(place: GuestPlace, name: str) -> None:
     part.rename(whole)
 
 
-def _copy(place: GuestPlace, disk: Path, part: Path) -> None:
+def _copy(place: GuestPlace, disk: Path, part: Path, name: str) -> None:
+    if place.volumes is not None and place.volumes.has(disk):
+        place.volumes.copy(disk, _kept_volume(place, disk, name))
+        return
     argv = ["cp", "--sparse=always", "--preserve=mode,ownership", "--", str(disk), str(part)]
     try:
         run("keep_disks", [argv[0], "--reflink=always", *argv[1:]], timeout_seconds=_COPY_SECONDS)
     except DriverError as error:
         if error.code != "driver.failed":
             raise
-        with place.room.taken("keep_disks", disk.stat().st_blocks * 512, f"a copy of disk {disk.stem}"):
+        with place.room.taken("keep_disks", disk.stat().st_blocks * 512, f"a copy of disk {disk_name(disk)}"):
             run("keep_disks", argv, timeout_seconds=_COPY_SECONDS)
 
 
@@ -55,17 +58,38 @@ def restore(place: GuestPlace, name: str) -> None:
     listed = msgspec.json.decode((whole / _LIST).read_bytes(), type=list[str])
     for disk in place.own_disks():
         if disk.name not in listed:
-            disk.unlink()
+            place.remove_disk(disk)
     for file in listed:
         if (whole / file).exists():
             (whole / file).replace(place.directory / file)
+    _restore_volumes(place, name, listed)
     drop(place, name)
+
+
+def _restore_volumes(place: GuestPlace, name: str, listed: list[str]) -> None:
+    if place.volumes is None:
+        return
+    kept = set(_kept_volumes(place, name))
+    for disk in (place.volumes.path(place.directory.name, file.partition("_")[2]) for file in listed):
+        if _kept_volume(place, disk, name) in kept:
+            place.volumes.replace(_kept_volume(place, disk, name), disk)
+
+
+def _kept_volume(place: GuestPlace, disk: Path, name: str) -> Path:
+    return disk.with_name(f"{place.directory.name}_kept-{name}_{disk_name(disk)}")
+
+
+def _kept_volumes(place: GuestPlace, name: str) -> list[Path]:
+    found = [] if place.volumes is None else place.volumes.of_guest(place.directory.name)
+    return [path for path in found if disk_name(path).startswith(f"kept-{name}_")]
 
 
 def drop(place: GuestPlace, name: str) -> None:
     whole = _directory("drop_kept_disks", place, name)
     if whole.exists():
         whole.rename(_fresh(whole.with_suffix(".gone")))
+    for volume in _kept_volumes(place, name):
+        place.remove_disk(volume)
     for rest in (whole.with_suffix(".part"), whole.with_suffix(".gone")):
         shutil.rmtree(rest, ignore_errors=True)
 

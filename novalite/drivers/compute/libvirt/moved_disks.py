@@ -11,7 +11,7 @@ from pathlib import Path
 from novalite.drivers.compute.base import PIECE_BYTES, DiskSpec
 from novalite.drivers.compute.libvirt import disks
 from novalite.drivers.compute.libvirt.images import ImageCache, backing_file
-from novalite.drivers.compute.libvirt.places import GuestPlace, format_of
+from novalite.drivers.compute.libvirt.places import GuestPlace, disk_name, format_of
 from novalite.drivers.programs import run
 from novalite.errors import DriverError
 
@@ -24,7 +24,7 @@ def read(place: GuestPlace, disk: str, offset: int, max_bytes: int) -> bytes:
     path = _file("read_disk", place, disk)
     if not path.exists():
         raise DriverError("read_disk", f"the guest has no disk {disk}", code="disk.not_found")
-    leaving = path.with_suffix(".leaving")
+    leaving = place.directory / f"{disk}.leaving"
     if format_of(path) == "raw":
         if not (offset and leaving.exists()):
             _make_leaving(place, path, leaving)
@@ -41,8 +41,9 @@ def _make_leaving(place: GuestPlace, disk: Path, leaving: Path) -> None:
     needed = disks.needed_bytes("read_disk", disk, "raw", "qcow2")
     part = leaving.with_suffix(".leaving-part")
     try:
-        with place.room.taken("read_disk", needed, f"a copy of disk {disk.stem}"):
-            disks.convert("read_disk", disk, "raw", part, "qcow2", disk.stat().st_size)
+        with place.room.taken("read_disk", needed, f"a copy of disk {disk_name(disk)}"):
+            size = disks.virtual_size("read_disk", disk, "raw")
+            disks.convert("read_disk", disk, "raw", part, "qcow2", size)
         os.replace(part, leaving)
     finally:
         part.unlink(missing_ok=True)
@@ -74,26 +75,24 @@ def adopt(place: GuestPlace, disk: DiskSpec, cache: ImageCache) -> None:
             _set_onto(arriving, ["-b", str(image.path), "-F", image.format])
     size = disks.size_of(disk)
     if size and disks.must_grow(arriving, "qcow2", size):
-        disks.grow(arriving, "qcow2", size)
-    if place.format == "raw":
-        _make_raw(place, disk.name, arriving)
+        disks.grow(place, arriving, "qcow2", size)
+    target = place.new_disk(disk.name)
+    if format_of(target) == "raw":
+        _make_raw(place, target, arriving)
         return
     arriving.chmod(0o644)
     place.lend(arriving)
-    os.replace(arriving, place.directory / f"{disk.name}.qcow2")
+    os.replace(arriving, target)
 
 
-def _make_raw(place: GuestPlace, disk: str, arriving: Path) -> None:
+def _make_raw(place: GuestPlace, target: Path, arriving: Path) -> None:
     needed = disks.needed_bytes("adopt_disk", arriving, "qcow2", "raw")
-    part = arriving.with_suffix(".arriving-raw")
-    try:
-        with place.room.taken("adopt_disk", needed, f"disk {disk}"):
-            size = disks.virtual_size("adopt_disk", arriving, "qcow2")
-            disks.convert("adopt_disk", arriving, "qcow2", part, "raw", size)
-        place.lend(part)
-        os.replace(part, place.directory / f"{disk}.raw")
-    finally:
-        part.unlink(missing_ok=True)
+    size = disks.virtual_size("adopt_disk", arriving, "qcow2")
+    with (
+        place.disk_room.taken("adopt_disk", needed, f"disk {disk_name(target)}"),
+        place.arriving(target, size) as part,
+    ):
+        disks.fill(place, "adopt_disk", arriving, "qcow2", part, size)
     arriving.unlink()
 
 
@@ -104,7 +103,7 @@ def grow(place: GuestPlace, disk: str, size: int) -> None:
         raise DriverError("resize_disk", f"the guest has no disk {disk}", code="disk.not_found")
     form = format_of(file)
     if disks.must_grow(file, form, size):
-        disks.grow(file, form, size)
+        disks.grow(place, file, form, size)
 
 
 def _set_onto(arriving: Path, below: list[str]) -> None:
@@ -120,4 +119,5 @@ def _file(op: str, place: GuestPlace, disk: str) -> Path:
 
 
 def _arriving(op: str, place: GuestPlace, disk: str) -> Path:
-    return _file(op, place, disk).with_suffix(".arriving")
+    _file(op, place, disk)
+    return place.directory / f"{disk}.arriving"

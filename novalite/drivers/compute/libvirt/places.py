@@ -7,12 +7,15 @@ import os
 import shutil
 import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
 from novalite.drivers.compute.arrange import RESCUE
 from novalite.drivers.compute.base import ConsoleKind
+from novalite.drivers.compute.libvirt.logical_volumes import LogicalVolumes
 from novalite.drivers.compute.libvirt.room import Room
 from novalite.errors import DriverError
 
@@ -22,9 +25,17 @@ FORMATS = ("qcow2", "raw")
 """What disks of guests may be: overlays on the image that grow, or copies of it."""
 
 
+_NO_OWN_DISKS = (RESCUE, "snapshot-", "kept-")
+
+
+def disk_name(disk: Path) -> str:
+    """What the guest calls it."""
+    return disk.stem if disk.suffix else disk.name.partition("_")[2]
+
+
 def format_of(disk: Path) -> str:
     """By its name: what a guest has written into a file says nothing about it."""
-    return "raw" if disk.suffix == ".raw" else "qcow2"
+    return "qcow2" if disk.suffix == ".qcow2" else "raw"
 
 
 @dataclass(frozen=True)
@@ -38,16 +49,51 @@ class GuestPlace:
     group: int | None = None
     format: str = "qcow2"
     room: Room = field(default_factory=lambda: Room(Path("/")))
+    volumes: LogicalVolumes | None = None
+    disk_room: Room = field(default_factory=lambda: Room(Path("/")))
 
     def disk(self, name: str) -> Path:
         """The disk as it is, else as it would be made."""
         paths = [self.directory / f"{name}.{known}" for known in FORMATS]
-        return next((path for path in paths if path.exists()), self.directory / f"{name}.{self.format}")
+        return next((path for path in paths if path.exists()), self.new_disk(name))
+
+    def new_disk(self, name: str) -> Path:
+        if self.volumes is not None:
+            return self.volumes.path(self.directory.name, name)
+        return self.directory / f"{name}.{self.format}"
 
     def own_disks(self) -> list[Path]:
-        """Files of the guest's disks, without the one it is rescued from and without copies."""
-        found = (file for known in FORMATS for file in self.directory.glob(f"*.{known}"))
-        return sorted(file for file in found if file.stem != RESCUE and not file.stem.startswith("snapshot-"))
+        """Files and logical volumes of the guest's disks, without the one it is rescued from and without copies."""
+        files = (file for known in FORMATS for file in self.directory.glob(f"*.{known}"))
+        volumes = [] if self.volumes is None else self.volumes.of_guest(self.directory.name)
+        return sorted(disk for disk in (*files, *volumes) if not disk_name(disk).startswith(_NO_OWN_DISKS))
+
+    @contextmanager
+    def arriving(self, path: Path, size: int = 0) -> Iterator[Path]:
+        """Where a disk is made, under another name first: what has its name is whole. ``size`` in bytes, which a
+        logical volume has from the beginning."""
+        if self.volumes is not None and self.volumes.has(path):
+            with self.volumes.arriving(path, size) as part:
+                yield part
+            return
+        part = path.with_name(path.name + ".new")
+        part.unlink(missing_ok=True)
+        try:
+            yield part
+            self.lend(part)
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def remove_disk(self, path: Path) -> None:
+        """An absent one is fine."""
+        if self.volumes is not None and self.volumes.has(path):
+            self.volumes.remove(path)
+        else:
+            path.unlink(missing_ok=True)
+
+    def is_volume(self, path: Path) -> bool:
+        return self.volumes is not None and self.volumes.has(path)
 
     @property
     def config_drive(self) -> Path:
@@ -67,11 +113,16 @@ class GuestPlace:
             path.chmod(mode)
 
     def files(self) -> tuple[str, ...]:
-        """Names of what lies in the guest's directory."""
-        return tuple(sorted(os.listdir(self.directory))) if self.directory.is_dir() else ()
+        """Names of what lies in the guest's directory, and of its logical volumes."""
+        files = os.listdir(self.directory) if self.directory.is_dir() else []
+        volumes = [] if self.volumes is None else self.volumes.of_guest(self.directory.name)
+        return tuple(sorted((*files, *(volume.name for volume in volumes))))
 
     def remove(self) -> None:
-        """Take all files away; absent ones are fine."""
+        """Take all files and logical volumes away; absent ones are fine."""
+        if self.volumes is not None:
+            for volume in self.volumes.of_guest(self.directory.name):
+                self.volumes.remove(volume)
         for path in {self.directory, self.sockets}:
             try:
                 shutil.rmtree(path)
@@ -107,9 +158,9 @@ class Places:
 
     def __init__(
         self, state_dir: Path, appliance_id: str, group: int | None = None, *, disk_format: str = "qcow2",
-        reserve: int = 0,
+        reserve: int = 0, volumes: LogicalVolumes | None = None,
     ) -> None:  # fmt: skip
-        self._group, self._format = group, disk_format
+        self._group, self._format, self._volumes = group, disk_format, volumes
         self.state_dir = state_dir.absolute()
         self.guests = self.state_dir / "guests"
         self.images = self.state_dir / "images-cache"
@@ -122,18 +173,30 @@ class Places:
         self.room = Room(self.guests, reserve)
         together = self.guests.stat().st_dev == self.images.stat().st_dev
         self.image_room = self.room if together else Room(self.images, reserve)
+        self._disk_room = self.room
+        if volumes is not None:
+            self._disk_room = Room(volumes.path("", "").parent, reserve, lambda: volumes.use().free)
 
     def guest(self, guest_id: str) -> GuestPlace:
         _checked(guest_id)
-        return GuestPlace(self.guests / guest_id, self._sockets / guest_id, self._group, self._format, self.room)
+        return GuestPlace(
+            self.guests / guest_id, self._sockets / guest_id, self._group, self._format, self.room, self._volumes,
+            self._disk_room,
+        )  # fmt: skip
 
     def written(self) -> int:
-        """Bytes that the disks of guests take on the file system."""
+        """Bytes that the disks of guests take where they are kept."""
+        if self._volumes is not None:
+            use = self._volumes.use()
+            return use.total - use.free
         return sum(_blocks(disk) for guest_id in self.guest_ids() for disk in self.guest(guest_id).own_disks())
 
     def guest_ids(self) -> list[str]:
-        """Server ids that have a directory, whether or not a guest is defined."""
-        return [entry.name for entry in os.scandir(self.guests) if entry.is_dir() and is_server_id(entry.name)]
+        """Server ids that have a directory or logical volumes, whether or not a guest is defined."""
+        found = {entry.name for entry in os.scandir(self.guests) if entry.is_dir() and is_server_id(entry.name)}
+        if self._volumes is not None:
+            found |= {guest_id for guest_id in self._volumes.guest_ids() if is_server_id(guest_id)}
+        return sorted(found)
 
     def prepare(self, place: GuestPlace, user: QemuUser) -> None:
         """Make the guest's directories so that its hypervisor process, and no other user, can work there."""

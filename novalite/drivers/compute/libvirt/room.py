@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,10 +15,11 @@ _HINT = "Remove what is not needed, or give the host more disk; then try again."
 
 
 class Room:
-    """The file system of ``directory``. ``reserve`` bytes of it are kept for what guests write."""
+    """The file system of ``place``, or what ``free`` tells of it. ``reserve`` bytes are kept for what guests write."""
 
-    def __init__(self, directory: Path, reserve: int = 0) -> None:
-        self._directory, self._reserve = directory, reserve
+    def __init__(self, place: Path, reserve: int = 0, free: Callable[[], int] | None = None) -> None:
+        self._place, self._reserve = place, reserve
+        self._free = free or (lambda: shutil.disk_usage(place).free)
         self._lock = threading.Lock()
         self._taken = 0
 
@@ -41,10 +42,10 @@ class Room:
             self._require(op, size, what)
 
     def _require(self, op: str, size: int, what: str) -> None:
-        free = shutil.disk_usage(self._directory).free
+        free = self._free()
         if size <= free - self._reserve - self._taken:
             return
-        told = f"{what} needs {_mib(size)} MiB, {_mib(free)} MiB are free in {self._directory}"
+        told = f"{what} needs {_mib(size)} MiB, {free // _MIB} MiB are free in {self._place}"
         for amount, why in ((self._reserve, "are kept back"), (self._taken, "are promised to other copies")):
             if amount:
                 told += f", of which {_mib(amount)} {why}"
