@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from novalite.drivers.compute.base import NO_ROOM, DiskSpec, EventKind, GuestSpec, Power, PowerAction
+from novalite.drivers.compute.base import NO_ROOM, ConfigDrive, DiskSpec, EventKind, GuestSpec, Power, PowerAction
 from novalite.drivers.compute.libvirt import LocalStorage
 from novalite.errors import DriverError
 from tests.contracts.boot_sector import BytesSource, greedy, image_of
@@ -193,6 +193,17 @@ def test_a_guest_whose_disk_cannot_be_made_leaves_nothing_half_made(bench: Bench
     assert not list((small.state_dir / "guests" / spec.id).glob("root*"))
     (small.state_dir / "ballast").unlink()
     assert bench.driver.ensure_guest(spec).power is Power.RUNNING
+    bench.driver.delete_guest(spec.id)
+
+
+def test_a_guest_starts_again_although_nothing_can_be_written(bench: Bench, small: Host) -> None:
+    drive = ConfigDrive({"openstack/latest/meta_data.json": b"{}" + bytes(1 << 20)})
+    spec = bench.boot(config_drive=drive)
+    _fill_to_the_brim(small)
+    bench.driver.set_power(spec.id, PowerAction.OFF)
+    _fill_to_the_brim(small)
+    assert bench.driver.ensure_guest(spec).power is Power.RUNNING
+    (small.state_dir / "ballast").unlink()
     bench.driver.delete_guest(spec.id)
 
 

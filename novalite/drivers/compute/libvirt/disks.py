@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from novalite import logs
 from novalite.drivers.compute.arrange import RESCUE
 from novalite.drivers.compute.base import ConfigDrive, DiskSpec, GuestSpec
 from novalite.drivers.compute.libvirt import sources
@@ -17,6 +19,7 @@ from novalite.drivers.compute.libvirt.places import GuestPlace, format_of
 from novalite.drivers.programs import run
 from novalite.errors import DriverError
 
+_log = logs.get("libvirt")
 GIB = 1 << 30
 _SECONDS = 60.0
 _COPY_SECONDS = 7000.0
@@ -38,8 +41,18 @@ def ensure_disks(spec: GuestSpec, place: GuestPlace, cache: ImageCache) -> dict[
         else:
             below[RESCUE] = ensure_disk(replace(spec.rescue, name=RESCUE), place, cache)
         if drive is not None:
-            drive.result()
+            _require_drive(drive, place)
     return {name: image for name, image in below.items() if image is not None}
+
+
+def _require_drive(drive: Future[None], place: GuestPlace) -> None:
+    """A guest that had one before starts with that when there is no room for another."""
+    try:
+        drive.result()
+    except DriverError as error:
+        if error.code != "disk.full" or not place.config_drive.exists():
+            raise
+        _log.warning("config_drive_not_renewed", guest=place.directory.name, why=error.detail)
 
 
 def ensure_disk(disk: DiskSpec, place: GuestPlace, cache: ImageCache, *, anew: bool = False) -> CachedImage | None:
@@ -200,7 +213,16 @@ def _create(place: GuestPlace, path: Path, options: list[str], size: str) -> Non
 
 
 def write_config_drive(drive: ConfigDrive, place: GuestPlace) -> None:
-    """An ISO 9660 image labelled config-2, replaced as a whole."""
+    """An ISO 9660 image labelled config-2, replaced as a whole. Code ``disk.full``."""
+    try:
+        _write_config_drive(drive, place)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise DriverError("ensure_guest", f"config drive: {error}", code="disk.full", retryable=True) from error
+
+
+def _write_config_drive(drive: ConfigDrive, place: GuestPlace) -> None:
     target = place.config_drive
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="config-") as name:
         root = Path(name) / "root"
@@ -242,9 +264,9 @@ def _inside(path: str) -> PurePosixPath:
 
 def direct_io_works(directory: Path) -> bool:
     """Can files there be opened past the page cache? Some file systems refuse."""
-    with tempfile.NamedTemporaryFile(dir=directory) as file:
-        try:
+    try:
+        with tempfile.NamedTemporaryFile(dir=directory) as file:
             os.close(os.open(file.name, os.O_RDONLY | os.O_DIRECT))
-        except OSError:
-            return False
-        return True
+    except OSError:
+        return False
+    return True
