@@ -64,7 +64,7 @@ class DiskSwaps:
         as large as it was."""
         unused = self._connection.call("end_swap", self._end, guest_id, disk, str(path)) and path.is_file()
         if unused and disks.virtual_size("end_swap", path, image_format) < size:
-            disks.grow(path, image_format, size)
+            disks.grow(self._places.guest(guest_id), path, image_format, size)
 
     def _is_active(self, connection: Any, guest_id: str) -> bool:
         domain = self._domains.known(connection, _OP, guest_id)
