@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from novalite.cloud.identity import quotas
 from novalite.cloud.image import images
 from novalite.context import internal
 from novalite.drivers.storage.inspect import check
@@ -92,6 +93,26 @@ def test_the_answer_names_the_image(member: Cloud, server: str) -> None:
     assert "Location" not in new.headers
     _active(member, new.json["image_id"])
     member.wait(server, "ACTIVE")
+
+
+@pytest.mark.parametrize("quota", ["image_count_uploading", "image_size_total"])
+def test_a_quota_of_images_ends_it_and_leaves_nothing(member: Cloud, server: str, quota: str) -> None:
+    project = member.server(server)["tenant_id"]
+    with member.appliance.built.database.write(internal()) as w:
+        quotas.set_limits(w, project, {quota: 0})
+    try:
+        image_id = _snapshot(member, server, "over")
+        _gone(member, image_id)
+        member.wait(server, "ACTIVE")
+    finally:
+        with member.appliance.built.database.write(internal()) as w:
+            quotas.reset(w, project, resources=(quota,))
+    assert not (Path(member.appliance.built.settings.state_dir) / "images" / image_id).exists()
+    assert member.appliance.driver._guests[server].snapshots == {}
+    told = member.get(f"/servers/{server}/os-instance-actions").json["instanceActions"]
+    events = member.get(f"/servers/{server}/os-instance-actions/{told[0]['request_id']}").json["instanceAction"]
+    assert told[0]["action"] == "createImage"
+    assert events["message"] == "Error"
 
 
 def test_states_on_the_way(member: Cloud, server: str) -> None:

@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from novalite.cloud.identity import quotas
+from novalite.context import internal
+
 from .conftest import UNKNOWN, Cinder
 
 
@@ -123,6 +126,21 @@ def test_a_volume_becomes_an_image(member: Cinder, disk_format: str) -> None:
 def test_bad_uploads(member: Cinder, one: str, fields: dict[str, Any], status: int) -> None:
     assert member.refused("POST", f"/volumes/{one}/action", {"os-volume_upload_image": fields})[0] == status
     assert member.get(f"/volumes/{one}")["volume"]["status"] == "available"
+
+
+def test_an_upload_over_the_quota_of_images_leaves_none(member: Cinder, one: str) -> None:
+    database = member.appliance.built.database
+    project = member.get(f"/volumes/{one}")["volume"]["os-vol-tenant-attr:tenant_id"]
+    with database.write(internal()) as w:
+        quotas.set_limits(w, project, {"image_count_uploading": 0})
+    try:
+        told = member.act(one, "os-volume_upload_image", {"image_name": "over"})
+        assert member.until("volumes", one, "available")
+    finally:
+        with database.write(internal()) as w:
+            quotas.reset(w, project, resources=("image_count_uploading",))
+    image_id = told["os-volume_upload_image"]["image_id"]
+    assert member.appliance.get(f"/image/v2/images/{image_id}", token=member.token).status_code == 404
 
 
 def test_an_upload_that_fails_leaves_no_image(member: Cinder, one: str) -> None:
