@@ -66,14 +66,13 @@ class VolumeDriverContract:
         place = driver.ensure_volume(first, 1, OfImage(image, "raw"), shared=shared, key=KEY)
         assert driver.ensure_volume(first, 1, shared=shared, key=KEY) == place
         driver.ensure_snapshot(snapshot_id, OfVolume(first, KEY))
-        sources = [OfVolume(first, KEY), OfSnapshot(snapshot_id, KEY)]
-        for source in tuple(sources):
-            for key in (KEY, OTHER_KEY, None):
-                copy = new_id()
-                driver.ensure_volume(copy, 1, source, key=key)
-                sources.append(OfVolume(copy, key))
+        sources: list[OfVolume | OfSnapshot] = [OfVolume(first, KEY), OfSnapshot(snapshot_id, KEY)]
+        for source, key in zip(tuple(sources), (OTHER_KEY, None), strict=True):
+            copy = new_id()
+            driver.ensure_volume(copy, 1, source, key=key)
+            sources.append(OfVolume(copy, key))
         streamed = new_id()
-        driver.ensure_volume(streamed, 1, driver.stream(OfVolume(first, KEY)), key=OTHER_KEY)
+        driver.ensure_volume(streamed, 1, driver.stream(OfSnapshot(snapshot_id, KEY)), key=OTHER_KEY)
         sources.append(OfVolume(streamed, OTHER_KEY))
         for source in sources:
             self._holds(driver, source)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from novalite.cloud.compute import block_devices, progress, states, tasks, volume_swaps
 from novalite.cloud.tasks import tasks as durable
-from novalite.cloud.volume import attachments, changes, placing, services, types, usage, volumes
+from novalite.cloud.volume import attachments, changes, placing, recrypting, services, types, usage, volumes
 from novalite.cloud.volume.records import Volume, VolumeType
 from novalite.cloud.volume.tasks import VolumeMigrate
 from novalite.cloud.volume.tasks import key as volume_key
@@ -34,16 +34,28 @@ def retype(w: Work, volume_id: str, wanted: str, *, may_move: bool) -> None:
     """Give a volume another type. What its backend does not suit goes to one that does, if it ``may_move``; its status
     is ``retyping`` meanwhile. Raises ``NotFound``, ``Invalid``, ``OverQuota``."""
     volume, kind = volumes.get(w, volume_id), types.get_usable(w, wanted)
+    if volume.type_id != kind.id and recrypting.is_needed(w, volume, kind):
+        _recrypt(w, volume, kind, may_move=may_move)
+        return
     if not _asks_for_a_place(volume, kind) or volume.type_id == kind.id:
         changes.retype(w, volume_id, wanted)
         return
     services.require_thawed(w, volume)
-    changes.require_same_encryption(w, volume, kind)
     usage.require_of_type(w, volume.project_id, kind, volumes=1, gigabytes=volume.size_gib)
     if volume.multiattach != types.is_multiattach(kind) and volume.status != "available":
         raise volumes.refusal(volume, "retyped", ("available",))
     _move(w, volume, "retyping", "Invalid volume: Volume must not have snapshots, be migrating or be part of a group.",
           VolumeMigrate(volume.id, type_id=kind.id, may_move=may_move))  # fmt: skip
+
+
+def _recrypt(w: Work, volume: Volume, kind: VolumeType, *, may_move: bool) -> None:
+    services.require_thawed(w, volume)
+    if _asks_for_a_place(volume, kind) or volume.multiattach != types.is_multiattach(kind):
+        raise Invalid(
+            f"Invalid volume: volume {volume.id} cannot become encrypted or plain and be kept otherwise in one step: "
+            "retype it twice, or copy it.", field="new_type", code="volume.encrypted",
+        )  # fmt: skip
+    recrypting.begin(w, volume, kind, may_move=may_move)
 
 
 def _asks_for_a_place(volume: Volume, kind: VolumeType) -> bool:

@@ -9,7 +9,6 @@ from novalite.cloud.image.images import NewImage
 from novalite.cloud.image.records import Image
 from novalite.cloud.volume import (
     attachments,
-    encryption,
     new_volumes,
     services,
     snapshots,
@@ -117,7 +116,6 @@ def retype(w: Work, volume_id: str, wanted: str) -> Volume:
     services.require_thawed(w, volume)
     if volume.type_id == kind.id:
         raise Invalid(f"New volume_type same as original: {wanted[:255]}.", field="new_type")
-    require_same_encryption(w, volume, kind)
     usage.require_of_type(w, volume.project_id, kind, volumes=1, gigabytes=volume.size_gib)
     allowed = ("available",) if _changes_sharing(volume, kind) else ("available", "in-use")
     values = {"type_id": kind.id, "multiattach": types.is_multiattach(kind)}
@@ -125,15 +123,6 @@ def retype(w: Work, volume_id: str, wanted: str) -> Volume:
         raise volumes.refusal(volume, "retyped", allowed)
     volumes.start(w, volume, tasks.VolumeTune(volume_id=volume_id))
     return volume
-
-
-def require_same_encryption(w: Work, volume: Volume, kind: VolumeType) -> None:
-    """Raises ``Invalid`` when the data would have to be written anew, with another key or without."""
-    if encryption.encrypts(w, kind) or volume.encryption_key_id is not None:
-        raise Invalid(
-            f"Volume {volume.id} cannot be retyped: one of the types is encrypted. Make a copy of the other type "
-            "(source_volid) instead.", field="new_type", code="volume.encrypted",
-        )  # fmt: skip
 
 
 def _changes_sharing(volume: Volume, kind: VolumeType) -> bool:

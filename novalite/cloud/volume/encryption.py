@@ -104,6 +104,12 @@ def encrypts(w: Work, kind: VolumeType) -> bool:
     return True
 
 
+def ways(w: Work, type_id: str | None) -> tuple[str, int]:
+    """Cipher and size of its key, as the type says or by default."""
+    found = find(w, type_id)
+    return (found and found.cipher) or CIPHER, (found and found.key_size) or KEY_SIZE
+
+
 def _require_offered(wanted: TypeEncryption) -> None:
     reason = _not_offered(wanted)
     if reason:

@@ -42,13 +42,8 @@ def of(w: Work, state_path: Path, volume: Volume) -> VolumeKey | None:
     ``Failed`` with code ``volume.key_lost``."""
     if volume.encryption_key_id is None:
         return None
-    passphrase, how = (
-        opened(state_path, volume.encryption_key_id, volume.sealed_key),
-        encryption.find(w, volume.type_id),
-    )
-    return VolumeKey(
-        passphrase, (how and how.cipher) or encryption.CIPHER, (how and how.key_size) or encryption.KEY_SIZE
-    )  # fmt: skip
+    passphrase = opened(state_path, volume.encryption_key_id, volume.sealed_key)
+    return VolumeKey(passphrase, *encryption.ways(w, volume.type_id))
 
 
 def of_disk(state_path: Path, volume: Volume) -> DiskKey | None:

@@ -97,6 +97,16 @@ class VolumeMigrate:
 
 
 @dataclass(frozen=True)
+class VolumeRecrypt:
+    """Write a volume's data anew, encrypted as the type it is to have says, or not any more."""
+
+    kind: ClassVar[str] = "volume.recrypt"
+    action: ClassVar[str] = ""
+    volume_id: str
+    type_id: str
+
+
+@dataclass(frozen=True)
 class VolumeLeave:
     """Forget the data that a volume has left behind on a backend where it is no longer kept."""
 
@@ -180,6 +190,7 @@ KINDS: tuple[type[durable.Kind], ...] = (
     VolumeLeave,
     VolumeManage,
     VolumeUnmanage,
+    VolumeRecrypt,
     SnapshotCreate,
     SnapshotDelete,
     BackupCreate,

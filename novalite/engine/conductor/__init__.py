@@ -34,6 +34,7 @@ from novalite.engine.conductor import (
     volume_data,
     volume_managing,
     volume_moves,
+    volume_recrypt,
     volume_snapshots,
     volume_swap,
     volume_tuning,
@@ -70,6 +71,7 @@ _FLOWS: tuple[Flow, ...] = (
     *volume_managing.FLOWS,
     *volume_moves.FLOWS,
     *volume_snapshots.FLOWS,
+    *volume_recrypt.FLOWS,
     *volume_swap.FLOWS,
     *volume_tuning.FLOWS,
 )

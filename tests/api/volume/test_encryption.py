@@ -14,6 +14,7 @@ from novalite.cloud.volume.records import Volume
 from novalite.context import internal
 from novalite.drivers.storage.base import OfVolume, VolumeKey
 from novalite.errors import DriverError
+from tests.api.conftest import wait_for
 from tests.api.volume.conftest import UNKNOWN, Cinder
 from tests.api.volume.test_backups import backup
 from tests.api.volume.test_in_use import Server
@@ -216,8 +217,6 @@ def test_the_guest_is_given_the_key_and_the_hosts_files_are_not(member: Cinder, 
 
 
 def _until(what: Callable[[], bool]) -> None:
-    from tests.api.conftest import wait_for
-
     wait_for(what)
 
 
@@ -258,6 +257,57 @@ def test_what_would_lay_it_down_in_plain_is_refused(admin: Cinder, member: Cinde
     for volume_id in (encrypted, plain):
         assert member.get(f"/volumes/{volume_id}")["volume"]["status"] == "available"
         member.delete("volumes", volume_id)
+
+
+class Once(dict[str, Exception]):
+    """Faults that happen one time."""
+
+    def __getitem__(self, method: str) -> Exception:
+        return self.pop(method)
+
+
+def test_a_retype_writes_the_data_anew(admin: Cinder, member: Cinder, luks: str) -> None:
+    volume_id = member.volume()["id"]
+    snapshot = member.snapshot(volume_id)
+
+    def ask(wanted: str, status: int = 202) -> None:
+        body = {"new_type": wanted, "migration_policy": "on-demand"}
+        member.act(volume_id, "os-retype", body, status)
+        member.until("volumes", volume_id, "available")
+
+    ask(luks, 400)  # snapshots have the key of their volume
+    member.delete("snapshots", snapshot["id"])
+    ask(luks)
+    now = member.get(f"/volumes/{volume_id}")["volume"]
+    assert (now["encrypted"], now["volume_type"]) == (True, "encrypted")
+    assert is_open_to(member, of(member, volume_id))
+    assert not is_open_to(member, OfVolume(volume_id))
+    weaker = admin.ask("/types", {"volume_type": {"name": "weaker"}}, 200)["volume_type"]["id"]
+    admin.ask(f"/types/{weaker}/encryption", {"encryption": {**LUKS, "key_size": 128}}, 200)
+    before = passphrase(member, volume_id)
+    ask(weaker)
+    assert member.get(f"/volumes/{volume_id}/encryption")["key_size"] == 128
+    assert passphrase(member, volume_id) != before
+    assert is_open_to(member, of(member, volume_id))
+    for method in ("ensure_snapshot", "ensure_volume"):
+        member.driver.faults = Once({method: DriverError(method, "no luck", code="driver.failed")})
+        ask("__DEFAULT__")
+        assert member.driver.faults == {}
+    assert member.get(f"/volumes/{volume_id}")["volume"]["volume_type"] == "weaker"
+    assert is_open_to(member, of(member, volume_id))
+    texts = [one["user_message"] for one in member.get(f"/messages?resource_uuid={volume_id}")["messages"]]
+    assert any("no luck" in text for text in texts), texts
+    ask("__DEFAULT__")
+    assert member.get(f"/volumes/{volume_id}")["volume"]["encrypted"] is False
+    assert is_open_to(member, OfVolume(volume_id))
+    _settled(member)
+    member.delete("volumes", volume_id)
+    assert admin.call("DELETE", f"/types/{weaker}").status_code == 202
+
+
+def _settled(member: Cinder) -> None:
+    """What was set aside is gone."""
+    _until(lambda: member.driver.snapshot_ids() == ())
 
 
 def test_a_backup_is_kept_encrypted_and_outlives_its_volume(admin: Cinder, member: Cinder, luks: str) -> None:
