@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from novalite.cloud.volume import new_volumes, progress, services, snapshots, tasks, types, usage, volumes
+from novalite.cloud.volume import encryption, new_volumes, progress, services, snapshots, tasks, types, usage, volumes
 from novalite.cloud.volume.records import Snapshot, Volume
 from novalite.db.records import new_id
 from novalite.db.work import Work
@@ -35,6 +35,9 @@ def manage(w: Work, new: Managed) -> Volume:
     if new.host in services.closed(w):
         raise Invalid(f"Invalid host: No available service named {new.host}", field="host", code="service.disabled")
     kind = types.get_usable(w, new.type) if new.type else types.get_or_default(w, None)
+    if encryption.encrypts(w, kind):
+        raise Invalid("Invalid volume: Managing volumes of an encrypted volume type is not supported.",
+                      field="volume_type", code="volume.encrypted")  # fmt: skip
     usage.require(w, w.ctx.project_id, kind=kind, volumes=1)
     made = Volume(
         id=new_id(), name=new.name, description=new.description, project_id=w.ctx.project_id, user_id=w.ctx.user_id,
@@ -56,6 +59,9 @@ def manage_snapshot(
     """Record a snapshot of a volume. Raises ``NotFound``, ``Invalid``, ``OverQuota``."""
     volume = volumes.get(w, volume_id)
     services.require_thawed(w, volume)
+    if volume.encryption_key_id is not None:
+        raise Invalid("Invalid volume: Managing snapshots of encrypted volumes is not supported.", field="volume_id",
+                      code="volume.encrypted")  # fmt: skip
     made = snapshots.create(w, volume_id, name=name, description=description, metadata=metadata, force=True,
                             together=True)  # fmt: skip
     volumes.start(w, volume, tasks.VolumeManage(volume_id, reference, made.id))
