@@ -386,3 +386,15 @@ def test_a_key_that_cannot_be_opened_is_told(member: Cinder, luks: str) -> None:
         assert any("cannot be opened" in text for text in texts), texts
         for one in (made["id"], volume_id):
             member.delete("volumes", one)
+
+
+def test_nothing_is_taken_over_for_an_encrypted_type(admin: Cinder, luks: str) -> None:
+    (pool,) = admin.get("/scheduler-stats/get_pools")["pools"]
+    body = {"volume": {"host": pool["name"], "ref": {"source-name": "x"}, "volume_type": luks}}
+    status, message = admin.refused("POST", "/manageable_volumes", body)
+    assert (status, "encrypted volume type" in message) == (400, True)
+    volume_id = admin.volume(volume_type=luks)["id"]
+    snapshot = {"snapshot": {"volume_id": volume_id, "ref": {"source-name": "x"}}}
+    assert admin.refused("POST", "/manageable_snapshots", snapshot)[0] == 400
+    assert admin.refused("POST", f"/volumes/{volume_id}/action", {"os-unmanage": {}})[0] == 400
+    admin.delete("volumes", volume_id)
