@@ -25,7 +25,7 @@ _RUN = answers.record(
     {
         "id": answers.UUID, "frequencies": answers.TEXTS, "result": answers.TEXT, "problem": answers.TEXT,
         "started_at": answers.MOMENT, "ended_at": answers.MOMENT_OR_NULL, "size_bytes": answers.WHOLE_OR_NULL,
-        "copy_id": answers.nullable(answers.UUID),
+        "copy_id": answers.nullable(answers.UUID), "backup_ids": answers.TEXTS,
     }
 )  # fmt: skip
 _TEST = answers.record(
@@ -69,6 +69,7 @@ def _run(run: ProtectionRun, copies: set[str] | None = None) -> dict[str, Any]:
         "id": run.id, "frequencies": run.frequencies, "result": run.result, "problem": run.problem,
         "started_at": utc_seconds(run.started_at), "ended_at": utc_seconds(run.ended_at),
         "size_bytes": run.size_bytes, "copy_id": run.copy_id if has_copy else None,
+        "backup_ids": run.backup_ids if has_copy else [],
     }  # fmt: skip
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _log = logs.get("servers")
 
 IMAGE, VOLUME, SNAPSHOT, BLANK = "image", "volume", "snapshot", "blank"
+BACKUP = "backup"
+"""Only of servers that are made of copies: nobody asks for it by an API."""
 LOCAL = "local"
 SWAP = "swap"
 MOST_DISKS = 26
@@ -32,7 +34,7 @@ _DEVICE = re.compile(r"(^/dev/x{0,1}[a-z]{0,1}d{0,1})([a-z]+)[0-9]*$")
 
 
 class BlockDevice(Base):
-    """One disk of a server. ``source`` is image, volume, snapshot or blank, ``destination`` volume or local;
+    """One disk of a server. ``source`` is image, volume, snapshot, backup or blank, ``destination`` volume or local;
     ``source_id`` names the image, volume or snapshot. ``volume_id`` is set once there is a volume, which was made
     by the boot when ``is_made``. ``size`` is in GiB, that of swap in MiB. ``device_name`` like ``/dev/vdb``."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -215,12 +215,17 @@ def _check_image(w: Work, one: DeviceRequest) -> None:
 def _facts_of_root(w: Work, root: DeviceRequest, found: dict[str, Volume]) -> dict[str, Any]:
     if root.source == IMAGE:
         return {**boot_image.copy(images.get(w, root.source_id)), "id": ""}
-    known: dict[str, str] = {}
+    known: Mapping[str, str] = {}
     if root.source == VOLUME:
         known = found[root.source_id].image_metadata
     elif root.source == SNAPSHOT:
         origin = volumes.find(w, snapshots.get(w, root.source_id).volume_id)
         known = origin.image_metadata if origin else {}
+    return facts_of(known)
+
+
+def facts_of(known: Mapping[str, str]) -> dict[str, Any]:
+    """What a server keeps of the image that its root volume once was, as the volume tells."""
     return {
         "id": "", "name": known.get("image_name", ""), "disk_format": known.get("disk_format", ""), "size": 0,
         "sha512": "", "min_disk": volumes.number_of(known, "min_disk"), "min_ram": volumes.number_of(known, "min_ram"),

@@ -20,7 +20,7 @@ from novalite.cloud.compute import (
     states,
     tasks,
 )
-from novalite.cloud.compute.boot_devices import Asked
+from novalite.cloud.compute.boot_devices import Asked, Layout
 from novalite.cloud.compute.servers import TOPIC, Server
 from novalite.cloud.hosts import hosts
 from novalite.cloud.identity import quotas
@@ -33,7 +33,8 @@ from novalite.errors import Invalid, NotFound, OverQuota
 
 @dataclass(frozen=True)
 class NewServer:
-    """A request for ``min_count`` to ``max_count`` servers. ``image_id`` empty: no image is given.
+    """A request for ``min_count`` to ``max_count`` servers. ``image_id`` empty: no image is given. ``layout``,
+    where the disks are known already, counts instead of it and ``devices``.
 
     ``networks`` is None, ``auto``, ``none`` or a list of ``ports.NetworkRequest``-like items that
     ``networks.choose`` understands; ``user_data`` is base64 text; ``zone`` may be ``zone[:host[:node]]``; ``import_id``
@@ -44,6 +45,7 @@ class NewServer:
     flavor_id: str
     image_id: str
     devices: Asked = field(default_factory=Asked)
+    layout: Layout | None = None
     networks: Any = None
     security_groups: tuple[str, ...] = ()
     key_name: str | None = None
@@ -74,7 +76,7 @@ def create(w: Work, new: NewServer, *, boot_seconds: float = 900.0) -> list[Serv
     in a body), ``Conflict`` for networks, ``OverQuota``.
     """
     flavor = _referenced(lambda: flavors.get(w, new.flavor_id), "flavorRef")
-    layout = boot_devices.resolve(w, new.image_id, new.devices, flavor, count=new.max_count)
+    layout = new.layout or boot_devices.resolve(w, new.image_id, new.devices, flavor, count=new.max_count)
     guest_properties.refuse_nonsense(vcpus=flavor.vcpus, ram_mib=flavor.ram_mib, extra_specs=flavor.extra_specs,
                                      image_properties=layout.image.get("properties") or {})  # fmt: skip
     if new.trusted_image_certificates and not layout.image_id:

@@ -19,7 +19,7 @@ from novalite.cloud.volume import volumes
 from novalite.cloud.volume.records import Backup
 from novalite.db.records import new_id
 from novalite.db.work import Work
-from novalite.errors import Conflict, Invalid, NotFound
+from novalite.errors import Conflict, NotFound
 
 MOST_SECONDS = snapshots.MOST_SECONDS + 2 * 3600
 """How long a run may take, with the time that it waits for other actions to end."""
@@ -78,11 +78,6 @@ def _resource(w: Work, resource_id: str) -> tuple[str, str, str]:
         volume = volumes.get(w, resource_id)
         return VOLUME, volume.name or "", volume.project_id
     server = servers.get(w, resource_id)
-    if snapshots.is_volume_backed(w, server):
-        raise Invalid(
-            f"Server {server.name} boots from a volume.", field="resource_id", code="protection.volume_backed",
-            hint="Protect its volumes instead.",
-        )  # fmt: skip
     return SERVER, server.name, server.project_id
 
 
@@ -193,8 +188,21 @@ def _runs(w: Work, resource_ids: Sequence[str]) -> list[ProtectionRun]:
 
 
 def there(w: Work, made: Iterable[ProtectionRun]) -> set[str]:
-    """Ids of those copies that nobody has deleted; two queries for all."""
-    ids = [run.copy_id for run in made if run.copy_id]
+    """Ids of those copies of which nobody has deleted any part; two queries for all."""
+    runs = list(made)
+    alive = _alive(w, runs)
+    return {run.copy_id for run in runs if run.copy_id and run.parts <= alive}
+
+
+def left(w: Work, made: Iterable[ProtectionRun]) -> set[str]:
+    """Ids of runs of whose copies anything is there; two queries for all."""
+    runs = list(made)
+    alive = _alive(w, runs)
+    return {run.id for run in runs if run.parts & alive}
+
+
+def _alive(w: Work, made: Iterable[ProtectionRun]) -> set[str]:
+    ids = [part for run in made for part in run.parts]
     images = w.session.scalars(sa.select(Image.id).where(Image.id.in_(ids)))
     backups = w.session.scalars(sa.select(Backup.id).where(Backup.id.in_(ids), Backup.status != "deleting"))
     return {*images, *backups}

@@ -49,8 +49,9 @@ class Protection(Base):
 
 
 class ProtectionRun(Base):
-    """One run. ``copy_id`` is an image of a server or a backup of a volume; ``facts`` are what a new server needs
-    beside it; ``frequencies`` the rules it was made for."""
+    """One run. ``copy_id`` is an image of a server, or a backup of a volume: of the server's root disk, or of the
+    volume that is protected. ``facts`` are what a new server needs beside it, with the backups of all its
+    volumes (``volumes``); ``frequencies`` the rules it was made for."""
 
     __tablename__ = "protection_runs"
     __table_args__ = (sa.Index("ix_protection_runs_resource_id_started_at", "resource_id", "started_at"),)
@@ -67,6 +68,27 @@ class ProtectionRun(Base):
     facts: Mapped[dict[str, Any]] = mapped_column(default=dict)
     started_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+
+    @property
+    def volumes(self) -> list[dict[str, Any]]:
+        """Each volume's backup and what the disk was like, the root disk first."""
+        if self.resource_type == SERVER:
+            return list(self.facts.get("volumes") or ())
+        return [{"backup_id": self.copy_id, "boot_index": 0}] if self.copy_id else []
+
+    @property
+    def backup_ids(self) -> list[str]:
+        return [str(each["backup_id"]) for each in self.volumes]
+
+    @property
+    def image_id(self) -> str | None:
+        """Of the root disk, where it is no volume."""
+        return None if self.copy_id in self.backup_ids else self.copy_id
+
+    @property
+    def parts(self) -> set[str]:
+        """Ids of all that the copy consists of."""
+        return {*self.backup_ids, *([self.copy_id] if self.copy_id else [])}
 
 
 class ProtectionTest(Base):

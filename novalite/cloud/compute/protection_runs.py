@@ -7,7 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from novalite.cloud.compute import protection, protection_restore, servers, snapshots
+from novalite.cloud.compute import block_devices, protection, protection_restore, servers, snapshots
+from novalite.cloud.compute.block_devices import BlockDevice
 from novalite.cloud.compute.image_tasks import CreateImage
 from novalite.cloud.compute.protection_language import superseded
 from novalite.cloud.compute.protection_records import DONE, FAILED, RUNNING, SERVER, Protection, ProtectionRun
@@ -49,10 +50,25 @@ def begin_copy(w: Work, run_id: str) -> None:
 
 
 def _copy_server(w: Work, run: ProtectionRun) -> dict[str, Any]:
+    """Its root disk and each of its volumes, all asked for in one unit: they are copied one after the other."""
     server = servers.get(w, run.resource_id)
-    facts = protection_restore.facts(w, server)
-    image = snapshots.create_image(w, server.id, _name(server.name, w.now), {"protection": ",".join(run.frequencies)})
-    return {"copy_id": image.id, "facts": facts}
+    rows = block_devices.of_server(w, server.id)
+    name, told = _name(server.name, w.now), {"protection": ",".join(run.frequencies)}
+    attached = [row for row in rows if row.volume_id]
+    copied = [_copy_attached(w, row, name, told) for row in sorted(attached, key=lambda row: not row.is_root)]
+    root = block_devices.root_volume(rows)
+    copy_id = copied[0]["backup_id"] if root else snapshots.create_image(w, server.id, name, told).id
+    return {"copy_id": copy_id, "facts": {**protection_restore.facts(w, server), "volumes": copied}}
+
+
+def _copy_attached(w: Work, row: BlockDevice, name: str, told: dict[str, str]) -> dict[str, Any]:
+    volume_id = str(row.volume_id)
+    backup = backups.create(w, volume_id, name=name, description=None, force=True, metadata=told)
+    return {
+        "backup_id": backup.id, "volume_id": volume_id, "size_gib": backup.size_gib,
+        "device_name": row.device_name, "boot_index": row.boot_index, "disk_bus": row.disk_bus, "tag": row.tag,
+        "delete_on_termination": row.delete_on_termination,
+    }  # fmt: skip
 
 
 def _copy_volume(w: Work, run: ProtectionRun) -> dict[str, Any]:
@@ -74,8 +90,10 @@ def _change(w: Work, run_id: str, values: dict[str, Any]) -> None:
 
 
 def size(w: Work, run: ProtectionRun) -> int | None:
-    """Bytes of the copy when it is whole; None while it is being made. Raises ``Failed`` when it will not be."""
-    return _image_size(w, run) if run.resource_type == SERVER else _backup_size(w, run)
+    """Bytes of the copy when all of it is whole; None while it is being made. Raises ``Failed`` when it will not be."""
+    found = [_image_size(w, run)] if run.image_id else []
+    found += [_backup_size(w, backup_id) for backup_id in run.backup_ids]
+    return None if None in found else sum(each or 0 for each in found)
 
 
 def _image_size(w: Work, run: ProtectionRun) -> int | None:
@@ -97,8 +115,8 @@ def _why(w: Work, run: ProtectionRun) -> str:
     return "The image was deleted before it was whole."
 
 
-def _backup_size(w: Work, run: ProtectionRun) -> int | None:
-    backup = backups.find(w, run.copy_id or "")
+def _backup_size(w: Work, backup_id: str) -> int | None:
+    backup = backups.find(w, backup_id)
     if backup is None or backup.status == "deleting":
         raise Failed("The backup was deleted before it was whole.", code="protection.not_copied")
     if backup.status == "error":
@@ -128,8 +146,8 @@ def end(w: Work, run_id: str) -> None:
 
 
 def over(w: Work, resource_id: str) -> list[ProtectionRun]:
-    """Runs whose copies nothing keeps any more, oldest first, and failed ones that left one. Nothing of a protection
-    that has been ended."""
+    """Runs whose copies nothing keeps any more, oldest first, and those that left a part of one. Nothing of a
+    protection that has been ended."""
     found = protection.find(w, resource_id)
     if found is None or not found.rules:
         return []
@@ -139,13 +157,13 @@ def over(w: Work, resource_id: str) -> list[ProtectionRun]:
     alive = protection.there(w, ended)
     whole = [(run.id, run.frequencies) for run in ended if run.result == DONE and run.copy_id in alive]
     unkept = set(superseded(found.parsed, whole))
-    left = [run for run in ended if run.id in unkept or (run.result == FAILED and run.copy_id in alive)]
-    return list(reversed(left))
+    useless = protection.left(w, ended) - {run_id for run_id, _ in whole}
+    return [run for run in reversed(ended) if run.id in unkept | useless]
 
 
-def forget_backup(w: Work, run: ProtectionRun) -> bool:
-    """Give the backup up, as the caller; False while its status does not allow it."""
-    backup = backups.find(w, run.copy_id or "")
+def forget_backup(w: Work, backup_id: str) -> bool:
+    """Give a backup up, as the caller; False while its status does not allow it."""
+    backup = backups.find(w, backup_id)
     if backup is None or backup.status == "deleting":
         return True
     if backup.status not in backups.DELETABLE:
@@ -179,8 +197,7 @@ def prune(w: Work, *, older_than: datetime) -> int:
     """Forget old runs of which there is no copy, then ended protections without runs; how many runs."""
     query = sa.select(ProtectionRun).where(ProtectionRun.result != RUNNING, ProtectionRun.started_at < older_than)
     old = list(w.session.scalars(query))
-    alive = protection.there(w, old)
-    lost = [run.id for run in old if run.copy_id not in alive]
+    lost = list({run.id for run in old} - protection.left(w, old))
     w.changed(sa.delete(ProtectionRun).where(ProtectionRun.id.in_(lost)))
     without = ~sa.exists().where(ProtectionRun.resource_id == Protection.resource_id)
     w.changed(sa.delete(Protection).where(Protection.next_at.is_(None), Protection.run_id.is_(None), without))

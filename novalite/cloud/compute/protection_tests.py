@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 import sqlalchemy as sa
@@ -167,17 +166,7 @@ def volumes_held(w: Work) -> set[str]:
     """Ids of volumes that tests have made for as long as they last."""
     query = sa.select(ProtectionTest, ProtectionRun).join(ProtectionRun, ProtectionRun.id == ProtectionTest.run_id)
     going_on = w.session.execute(query.join(Protection, Protection.test_id == ProtectionTest.id)).all()
-    return {volume_id(test.id, backup_id) for test, run in going_on for backup_id in backup_ids(run)}
-
-
-def backup_ids(run: ProtectionRun) -> list[str]:
-    """The backups that the copy consists of."""
-    return [run.copy_id] if run.resource_type == VOLUME and run.copy_id else []
-
-
-def disk_facts(run: ProtectionRun) -> dict[str, dict[str, Any]]:
-    """What is known of each backup as a disk, by its id."""
-    return {backup_id: {"boot_index": 0} for backup_id in backup_ids(run)}
+    return {volume_id(test.id, backup_id) for test, run in going_on for backup_id in run.backup_ids}
 
 
 def held_at(w: Work, test_id: str, host: str) -> None:

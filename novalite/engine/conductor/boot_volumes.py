@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from novalite.cloud.compute import block_devices, progress, volume_attachments
-from novalite.cloud.compute.block_devices import IMAGE, SNAPSHOT, VOLUME, BlockDevice
+from novalite.cloud.compute.block_devices import BACKUP, IMAGE, SNAPSHOT, VOLUME, BlockDevice
 from novalite.cloud.compute.servers import Server
-from novalite.cloud.volume import attachments, new_volumes, tasks, volumes
+from novalite.cloud.volume import attachments, backups, new_volumes, tasks, volumes
 from novalite.cloud.volume.new_volumes import NewVolume
+from novalite.cloud.volume.records import Volume
 from novalite.db.work import Work
 from novalite.engine.flow import Run, Wait
 from novalite.errors import Failed
@@ -47,7 +48,7 @@ def attached(run: Run) -> None:
 
 
 def _make(w: Work, server: Server, row: BlockDevice) -> None:
-    volume = new_volumes.create(
+    volume = _of_backup(w, row.source_id) if row.source == BACKUP else new_volumes.create(
         w,
         NewVolume(
             size_gib=row.size or 0, name="", description="", type=row.volume_type,
@@ -57,6 +58,11 @@ def _make(w: Work, server: Server, row: BlockDevice) -> None:
     )  # fmt: skip
     row.volume_id, row.is_made, row.size = volume.id, True, volume.size_gib
     w.session.flush()
+
+
+def _of_backup(w: Work, backup_id: str) -> Volume:
+    name = str(backups.get(w, backup_id).volume_facts.get("name") or "")
+    return backups.restore(w, backup_id, name=name)[1]
 
 
 def _promise(w: Work, server: Server, row: BlockDevice) -> str:

@@ -1,4 +1,4 @@
-"""The flow of a run of a protection: ask for the copy, await it, write it down, delete what nothing keeps."""
+"""The flow of a run of a protection: ask for the copies, await them, write it down, delete what nothing keeps."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from novalite.clock import now
 from novalite.cloud.compute import protection_runs
-from novalite.cloud.compute.protection_records import RUNNING, SERVER, ProtectionRun
+from novalite.cloud.compute.protection_records import RUNNING, ProtectionRun
 from novalite.cloud.compute.protection_tasks import Protect
 from novalite.cloud.image import made
 from novalite.context import Context, internal
@@ -80,15 +80,12 @@ def _rotate(run: Run) -> None:
 
 def _forget(run: Run, record: ProtectionRun, who: Context) -> None:
     """What its owner protects from deletion stays."""
-    if record.resource_type == SERVER:
-        snapshot.forget(run, str(record.copy_id))
-        with run.parts.database.write(internal()) as w:
-            if made.find(w, str(record.copy_id)) is None:
-                protection_runs.copy_gone(w, record.id)
-    else:
-        with run.parts.database.write(who) as w:
-            if protection_runs.forget_backup(w, record):
-                protection_runs.copy_gone(w, record.id)
+    if record.image_id:
+        snapshot.forget(run, record.image_id)
+    with run.parts.database.write(who) as w:
+        gone = [protection_runs.forget_backup(w, backup_id) for backup_id in record.backup_ids]
+        if all(gone) and (record.image_id is None or made.find(w, record.image_id) is None):
+            protection_runs.copy_gone(w, record.id)
 
 
 def _finish(run: Run) -> None:

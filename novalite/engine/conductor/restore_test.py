@@ -5,7 +5,7 @@ afterwards."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -67,18 +67,16 @@ def _read(run: Run) -> _Copy:
     with run.parts.database.read(internal()) as w:
         test = protection_tests.get(w, _test_id(run))
         record = protection_runs.get(w, test.run_id)
-        wanted = protection_tests.backup_ids(record)
-        found = [backups.find(w, backup_id) for backup_id in wanted]
-        image = made.find(w, record.copy_id or "") if record.copy_id not in wanted else None
+        found = [(backups.find(w, str(each["backup_id"])), each) for each in record.volumes]
+        image = made.find(w, record.image_id) if record.image_id else None
         owner = protection.find(w, record.resource_id)
-    kept = [one for one in found if one is not None and one.status not in ("deleting", "error_deleting")]
-    if len(kept) < len(wanted) or (image is None and not wanted):
+    kept = [(one, told) for one, told in found if one is not None and one.status not in ("deleting", "error_deleting")]
+    if len(kept) < len(found) or (record.image_id and image is None):
         raise Failed("The copy was deleted meanwhile.", code="protection.no_copy")
     project_id = owner.project_id if owner else ""
     copied = boot_image.copy(image) if image else None
-    facts = protection_tests.disk_facts(record)
-    return _Copy(test, record, project_id, copied, (image.virtual_size or 0) if image else 0,
-                 tuple((one, facts[one.id]) for one in kept))  # fmt: skip
+    virtual_size = (image.virtual_size or 0) if image else 0
+    return _Copy(test, record, project_id, copied, virtual_size, tuple(kept))
 
 
 def _memory_mib(run: Run, copy: _Copy) -> int:
@@ -159,8 +157,7 @@ def _drop(run: Run) -> None:
     with run.parts.database.read(internal()) as w:
         test = protection_tests.get(w, _test_id(run))
         record = protection_runs.find(w, test.run_id)
-        image_id = record.copy_id if record and record.copy_id not in protection_tests.backup_ids(record) else None
-        backup_ids = protection_tests.backup_ids(record) if record else []
+        image_id, backup_ids = (record.image_id, record.backup_ids) if record else (None, [])
     for backup_id in backup_ids:
         volume_id = protection_tests.volume_id(test.id, backup_id)
         for driver in run.parts.volumes.drivers.values():
@@ -203,12 +200,17 @@ def _disks(run: Run, copy: _Copy) -> list[DiskSpec]:
             raise Failed("The volume that was made for the test is gone.", code="protection.gone")
         found.append(
             DiskSpec(
-                f"volume-{volume_id}", str(facts.get("device") or f"{device}{chr(ord('a') + number)}"),
+                f"volume-{volume_id}", _device(facts, f"{device}{chr(ord('a') + number)}"),
                 backup.size_gib, bus=bus, serial=volume_id[:20], path=place.path, format=place.format,
-                boot_index=int(facts.get("boot_index", -1)), key=_disk_key(run, backup, volume_id),
+                boot_index=-1 if facts.get("boot_index") is None else int(facts["boot_index"]),
+                key=_disk_key(run, backup, volume_id),
             )
         )  # fmt: skip
     return found
+
+
+def _device(facts: Mapping[str, Any], otherwise: str) -> str:
+    return str(facts.get("device_name") or otherwise).removeprefix("/dev/")
 
 
 def _disk_key(run: Run, backup: Backup, volume_id: str) -> DiskKey | None:

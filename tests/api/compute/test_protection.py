@@ -111,12 +111,6 @@ def test_what_cannot_be_protected(member: Cloud) -> None:
     missing = "12345678-1234-1234-1234-123456789abc"
     body = {"protection": {"schedule": "daily, keep 1"}}
     assert _call(member, "PUT", f"/{missing}", body).status_code == 404
-    root = {"boot_index": 0, "source_type": "image", "destination_type": "volume", "volume_size": 1,
-            "uuid": member.image_id, "delete_on_termination": True}  # fmt: skip
-    server_id = member.boot("of-volume", imageRef="", block_device_mapping_v2=[root])
-    refused = _call(member, "PUT", f"/{server_id}", body)
-    assert (refused.status_code, "Protect its volumes instead" in refused.text) == (400, True)
-    member.gone(server_id)
 
 
 def test_a_copy_becomes_a_server_like_the_one_that_is_gone(member: Cloud) -> None:

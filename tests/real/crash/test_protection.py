@@ -37,6 +37,20 @@ class _Protected:
             self.begin(resource_id)
             self.ended(resource_id)
 
+    def with_volumes(self) -> str:
+        """A server that boots from a volume and has another, with one copy."""
+        root = {"boot_index": 0, "source_type": "image", "destination_type": "volume", "volume_size": 1,
+                "uuid": self.base, "delete_on_termination": True}  # fmt: skip
+        beside = {"boot_index": -1, "source_type": "blank", "destination_type": "volume", "volume_size": 1,
+                  "delete_on_termination": True}  # fmt: skip
+        server_id = self.cloud.create("v", "", "1", block_device_mapping_v2=[root, beside])
+        self.cloud.wait_status(server_id, "ACTIVE")
+        body = {"protection": {"schedule": "monthly, keep 1"}}
+        assert self.cloud.call("PUT", f"/admin/protections/{server_id}", json=body).status_code == 200
+        self.begin(server_id)
+        self.ended(server_id)
+        return server_id
+
     def begin(self, resource_id: str) -> None:
         assert self.cloud.call("POST", f"/admin/protections/{resource_id}/runs").status_code == 202
 
@@ -93,6 +107,44 @@ def test_a_volume_is_copied_once(one: _Protected, boundary: str) -> None:
     assert after["id"] != before["id"]
     assert one.backups() == [(after["copy_id"], "available")]
     assert one.cloud.doctor() == []
+
+
+@pytest.fixture(scope="module")
+def with_volumes(one: _Protected) -> str:
+    return one.with_volumes()
+
+
+@pytest.mark.parametrize("boundary", [each for each in _BOUNDARIES if each.endswith(":done")])
+def test_a_server_is_copied_once_with_its_volumes(one: _Protected, with_volumes: str, boundary: str) -> None:
+    [before], others = one.runs(with_volumes), one.backups()
+    one.cloud.hold_at(boundary)
+    one.begin(with_volumes)
+    one.cloud.dies_at(boundary)
+    one.ended(with_volumes)
+    [after] = one.runs(with_volumes)
+    assert (after["id"] != before["id"], len(after["backup_ids"])) == (True, 2)
+    kept = {(backup_id, "available") for backup_id in after["backup_ids"]}
+    assert kept < set(one.backups())
+    assert not {(backup_id, "available") for backup_id in before["backup_ids"]} & set(one.backups())
+    assert len(one.backups()) == len(others)
+    assert one.cloud.doctor() == []
+
+
+def test_kept_copies_come_back_whatever_was_killed(one: _Protected, with_volumes: str) -> None:
+    boundary = "server.boot/volumes:done"
+    one.cloud.hold_at(boundary)
+    body = {"restore": {"name": "back"}}
+    answer = one.cloud.call("POST", f"/admin/protections/{with_volumes}/restore", json=body)
+    assert answer.status_code == 202, answer.text
+    one.cloud.dies_at(boundary)
+    back = answer.json()["restored"]["id"]
+    one.cloud.wait_status(back, "ACTIVE")
+    one.cloud.idle()
+    attached = one.cloud.get(f"/compute/v2.1/servers/{back}/os-volume_attachments")["volumeAttachments"]
+    assert len(attached) == 2
+    assert one.cloud.doctor() == []
+    one.cloud.delete(back)
+    one.cloud.wait_gone(back)
 
 
 @pytest.mark.parametrize("edge", ["turned", "copy:undo", "copy:undone", "undone"])

@@ -1,0 +1,139 @@
+"""Servers that are copied together with their volumes, and come back with new ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from novalite.engine import doctor
+from novalite.errors import DriverError
+from tests.api.compute.conftest import Cloud
+from tests.api.compute.test_protection import _call, _copy, _protect, _runs, _shown
+from tests.api.compute.test_protection_tests import _test
+from tests.api.compute.volumes import Volumes
+from tests.api.conftest import wait_for
+
+
+@pytest.fixture
+def volumes(member: Cloud) -> Volumes:
+    return Volumes(member)
+
+
+def _backup(cloud: Cloud, backup_id: str) -> Any:
+    return cloud.appliance.call("GET", f"/volume/v3/backups/{backup_id}", token=cloud.token)
+
+
+def _attached(cloud: Cloud, server_id: str) -> list[tuple[str, str]]:
+    """Device and volume of each, by device."""
+    answer = cloud.get(f"/servers/{server_id}/os-volume_attachments", "2.95")
+    return sorted((each["device"], each["volumeId"]) for each in answer.json["volumeAttachments"])
+
+
+def _of_volume(cloud: Cloud, *more: dict[str, Any]) -> str:
+    root = {"boot_index": 0, "source_type": "image", "destination_type": "volume", "volume_size": 1,
+            "uuid": cloud.image_id, "delete_on_termination": True}  # fmt: skip
+    return cloud.boot("of-volumes", imageRef="", block_device_mapping_v2=[root, *more])
+
+
+def test_a_server_and_its_volumes_are_copied_and_come_back(member: Cloud, volumes: Volumes) -> None:
+    data_id = volumes.new(size_gib=2, name="data")
+    server_id = member.boot("shop")
+    body = {"volumeAttachment": {"volumeId": data_id}}
+    assert member.call("POST", f"/servers/{server_id}/os-volume_attachments", body).status_code == 200
+    wait_for(lambda: volumes.status(data_id) == "in-use")
+    _protect(member, server_id, "daily, keep 1")
+    old, new = _copy(member, server_id), _copy(member, server_id)
+    assert (old["result"], new["result"], new["problem"]) == ("done", "done", "")
+    [backup_id] = new["backup_ids"]
+    assert _backup(member, backup_id).json["backup"]["volume_id"] == data_id
+    wait_for(lambda: _backup(member, old["backup_ids"][0]).status_code == 404)
+    assert [run["id"] for run in _runs(member, server_id)] == [new["id"]], "image and backup of the old one went"
+    image = member.appliance.get(f"/image/v2/images/{new['copy_id']}", token=member.token).json
+    assert new["size_bytes"] == image["size"] + _backup(member, backup_id).json["backup"].get("size_bytes", 0)
+    assert (volumes.status(data_id), member.server(server_id)["status"]) == ("in-use", "ACTIVE")
+    made = _call(member, "POST", f"/{server_id}/restore", {"restore": {"name": "back"}}).json["restored"]["id"]
+    after = member.wait(made, "ACTIVE")
+    assert after["image"]["id"] == new["copy_id"]
+    [(device, volume_id)] = _attached(member, made)
+    assert (device, volume_id != data_id) == (_attached(member, server_id)[0][0], True)
+    restored = volumes.find(volume_id)
+    assert (restored.name, restored.size_gib, restored.backup_id) == ("data", 2, backup_id)
+    wait_for(lambda: _backup(member, backup_id).json["backup"]["status"] == "available")
+    for each in (server_id, made):
+        member.gone(each)
+    assert volumes.status(volume_id) == "available", "it stays as the one it was made after would"
+
+
+def test_a_server_that_boots_from_a_volume(member: Cloud, volumes: Volumes) -> None:
+    data_id = volumes.new(name="data")
+    beside = {"source_type": "volume", "destination_type": "volume", "uuid": data_id, "boot_index": -1, "tag": "d"}
+    server_id = _of_volume(member, beside)
+    _protect(member, server_id, "daily, keep 2")
+    run = _copy(member, server_id)
+    assert (run["result"], run["problem"], len(run["backup_ids"])) == ("done", "", 2)
+    assert run["copy_id"] == run["backup_ids"][0], "the root disk comes first"
+    test = _test(member, server_id)
+    assert test["result"] == "passed", test["reason"]
+    before = _attached(member, server_id)
+    member.gone(server_id)
+    made = _call(member, "POST", f"/{server_id}/restore", {"restore": {"name": "back"}})
+    assert made.status_code == 202, made.text
+    back = made.json["restored"]["id"]
+    member.wait(back, "ACTIVE")
+    after = _attached(member, back)
+    assert [device for device, _ in after] == [device for device, _ in before]
+    assert not {volume_id for _, volume_id in after} & {volume_id for _, volume_id in before}
+    guest = member.appliance.driver._guests[back].spec
+    assert guest is not None
+    assert [(disk.boot_index, disk.path != "") for disk in guest.disks] == [(0, True), (-1, True)]
+    assert volumes.find(after[0][1]).bootable
+    member.gone(back)
+    (_, root_id), (_, beside_id) = after
+    wait_for(lambda: volumes.status(root_id) == "gone")
+    assert volumes.status(beside_id) == "available", "each as it was asked for"
+    built = member.appliance.built
+    assert [one for one in doctor.examine(built.parts, built.store).findings if one.severity == "error"] == []
+
+
+def test_a_part_that_cannot_be_copied_leaves_none(member: Cloud) -> None:
+    server_id = _of_volume(member)
+    _protect(member, server_id, "daily, keep 2")
+    assert _copy(member, server_id)["result"] == "done"
+    member.appliance.driver.fail_next(
+        "take_snapshot", DriverError("take_snapshot", "The disk is full.", code="disk.full")
+    )
+    run = _copy(member, server_id)
+    assert (run["result"], "The disk is full." in run["problem"], run["copy_id"]) == ("failed", True, None)
+    assert _shown(member, server_id)["copies"] == 1
+    assert _copy(member, server_id)["result"] == "done"
+    member.gone(server_id)
+
+
+def test_a_copy_of_which_a_part_is_gone_is_none(member: Cloud, volumes: Volumes) -> None:
+    data_id = volumes.new()
+    server_id = _of_volume(member, {"source_type": "volume", "destination_type": "volume", "uuid": data_id,
+                                    "boot_index": -1})  # fmt: skip
+    _protect(member, server_id, "daily, keep 5")
+    run = _copy(member, server_id)
+    gone, left = run["backup_ids"][1], run["backup_ids"][0]
+    assert member.appliance.call("DELETE", f"/volume/v3/backups/{gone}", token=member.token).status_code == 202
+    wait_for(lambda: _backup(member, gone).status_code == 404)
+    assert _call(member, "POST", f"/{server_id}/restore", {"restore": {"name": "x"}}).status_code == 409
+    assert _call(member, "POST", f"/{server_id}/tests", {"test": None}).status_code == 409
+    assert (_shown(member, server_id)["copies"], _runs(member, server_id)[0]["copy_id"]) == (0, None)
+    assert _copy(member, server_id)["result"] == "done"
+    wait_for(lambda: _backup(member, left).status_code == 404)
+    member.gone(server_id)
+
+
+def test_no_room_in_the_quota_is_told_before_anything_is_made(member: Cloud, volumes: Volumes) -> None:
+    server_id = _of_volume(member)
+    _protect(member, server_id, "daily, keep 1")
+    assert _copy(member, server_id)["result"] == "done"
+    body = {"quota_set": {"volumes": len(volumes.all())}}
+    path = f"/volume/v3/os-quota-sets/{volumes.ctx.project_id}"
+    assert member.appliance.call("PUT", path, token=member.appliance.token(), json=body).status_code == 200
+    refused = _call(member, "POST", f"/{server_id}/restore", {"restore": {"name": "back"}})
+    assert (refused.status_code, "volumes" in refused.text) == (403, True)
+    member.gone(server_id)
