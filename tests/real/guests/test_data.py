@@ -30,7 +30,12 @@ done
 """
 
 
-@pytest.fixture(scope="module", params=["qcow2", "raw"])
+BOTH = pytest.mark.parametrize("cloud", ["qcow2", "raw"], indirect=True, scope="module")
+OVERLAYS = pytest.mark.parametrize("cloud", ["qcow2"], indirect=True, scope="module")
+"""What is the same for both kinds of disks, and takes long."""
+
+
+@pytest.fixture(scope="module")
 def cloud(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     with new_cloud(tmp_path_factory.mktemp(request.param), compute__images_type=request.param) as cloud:
         yield cloud
@@ -94,12 +99,14 @@ def guest(cloud: Cloud) -> Guest:
     return guest
 
 
+@BOTH
 def test_disks_are_what_the_setting_says(cloud: Cloud, guest: Guest) -> None:
     kind = cloud.appliance.settings.compute.images_type
     files = sorted(path.name for path in (cloud.appliance.state_dir / "guests" / guest.id).glob("root.*"))
     assert files == [f"root.{kind}"]
 
 
+@BOTH
 def test_a_copy_made_under_writes_holds_all_that_was_acknowledged(cloud: Cloud, guest: Guest) -> None:
     writer = Writer(guest)
     try:
@@ -147,6 +154,7 @@ def story(cloud: Cloud, guest: Guest) -> Story:
     return Story(cloud, guest)
 
 
+@OVERLAYS
 def test_after_a_stop(story: Story) -> None:
     story.guest.act("os-stop")
     story.guest.wait("SHUTOFF", seconds=120)
@@ -154,12 +162,14 @@ def test_after_a_stop(story: Story) -> None:
     story.require_same()
 
 
+@OVERLAYS
 def test_after_a_hard_reboot(story: Story) -> None:
     story.guest.ssh("sync")
     story.guest.act("reboot", {"type": "HARD"})
     story.require_same()
 
 
+@BOTH
 def test_resized_and_back(story: Story) -> None:
     larger = story.cloud.appliance.flavor("larger", ram=288, disk=2)
     story.guest.act("resize", {"flavorRef": larger})
@@ -169,6 +179,7 @@ def test_resized_and_back(story: Story) -> None:
     story.require_same()
 
 
+@OVERLAYS
 def test_resized_for_good(story: Story) -> None:
     story.guest.act("resize", {"flavorRef": "larger"})
     story.require_same("VERIFY_RESIZE")
@@ -178,6 +189,7 @@ def test_resized_for_good(story: Story) -> None:
     assert int(story.guest.ssh("cat /sys/block/vda/size")) == 2 << 21
 
 
+@OVERLAYS
 def test_rescued_and_back(story: Story) -> None:
     assert story.cloud.appliance.act(story.guest.id, "rescue", {}).status_code == 200
     story.guest.wait("RESCUE", seconds=120)
@@ -185,6 +197,7 @@ def test_rescued_and_back(story: Story) -> None:
     story.require_same()
 
 
+@BOTH
 def test_put_away_and_brought_back(story: Story) -> None:
     story.guest.act("shelve")
     story.guest.wait("SHELVED_OFFLOADED", seconds=240)
@@ -192,6 +205,7 @@ def test_put_away_and_brought_back(story: Story) -> None:
     story.require_same()
 
 
+@BOTH
 def test_nothing_is_left_over(cloud: Cloud, story: Story) -> None:
     assert cloud.appliance.doctor() == []
     kind = cloud.appliance.settings.compute.images_type
