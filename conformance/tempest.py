@@ -23,7 +23,7 @@ _HAD = (
 )  # fmt: skip
 _VOLUME_HAD = (
     "backup", "snapshot", "clone", "extend_attached_volume", "extend_volume_with_snapshot", "multi_backend",
-    "enable_volume_image_dep_tests",
+    "enable_volume_image_dep_tests", "manage_volume", "manage_snapshot", "consistency_group",
 )  # fmt: skip
 _IMAGE_HAD = ("import_image", "os_glance_reserved", "image_format_enforcement", "image_conversion")
 _ONE_HOST = "There is one host: nothing to migrate to."
@@ -104,6 +104,7 @@ def sections(cloud: Cloud, directory: Path) -> dict[str, dict[str, str]]:
             "min_microversion": "3.0", "max_microversion": "latest",
             "volume_type_multiattach": cloud.shared_volume_type,
             "backup_driver": "posix", "backend_names": ",".join(cloud.backends),
+            "manage_volume_ref": "source-name,volume-%s", "manage_snapshot_ref": "source-name,snapshot-%s",
             "vendor_name": "NovaLite", "storage_protocol": "fake" if cloud.driver == "fake" else "file",
         },
         "volume-feature-enabled": dict.fromkeys(_VOLUME_HAD, _ON),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 from uuid import uuid4
 
 import pytest
@@ -15,6 +16,7 @@ from novalite.drivers.storage.base import (
     OfSnapshot,
     OfStream,
     OfVolume,
+    TakesOver,
     VolumeDriver,
     VolumeKey,
 )
@@ -37,7 +39,7 @@ class VolumeDriverContract:
     @pytest.fixture(autouse=True)
     def _small(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """LUKS writes all that it is made of: gigabytes of 16 MiB tell as much."""
-        for module in ("volumes", "block_volumes"):
+        for module in ("volumes", "block_volumes", "found_files"):
             monkeypatch.setattr(f"novalite.drivers.storage.{module}.GIB", 16 << 20)
 
     def _content(self, driver: VolumeDriver, source: OfVolume | OfSnapshot) -> bytes:
@@ -102,6 +104,33 @@ class VolumeDriverContract:
             driver.extend_volume(volume_id, 2, key=KEY)
         driver.ensure_volume(volume_id, 2, OfImage(image, "raw"), anew=True, key=KEY)
         self._holds(driver, OfVolume(volume_id, KEY))
+
+    def test_what_is_given_up_is_taken_over_again(self, driver: VolumeDriver, tmp_path: Path) -> None:
+        image = tmp_path / "image"
+        image.write_bytes(MARK + bytes(1 << 20))
+        taker, volume_id, snapshot_id = cast(TakesOver, driver), new_id(), new_id()
+        driver.ensure_volume(volume_id, 2, OfImage(image, "raw"))
+        driver.ensure_snapshot(snapshot_id, OfVolume(volume_id))
+        for _ in range(2):
+            taker.give_volume(volume_id)
+            taker.give_snapshot(snapshot_id)
+        assert driver.place(volume_id) is None
+        assert (volume_id in driver.volume_ids(), snapshot_id in driver.snapshot_ids()) == (False, False)
+        volume, snapshot = f"volume-{volume_id}", f"snapshot-{snapshot_id}"
+        assert (volume, True) in {(one.reference, not one.refusal) for one in taker.found_volumes()}
+        assert (snapshot, True) in {(one.reference, not one.refusal) for one in taker.found_snapshots()}
+        first, second = new_id(), new_id()
+        assert {taker.take_volume(first, volume) for _ in range(2)} == {2}
+        assert {taker.take_snapshot_over(second, snapshot) for _ in range(2)} == ({2} if self.keeps_data else {1})
+        for source in (OfVolume(first), OfSnapshot(second)):
+            self._holds(driver, source)
+        for name in (volume, "nothing", "../etc/passwd", ""):
+            with pytest.raises(DriverError) as caught:
+                taker.take_volume(new_id(), name)
+            assert caught.value.code == "volume.not_found"
+        assert volume not in {one.reference for one in taker.found_volumes()}
+        driver.delete_volume(first)
+        driver.delete_snapshot(second)
 
     def test_a_volume_is_made_once(self, driver: VolumeDriver) -> None:
         volume_id = new_id()

@@ -1,4 +1,5 @@
-"""kill -9 while a guest goes on with another volume, and while a volume goes to another backend."""
+"""kill -9 while a guest goes on with another volume, while a volume goes to another backend, while volumes are copied
+together, and while they are taken over and given up."""
 
 from __future__ import annotations
 
@@ -102,3 +103,64 @@ def test_a_volume_goes_to_another_backend(here: _Cloud, boundary: str, used: boo
     there = [file.parts[-3] for file in here.cloud.state_dir.glob(f"volume-backends/*/volumes/{volume_id}")]
     assert there == ["two"], "data are where the volume is not kept"
     here.gone(volume_id)
+
+
+def _call(here: _Cloud, method: str, path: str, body: Any = None) -> Any:
+    more = {} if body is None else {"json": body}
+    answer = here.cloud.call(method, V + path, headers={"OpenStack-API-Version": "volume 3.70"}, **more)
+    assert answer.status_code < 300, answer.text
+    return answer.json() if answer.content else None
+
+
+@pytest.fixture(scope="module")
+def group_id(here: _Cloud) -> str:
+    specs = {"group_type": {"name": "together", "group_specs": {"consistent_group_snapshot_enabled": "<is> True"}}}
+    kind = _call(here, "POST", "/group_types", specs)["group_type"]["id"]
+    types = [one["id"] for one in _call(here, "GET", "/types")["volume_types"]]
+    return str(_call(here, "POST", "/groups", {"group": {"group_type": kind, "volume_types": types}})["group"]["id"])
+
+
+@pytest.mark.parametrize("boundary", _done("server.snapshot_volumes"))
+def test_volumes_are_copied_together(here: _Cloud, group_id: str, boundary: str) -> None:
+    first, second, free = here.new(), here.new(), here.new()
+    for volume_id in (first, second):
+        here.attach(volume_id)
+    change = {"group": {"add_volumes": f"{first},{second},{free}"}}
+    _call(here, "PUT", f"/groups/{group_id}", change)
+    here.cloud.hold_at(boundary)
+    made = _call(here, "POST", "/group_snapshots", {"group_snapshot": {"group_id": group_id}})["group_snapshot"]["id"]
+    here.cloud.dies_at(boundary)
+    here.cloud.idle()
+    assert _call(here, "GET", f"/group_snapshots/{made}")["group_snapshot"]["status"] == "available"
+    assert len(_call(here, "GET", "/snapshots")["snapshots"]) == 3
+    [file] = here.cloud.state_dir.glob(f"fake/*/guests/{here.server_id}.json")
+    assert msgspec.json.decode(file.read_bytes())["snapshots"] == {}, "copies stay on the host"
+    assert here.cloud.doctor() == []
+    _call(here, "DELETE", f"/group_snapshots/{made}")
+    here.cloud.idle()
+    _call(here, "PUT", f"/groups/{group_id}", {"group": {"remove_volumes": f"{first},{second},{free}"}})
+    here.gone(first, second, free)
+
+
+@pytest.mark.parametrize("boundary", [*_done("volume.unmanage"), *_done("volume.manage")])
+def test_volumes_go_and_come_without_their_data(here: _Cloud, boundary: str) -> None:
+    volume_id, gives = here.new(), boundary.startswith("volume.unmanage")
+    host = here.volume(volume_id)["os-vol-host-attr:host"]
+    if gives:
+        here.cloud.hold_at(boundary)
+    _call(here, "POST", f"/volumes/{volume_id}/action", {"os-unmanage": {}})
+    if gives:
+        here.cloud.dies_at(boundary)
+    here.cloud.idle()
+    assert here.cloud.call("GET", f"{V}/volumes/{volume_id}").status_code == 404
+    assert here.cloud.doctor() == []
+    if not gives:
+        here.cloud.hold_at(boundary)
+    body = {"volume": {"host": host, "ref": {"source-name": f"volume-{volume_id}"}}}
+    again = _call(here, "POST", "/manageable_volumes", body)["volume"]["id"]
+    if not gives:
+        here.cloud.dies_at(boundary)
+    here.until(again, "available")
+    here.cloud.idle()
+    assert here.volume(again)["size"] == 1
+    here.gone(again)

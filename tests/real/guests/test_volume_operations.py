@@ -12,19 +12,21 @@ from typing import Any
 import pytest
 
 from tests.contracts.waiting import until
-from tests.real.guests.conftest import BOOT_SECONDS, Cloud, Guest, new_cloud
+from tests.real.guests.conftest import BOOT_SECONDS, SSH, Cloud, Guest, new_cloud
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 V, C = "/volume/v3", "/compute/v2.1"
 _WRITER = (
-    "n=1; while [ ! -e /tmp/stop ]; do for d in {first} {second}; do "
-    "printf %08d $n | dd of=/dev/$d bs=512 conv=fsync 2>/dev/null; done; n=$((n+1)); done; touch /tmp/stopped"
+    "n=1; while [ ! -e /root/stop ]; do for d in {first} {second}; do "
+    "printf %08d $n | dd of=/dev/$d bs=512 conv=fsync 2>/root/said || exit 1; done; n=$((n+1)); done"
 )
 """The first disk is stamped, then the second: at any moment they are alike, or the first is one ahead."""
 
 
 class Bench:
     """A guest with two volumes, and a group of both."""
+
+    writing: subprocess.Popen[bytes] | None = None
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud, self.call = cloud, cloud.appliance
@@ -98,7 +100,14 @@ class Bench:
 
     def goes_on(self, device: str) -> None:
         now = self.stamp(device)
-        until(lambda: self.stamp(device) > now, "the writer goes on", 60)
+        until(lambda: self.stamp(device) > now, "the writer goes on", 120)
+
+    def begin(self, command: str) -> subprocess.Popen[bytes]:
+        """What goes on in the guest meanwhile."""
+        guest = self.guest
+        self.writing = subprocess.Popen(["ssh", *SSH, "-i", str(self.cloud.key), f"root@{guest.address}", command],
+                                        stdin=subprocess.DEVNULL)  # fmt: skip
+        return self.writing
 
 
 def _begins_with(file: str, size: int) -> bytes:
@@ -114,7 +123,11 @@ def _begins_with(file: str, size: int) -> bytes:
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     directory = tmp_path_factory.mktemp("operations")
     with new_cloud(directory, volumes__backends="one=files,two=files", volumes__swap_directly=True) as cloud:
-        yield Bench(cloud)
+        made = Bench(cloud)
+        yield made
+        if made.writing is not None and made.writing.poll() is None:
+            made.writing.kill()
+            made.writing.wait(10)
 
 
 def test_all_goes_on_under_a_writer(bench: Bench) -> None:
@@ -125,7 +138,7 @@ def test_all_goes_on_under_a_writer(bench: Bench) -> None:
         guest.ssh(f"dd if=/dev/urandom of=/dev/{device} bs=1M seek=1 count=16 conv=fsync 2>/dev/null")
     sums = {volume_id: guest.ssh(_sum(device)) for volume_id, device in devices.items()}
     writer = _WRITER.format(first=devices[first], second=devices[second])
-    guest.ssh(f"nohup sh -c '{writer}' > /dev/null 2>&1 &")
+    writing = bench.begin(writer)
     bench.goes_on(devices[second])
 
     for _ in range(3):  # of one moment, while both change
@@ -154,7 +167,9 @@ def test_all_goes_on_under_a_writer(bench: Bench) -> None:
     bench.until(third, "in-use")
     bench.until(first, "available")
     bench.goes_on(devices[first])
-    guest.ssh("touch /tmp/stop; while [ ! -e /tmp/stopped ]; do sleep 0.1; done; sync")
+    assert writing.poll() is None, "a write failed"
+    guest.ssh("touch /root/stop")
+    assert writing.wait(60) == 0
     stamps = [bench.stamp(device) for device in devices.values()]
     assert stamps[0] == stamps[1]
     assert {guest.ssh(_sum(device)) for device in devices.values()} == set(sums.values())
