@@ -93,7 +93,8 @@ def _guests_disk(run: Run) -> DiskSpec | None:
 
 
 def _make(run: Run) -> None:
-    """The volume on the other backend: a whole copy, or an empty one that the guest's host fills."""
+    """The volume on the other backend: an empty one that the guest's host fills, or a whole copy. That is made anew
+    when it is repeated: what is there may be an empty one, made while there was a guest."""
     volume = _volume(run)
     if _target(run) == volume.backend:
         return
@@ -104,7 +105,7 @@ def _make(run: Run) -> None:
     with run.parts.database.read(run.ctx) as w:
         shared = _wish(w, run, volume).shared
     place = run.parts.volumes.of(_target(run)).ensure_volume(
-        volume.id, volume.size_gib, source, shared=shared, key=key
+        volume.id, volume.size_gib, source, anew=source is not None, shared=shared, key=key
     )  # fmt: skip
     run.memo["location"] = {"path": place.path, "format": place.format}
 

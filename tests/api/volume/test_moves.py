@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -189,3 +190,14 @@ def test_completing_is_for_others(admin: Cinder) -> None:
     assert _shown(admin, second)["migration_status"] is None
     for volume_id in (first, second):
         admin.delete("volumes", volume_id)
+
+
+def test_an_empty_one_is_not_taken_for_a_copy(admin: Cinder) -> None:
+    """It may have been made for a guest that is gone since, by a process that died."""
+    volume_id = admin.volume(volume_type="any", size=3)["id"]
+    two: Any = admin.appliance.built.parts.volumes.of("two")
+    two.ensure_volume(volume_id, 1)
+    admin.act(volume_id, "os-migrate_volume", {"host": _host(admin, "two")})
+    _settled(admin, volume_id, "available", "two", "success")
+    assert Path(two.place(volume_id).path).read_text() == "3", "what was there was taken"
+    admin.delete("volumes", volume_id)
