@@ -14,6 +14,7 @@ from novalite.cloud.compute.servers import Server
 from novalite.cloud.network import ports
 from novalite.cloud.network.port_views import PortView
 from novalite.cloud.network.records import Network, Subnet
+from novalite.cloud.volume import attachments
 from novalite.db.work import Work
 from novalite.drivers.network.base import METADATA_ADDRESS
 
@@ -40,10 +41,18 @@ def guest_facts(w: Work, server: Server, *, admin_pass: str = "") -> GuestFacts:
         nics=_nics(w, views),
         security_groups=tuple(sorted({name for view in views for name in view.security_groups})),
         files=tuple((item["path"], _decoded(item["contents"])) for item in server.personality),
-        disks=tuple(DiskFact(row.volume_id, row.disk_bus, row.tag) for row in rows if row.volume_id and row.tag),
+        disks=_tagged(w, rows),
         block_devices=_block_devices(server, rows),
         public_ip=next((led[0] for led in floating.values()), ""),
     )
+
+
+def _tagged(w: Work, rows: Sequence[BlockDevice]) -> tuple[DiskFact, ...]:
+    """A volume that took the place of another has the serial by which the guest knows the disk."""
+    found = [row for row in rows if row.volume_id and row.tag]
+    known = attachments.by_ids(w, [row.attachment_id for row in found if row.attachment_id]) if found else {}
+    serials = {row.id: known[row.attachment_id].serial for row in found if row.attachment_id in known}
+    return tuple(DiskFact(serials.get(row.id) or str(row.volume_id), row.disk_bus, row.tag) for row in found)
 
 
 def _nics(w: Work, views: Sequence[PortView]) -> tuple[NicFact, ...]:

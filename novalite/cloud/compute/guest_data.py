@@ -82,7 +82,8 @@ class NicFact:
 
 @dataclass(frozen=True)
 class DiskFact:
-    """A volume with the user's word for it. ``serial`` is the volume's id, of which guests see the beginning."""
+    """A volume with the user's word for it. ``serial`` is the volume's id, of which guests see the beginning, or
+    what they see."""
 
     serial: str
     bus: str

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from novalite.cloud.compute import facts, servers
+from novalite.context import internal
 from novalite.errors import DriverError
 from tests.api.compute.conftest import Cloud
 from tests.api.compute.volumes import Volumes
@@ -67,6 +69,9 @@ def test_the_guest_goes_on_with_the_other(
     row = _devices(member, server)[new]
     assert (row["device"], row["tag"], row["delete_on_termination"]) == ("/dev/vdb", "data", True)
     assert _disks(appliance, server) == {old[:20]: (new, "vdb", 2)}, "the guest knows the disk as before"
+    with appliance.built.database.read(internal()) as w:
+        (told,) = facts.guest_facts(w, servers.get(w, server)).disks
+    assert (told.serial, told.tag) == (old[:20], "data"), "the guest is told of a disk that it does not see"
     actions = member.get(f"/servers/{server}/os-instance-actions").json["instanceActions"]
     assert "swap_volume" in {one["action"] for one in actions}
     _attach(member, mine, server, old)
