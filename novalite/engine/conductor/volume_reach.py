@@ -13,7 +13,7 @@ from novalite.drivers.compute.base import DiskSpec, GuestSpec
 from novalite.drivers.storage.base import ExportSpec, VolumePlace
 from novalite.engine.conductor import guest_disks
 from novalite.engine.flow import Run
-from novalite.errors import Failed
+from novalite.errors import DriverError
 
 
 def of_guest(run: Run, host: str, spec: GuestSpec) -> GuestSpec:
@@ -32,8 +32,8 @@ def opened(run: Run, host: str, disks: tuple[DiskSpec, ...]) -> tuple[DiskSpec, 
     if not wanted:
         return disks
     if any(disk.key and disk.format == "qcow2" for disk in disks if disk.name in wanted):
-        raise Failed(
-            f"An encrypted volume that only this machine keeps cannot be opened by host {host}.",
+        raise DriverError(
+            "export_volume", f"host {host} cannot open an encrypted volume that only this machine keeps",
             code="volume.encrypted", hint="Keep it on a share or in Ceph, or let its type be a multiattach one.",
         )  # fmt: skip
     _admit(run, host)

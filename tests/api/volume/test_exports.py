@@ -18,6 +18,7 @@ from tests.api.conftest import Appliance, running, wait_for
 from tests.contracts.agents import serving
 
 from .conftest import Cinder
+from .test_encryption import LUKS
 
 C, SECRET = "/compute/v2.1", "the secret of these agents"
 HERE, THERE, BEYOND = "here", "there", "beyond"
@@ -222,6 +223,24 @@ def test_copies_are_made_where_the_guest_is(cloud: Cloud, new: Callable[..., str
         made = cloud.cinder.snapshot(volume)
         cloud.cinder.delete("snapshots", made["id"])
     assert cloud.drivers[THERE]._guests[server_id].snapshots == {}
+
+
+def test_a_volume_that_is_encrypted_within_its_file_stays_on_this_machine(
+    cloud: Cloud, new: Callable[..., str]
+) -> None:
+    """What is exported is plain, and the other host has no key for less than that."""
+    kind = cloud.cinder.ask("/types", {"volume_type": {"name": "luks"}}, 200)["volume_type"]["id"]
+    cloud.cinder.ask(f"/types/{kind}/encryption", {"encryption": LUKS}, 200)
+    volume_id = str(cloud.cinder.volume(volume_type="luks")["id"])
+    here, there = new(HERE), new(THERE)
+    path = f"/servers/{there}/os-volume_attachments"
+    assert cloud.ask("POST", path, {"volumeAttachment": {"volumeId": volume_id}}).status_code == 200
+    cloud.until(there, "ACTIVE")
+    cloud.cinder.until("volumes", volume_id, "available")
+    assert cloud.exported() == {}
+    cloud.attach(here, volume_id)
+    cloud.detach(here, volume_id)
+    cloud.cinder.delete("volumes", volume_id)
 
 
 def test_what_nobody_has_any_more_ends(cloud: Cloud, new: Callable[..., str], volume: str) -> None:

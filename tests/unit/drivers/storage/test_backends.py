@@ -50,6 +50,18 @@ def test_bad_backends_are_refused_by_name(tmp_path: Path, wanted: str, word: str
         load(tmp_path, "a=fake", "a=fake")
 
 
+def test_who_reaches_which_backend(tmp_path: Path) -> None:
+    """What is on a share or in Ceph, other machines open by the same path; the rest is exported to them."""
+    everywhere = {
+        "share": ShareVolumes(tmp_path / "share", share="server:/x"),
+        "ceph": RbdVolumes("vms", tmp_path, config="/etc/c.conf"),
+        "files": FileVolumes(tmp_path / "files"),
+        "lvm": LvmVolumes("group", "pool", tmp_path),
+        "fake": FakeVolumes(tmp_path / "fake"),
+    }
+    assert [name for name, driver in everywhere.items() if driver.is_everywhere()] == ["share", "ceph"]
+
+
 def test_a_backend_that_is_gone_is_told(tmp_path: Path) -> None:
     keeper = VolumeBackends({"one": FakeVolumes(tmp_path)})
     assert keeper.of("") is keeper.of("one")
