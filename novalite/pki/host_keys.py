@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from cryptography import x509
@@ -14,6 +15,10 @@ AUTHORITY, CLIENT, CLIENT_KEY = "ca-cert.pem", "client-cert.pem", "client-key.pe
 """What QEMU calls the files of one who connects."""
 
 
+_lock = threading.Lock()
+"""Several volumes may be on their way to one host."""
+
+
 class HostKeys:
     """Files in ``directory``, where QEMU looks for them. ``group``, which guests run with, may read them. Raises
     ``OSError``."""
@@ -23,8 +28,9 @@ class HostKeys:
 
     def request(self, name: str) -> str:
         """What the authority is to sign, PEM; makes the key at first."""
-        self._directory.mkdir(mode=0o755, parents=True, exist_ok=True)
-        key = files.key(self._directory / CLIENT_KEY, mode=0o640, group=self._group)
+        with _lock:
+            self._directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+            key = files.key(self._directory / CLIENT_KEY, mode=0o640, group=self._group)
         made = x509.CertificateSigningRequestBuilder().subject_name(names.subject(name)).sign(key, hashes.SHA256())
         return made.public_bytes(serialization.Encoding.PEM).decode()
 
@@ -49,5 +55,6 @@ class HostKeys:
             raise Invalid(f"What came is no certificate: {error}") from error
         if not fits:
             raise Invalid("The certificate is for another key.")
-        files.write(self._directory / AUTHORITY, authority, mode=0o644)
-        files.write(self._directory / CLIENT, certificate, mode=0o644)
+        with _lock:
+            files.write(self._directory / AUTHORITY, authority, mode=0o644)
+            files.write(self._directory / CLIENT, certificate, mode=0o644)

@@ -159,3 +159,12 @@ class VolumeExportsContract:
         assert refused.value.code == "volume.not_exported"
         assert "volumes.export_address" in refused.value.hint
         assert silent.exports() == ()
+
+    def test_what_was_exported_ends_when_the_address_is_taken_away(self, machine: Machine) -> None:
+        spec = machine.volume()
+        machine.exports.ensure_export(spec)
+        silent = machine.fresh(address="")
+        assert silent.restore() == ("a",)
+        assert silent.served() == frozenset()
+        assert machine.exports.restore() == ()
+        assert machine.exports.served() == {spec.id}

@@ -106,9 +106,11 @@ class QemuDaemon:
         with self._session() as orders:
             if not any(row["node-name"] == node for row in orders.ask("query-named-block-nodes", flat=True)):
                 orders.ask("blockdev-add", **_block_node(spec, node))
+            # A guest goes on after this has died: it must not miss what it was told is written.
             orders.ask(
-                "block-export-add", type="nbd", id=_export(spec.id), **{"node-name": node}, name=name, writable=writable
-            )
+                "block-export-add", type="nbd", id=_export(spec.id), **{"node-name": node}, name=name,
+                writable=writable, writethrough=writable,
+            )  # fmt: skip
 
     def remove(self, export_id: str) -> None:
         with self._session() as orders:

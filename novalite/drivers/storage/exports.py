@@ -96,11 +96,7 @@ class DaemonExports:
 
     def ensure_export(self, spec: ExportSpec) -> str:
         if not self._address:
-            raise DriverError(
-                "export_volume", f"host {spec.host} does not reach volume {spec.volume_id}: only this machine keeps it",
-                code="volume.not_exported",
-                hint="Set volumes.export_address to an address of this machine that its compute hosts reach.",
-            )  # fmt: skip
+            raise _not_exported(spec)
         with self._lock:
             self._refuse_second_writer(spec)
             client = self._client(spec.host)
@@ -151,8 +147,10 @@ class DaemonExports:
 
     def _settle(self, client: _Client) -> None:
         """The daemon serves what is written down, and nothing else."""
-        if not client.known:
+        if not client.known or not self._address:
             client.daemon.stop()
+            if client.known:
+                raise _not_exported(next(iter(client.known.values())))
             return
         tls = self._directory / "server"
         self._trusted().equip(tls, self._address)
@@ -244,6 +242,14 @@ class DaemonExports:
     def _found_at(self, client: _Client, export_id: str) -> str:
         address = f"[{self._address}]" if ":" in self._address else self._address
         return f"nbds:{address}:{client.kept.port}/{self._name(export_id)}"
+
+
+def _not_exported(spec: ExportSpec) -> DriverError:
+    return DriverError(
+        "export_volume", f"host {spec.host} does not reach volume {spec.volume_id}: only this machine keeps it",
+        code="volume.not_exported",
+        hint="Set volumes.export_address to an address of this machine that its compute hosts reach.",
+    )  # fmt: skip
 
 
 def _require_address(address: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -116,3 +117,10 @@ def test_who_listens_elsewhere_is_called_otherwise(authority: Authority, tmp_pat
     found = x509.load_pem_x509_certificate(told(other).encode())
     names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert [str(name.value) for name in names] == [other]
+
+
+def test_many_who_ask_at_once_have_one_key(authority: Authority, keys: HostKeys) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        asked = list(pool.map(lambda _: keys.request("a"), range(16)))
+        list(pool.map(lambda request: keys.take(authority.admit(request, "a"), authority.certificate), asked))
+    assert authority.has_admitted(keys.certificate(), "a")
