@@ -159,7 +159,7 @@ def test_what_fails_leaves_no_device(tmp_path: Path, monkeypatch: pytest.MonkeyP
     first = new_id()
     driver.ensure_volume(first, 1)
 
-    def fail(*given: object) -> None:
+    def fail(*given: object, **named: object) -> None:
         raise DriverError("create_volume", "no space left", code="disk.full")
 
     monkeypatch.setattr("novalite.drivers.storage.qemu_img.virtual_size", lambda *given: GIB)
