@@ -44,6 +44,8 @@ def _snapshots(cloud: Cloud) -> list[Any]:
 
 
 def test_an_image_names_snapshots_of_all_volumes(member: Cloud, mine: Volumes, server: str) -> None:
+    host = member.appliance.driver
+    before = host.calls.get("take_snapshots", 0), host.calls.get("take_snapshot", 0)
     answer = member.act(server, "createImage", {"name": "kept", "metadata": {"purpose": "test"}})
     assert answer.status_code == 202, answer.text
     path = f"{IMAGES}/{answer.json['image_id']}"
@@ -51,6 +53,9 @@ def test_an_image_names_snapshots_of_all_volumes(member: Cloud, mine: Volumes, s
     member.wait(server, "ACTIVE")
     image = member.appliance.get(path, token=member.token).json
     assert (image["size"], image["purpose"], image["bdm_v2"]) == (0, "test", "True")
+    now = host.calls.get("take_snapshots", 0), host.calls.get("take_snapshot", 0)
+    assert now == (before[0] + 1, before[1]), "they are not of one moment"
+    assert host._guests[server].snapshots == {}, "copies stay on the host"
     assert "image_type" not in image
     assert member.appliance.get(f"{path}/file", token=member.token).status_code == 204
     root, other = msgspec.json.decode(image["block_device_mapping"])
