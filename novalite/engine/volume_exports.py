@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from novalite import logs
 from novalite.cloud.compute import progress
 from novalite.cloud.tasks import tasks
-from novalite.cloud.volume import attachments
+from novalite.cloud.volume import attachments, volumes
 from novalite.context import internal
 from novalite.drivers.storage.base import ExportSpec
 from novalite.engine.flow import Parts
@@ -25,8 +25,8 @@ def restore(parts: Parts) -> None:
 
 
 def drop_unowned(parts: Parts) -> list[str]:
-    """End exports whose attachment is over or is on another host by now; their ids. Those of servers with a task under
-    way are the task's."""
+    """End exports whose attachment is over, or on another host by now, and of data that are elsewhere by now. Those of
+    servers and volumes with a task under way are the task's. Returns the ids."""
     # In this order: an export that is seen here had its attachment before.
     exports = parts.exports.exports()
     dropped = [spec.id for spec in _unowned(parts, exports)]
@@ -43,12 +43,15 @@ def _unowned(parts: Parts, exports: tuple[ExportSpec, ...]) -> list[ExportSpec]:
         busy = tasks.live_resources(w)
         known = attachments.by_ids(w, (spec.id for spec in exports))
         hosts = progress.hosts_of(w, (row.server_id for row in known.values() if row.server_id))
+        places = {id: volume.location.get("path") for id, volume in
+                  volumes.get_many(w, (spec.volume_id for spec in exports)).items()}  # fmt: skip
 
     def is_unowned(spec: ExportSpec) -> bool:
         if spec.id not in known:
             return True
         server_id = known[spec.id].server_id or ""
-        return server_id not in busy and hosts.get(server_id) != spec.host
+        is_right = hosts.get(server_id) == spec.host and places.get(spec.volume_id) == spec.place.path
+        return not is_right and not {server_id, spec.volume_id} & busy
 
     return [spec for spec in exports if is_unowned(spec)]
 

@@ -19,7 +19,7 @@ from novalite.drivers.storage.base import (
     VolumeKey,
     VolumeSource,
 )
-from novalite.engine.conductor import volume_sources
+from novalite.engine.conductor import volume_reach, volume_sources
 from novalite.engine.flow import Flow, Run, Step
 from novalite.errors import Failed
 
@@ -209,6 +209,7 @@ def _grown(run: Run) -> None:
 
 def _refill(run: Run) -> None:
     volume, source = _volume(run), _filling(run)
+    volume_reach.close_volume(run, volume.id)  # who serves it would go on with the old data
     driver = run.parts.volumes.of(volume.backend)
     key = volume_sources.key(run, volume.id)
     driver.ensure_volume(volume.id, volume.size_gib, source, anew=True, shared=volume.multiattach, key=key)

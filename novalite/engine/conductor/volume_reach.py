@@ -24,10 +24,9 @@ def of_guest(run: Run, host: str, spec: GuestSpec) -> GuestSpec:
 def opened(run: Run, host: str, disks: tuple[DiskSpec, ...]) -> tuple[DiskSpec, ...]:
     """The server's disks as ``host`` opens them. Volumes that only this machine keeps are exported to it now, and from
     now on to no other one of this server. Repeatable; raises ``DriverError``."""
-    kept_here = _kept_here(run, host)
-    if run.parts.links.is_here(host):
-        _end(run, (spec.id for spec in kept_here.values()))
-        return disks
+    found = _volumes(run)
+    kept_here = {} if run.parts.links.is_here(host) else _kept_here(run, host, found)
+    _end(run, (str(row.attachment_id) for row, volume in found if guest_disks.name_of(volume.id) not in kept_here))
     wanted = {disk.name: kept_here[disk.name] for disk in disks if disk.name in kept_here}
     if not wanted:
         return disks
@@ -37,20 +36,24 @@ def opened(run: Run, host: str, disks: tuple[DiskSpec, ...]) -> tuple[DiskSpec, 
             code="volume.encrypted", hint="Keep it on a share or in Ceph, or let its type be a multiattach one.",
         )  # fmt: skip
     _admit(run, host)
-    found = {name: run.parts.exports.ensure_export(spec) for name, spec in wanted.items()}
+    places = {name: run.parts.exports.ensure_export(spec) for name, spec in wanted.items()}
     with run.parts.database.write(run.ctx) as w:
         attachments.exported(w, [spec.id for spec in wanted.values()])
     return tuple(
-        replace(disk, path=found[disk.name], format="raw") if disk.name in found else disk for disk in disks
+        replace(disk, path=places[disk.name], format="raw") if disk.name in places else disk for disk in disks
     )  # fmt: skip
 
 
-def _kept_here(run: Run, host: str) -> dict[str, ExportSpec]:
-    """Those of the server's volumes that other machines do not reach by themselves, by the name of the disk."""
+def _volumes(run: Run) -> list[tuple[BlockDevice, Volume]]:
+    """What the server has, or is about to have."""
     with run.parts.database.read(run.ctx) as w:
         rows = [row for row in block_devices.of_server(w, run.server_id) if row.volume_id and row.attachment_id]
         known = volumes.get_many(w, (row.volume_id for row in rows if row.volume_id))
-    found = [(row, known[row.volume_id]) for row in rows if row.volume_id in known]
+    return [(row, known[row.volume_id]) for row in rows if row.volume_id in known]
+
+
+def _kept_here(run: Run, host: str, found: list[tuple[BlockDevice, Volume]]) -> dict[str, ExportSpec]:
+    """Those that other machines do not reach by themselves, by the name of the disk."""
     everywhere = {
         name for name in {volume.backend for _, volume in found} if run.parts.volumes.of(name).is_everywhere()
     }
@@ -80,6 +83,13 @@ def close(run: Run, device_id: str = "") -> None:
     with run.parts.database.read(run.ctx) as w:
         rows = block_devices.of_server(w, run.server_id)
     _end(run, (row.attachment_id for row in rows if row.attachment_id and device_id in ("", row.id)))
+
+
+def close_volume(run: Run, volume_id: str) -> None:
+    """The same for everybody who has that volume: its data are about to be others."""
+    with run.parts.database.read(run.ctx) as w:
+        ids = [row.id for row in attachments.of_volumes(w, [volume_id])[volume_id]]
+    _end(run, ids)
 
 
 def _end(run: Run, attachment_ids: Iterable[str]) -> None:

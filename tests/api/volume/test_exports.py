@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from novalite.cloud.volume import volumes
+from novalite.context import internal
 from novalite.drivers.compute.base import DiskSpec
 from novalite.drivers.compute.fake import FakeDriver
 from novalite.drivers.storage.exports import DaemonExports
@@ -197,6 +199,20 @@ def test_a_server_boots_from_one_and_moves_on(cloud: Cloud, new: Callable[..., s
     assert cloud.exported() == {}
 
 
+def test_a_volume_that_begins_anew_is_opened_anew(
+    cloud: Cloud, new: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file is another one then, and the daemon has the old one open."""
+    mapping = [{"uuid": cloud.image, "source_type": "image", "destination_type": "volume", "volume_size": 1,
+                "boot_index": 0, "delete_on_termination": True}]  # fmt: skip
+    server_id = new(THERE, block_device_mapping_v2=mapping)
+    (spec,), ended, remove = cloud.exports.exports(), [], cloud.exports.remove_export
+    monkeypatch.setattr(cloud.exports, "remove_export", lambda export_id: (ended.append(export_id), remove(export_id)))
+    cloud.act(server_id, "rebuild", {"imageRef": cloud.appliance.image("other")}, "ACTIVE")
+    assert spec.id in ended
+    assert cloud.exports.served() == {spec.id}
+
+
 def test_a_host_that_is_down_is_cut_off_before_another_writes(
     cloud: Cloud, new: Callable[..., str], volume: str
 ) -> None:
@@ -255,6 +271,21 @@ def test_what_nobody_has_any_more_ends(cloud: Cloud, new: Callable[..., str], vo
     assert (finding["severity"], finding["kind"], finding["id"]) == ("warning", "export", spec.id)
     assert volume_exports.drop_unowned(parts) == [spec.id]
     assert cloud.exported() == {}
+
+
+def test_data_that_went_elsewhere_are_exported_no_more(cloud: Cloud, new: Callable[..., str], volume: str) -> None:
+    server_id = new(THERE)
+    cloud.attach(server_id, volume)
+    (spec,) = cloud.exports.exports()
+    parts = cloud.appliance.built.parts
+    old = {"path": spec.place.path, "format": spec.place.format}
+    with parts.database.write(internal()) as w:
+        volumes.change(w, volume, {"location": {**old, "path": "/elsewhere"}})
+    assert volume_exports.drop_unowned(parts) == [spec.id]
+    with parts.database.write(internal()) as w:
+        volumes.change(w, volume, {"location": old})
+    cloud.act(server_id, "reboot", {"type": "HARD"}, "ACTIVE")
+    assert cloud.exported() == {volume: THERE}
 
 
 def test_what_is_not_exported_is_told_and_made_again(cloud: Cloud, new: Callable[..., str], volume: str) -> None:
