@@ -23,7 +23,7 @@ _DOWN = (
 
 def readable(console: bytes) -> str:
     """Without what moves cursors and paints."""
-    return _ESCAPES.sub("", console.decode(errors="replace").replace("\r\n", "\n"))
+    return _ESCAPES.sub("", console.decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def came_up(text: str, expect: str) -> str:

@@ -8,6 +8,7 @@ from novalite.engine.conductor import boot_signs
 
 UP = [
     "Debian GNU/Linux 12 web ttyS0\r\n\r\nweb login: ",
+    "Log in as root.\r\n\r\r\n\rprecious login: [11790.985083] watchdog: BUG: soft lockup\r\n",
     "\x1b[0;32m  OK  \x1b[0m] Reached target \x1b[0;1;39mmulti-user.target\x1b[0m - Multi-User System.\r\n",
     "[  OK  ] Reached target Multi-User System.\n",
     "Cloud-init v. 23.4 finished at Sun, 29 Nov 2026 02:00:00 +0000. Datasource None.\n",
