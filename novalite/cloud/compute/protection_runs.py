@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from novalite.cloud.compute import block_devices, protection, protection_restore, servers, snapshots
+from novalite.cloud.compute import block_devices, protection, protection_restore, servers, snapshots, states
 from novalite.cloud.compute.block_devices import BlockDevice
 from novalite.cloud.compute.image_tasks import CreateImage
 from novalite.cloud.compute.protection_language import superseded
@@ -15,6 +15,7 @@ from novalite.cloud.compute.protection_records import DONE, FAILED, RUNNING, SER
 from novalite.cloud.image import made
 from novalite.cloud.tasks import tasks as durable
 from novalite.cloud.volume import backups, volumes
+from novalite.cloud.volume.tasks import BackupCreate
 from novalite.db.work import Work
 from novalite.errors import Failed
 
@@ -50,7 +51,8 @@ def begin_copy(w: Work, run_id: str) -> None:
 
 
 def _copy_server(w: Work, run: ProtectionRun) -> dict[str, Any]:
-    """Its root disk and each of its volumes, all asked for in one unit: they are copied one after the other."""
+    """Its root disk and each of its volumes, all asked for in one unit. While the guest runs, none is begun before
+    ``let_go``, so that all can be copied at one moment."""
     server = servers.get(w, run.resource_id)
     rows = block_devices.of_server(w, server.id)
     name, told = _name(server.name, w.now), {"protection": ",".join(run.frequencies)}
@@ -58,7 +60,42 @@ def _copy_server(w: Work, run: ProtectionRun) -> dict[str, Any]:
     copied = [_copy_attached(w, row, name, told) for row in sorted(attached, key=lambda row: not row.is_root)]
     root = block_devices.root_volume(rows)
     copy_id = copied[0]["backup_id"] if root else snapshots.create_image(w, server.id, name, told).id
-    return {"copy_id": copy_id, "facts": {**protection_restore.facts(w, server), "volumes": copied}}
+    facts = {**protection_restore.facts(w, server), "volumes": copied}
+    makers = _makers(w, [server.id, *(each["volume_id"] for each in copied)], {copy_id, *_backups(copied)})
+    if len(makers) > 1 and server.vm_state in _WITH_GUEST:
+        facts["held"] = makers
+        durable.hold(w, makers.values(), until=w.now + timedelta(seconds=snapshots.MOST_SECONDS))
+    return {"copy_id": copy_id, "facts": facts}
+
+
+_WITH_GUEST = (states.ACTIVE, states.PAUSED)
+
+
+def _backups(copied: list[dict[str, Any]]) -> list[str]:
+    return [str(each["backup_id"]) for each in copied]
+
+
+def _makers(w: Work, resource_ids: list[str], parts: set[str]) -> dict[str, str]:
+    """Part of the copy -> the task that makes it."""
+    query = sa.select(durable.Task).where(
+        durable.Task.resource_id.in_(resource_ids), durable.Task.state == durable.State.QUEUED,
+        durable.Task.kind.in_((CreateImage.kind, BackupCreate.kind)),
+    )  # fmt: skip
+    named = {str(task.args.get("image_id") or task.args.get("backup_id")): task.id for task in w.session.scalars(query)}
+    return {part: named[part] for part in sorted(parts & named.keys())}
+
+
+def held(w: Work, run: ProtectionRun) -> dict[str, str]:
+    """The tasks that wait for ``let_go``, by the part of the copy that each makes; none once they have been let go."""
+    waiting = dict(run.facts.get("held") or {})
+    return waiting if waiting and durable.are_held(w, waiting.values()) else {}
+
+
+def let_go(w: Work, run: ProtectionRun, problem: str = "") -> None:
+    """Let the parts of the copy be made; with the reason if they are not of one moment. Repeatable."""
+    durable.let_go(w, dict(run.facts.get("held") or {}).values())
+    if problem:
+        _change(w, run.id, {"problem": f"The disks are not of one moment: {problem}"[:2000]})
 
 
 def _copy_attached(w: Work, row: BlockDevice, name: str, told: dict[str, str]) -> dict[str, Any]:

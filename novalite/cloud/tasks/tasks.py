@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -292,6 +293,28 @@ def cancel_key(w: Work, key: str, *, kinds: tuple[str, ...] | None = None) -> No
         w.changed(sa.update(Task).where(Task.id == task_id).values(cancel_requested=True, updated_at=w.now))
         if state != State.RUNNING:  # what waits, for an event or for its next try, waits no longer
             _requeue(w, task_id, state)
+
+
+def hold(w: Work, task_ids: Iterable[str], *, until: datetime) -> None:
+    """Let tasks that have not begun wait for ``let_go``, until then at the latest."""
+    waiting = sa.update(Task).where(Task.id.in_(list(task_ids)), Task.state == State.QUEUED, Task.holds.is_(None))
+    w.changed(waiting.values(run_after=until, updated_at=w.now))
+
+
+def are_held(w: Work, task_ids: Iterable[str]) -> bool:
+    """Whether all of them still wait."""
+    wanted = list(task_ids)
+    held = sa.select(sa.func.count()).where(Task.id.in_(wanted), Task.state == State.QUEUED, Task.holds.is_(None),
+                                            Task.run_after > w.now)  # fmt: skip
+    return int(w.session.scalar(held) or 0) == len(wanted)
+
+
+def let_go(w: Work, task_ids: Iterable[str]) -> None:
+    """Let held tasks begin. Repeatable."""
+    for task_id in task_ids:
+        held = sa.update(Task).where(Task.id == task_id, Task.state == State.QUEUED, Task.holds.is_(None))
+        if w.changed(held.values(run_after=None, updated_at=w.now)):
+            w.announce(WAKE_TOPIC, task_id)
 
 
 def recover(w: Work) -> list[str]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from novalite.clock import now
-from novalite.cloud.compute import protection_runs
+from novalite.cloud.compute import progress, protection_runs
 from novalite.cloud.compute.protection_records import RUNNING, ProtectionRun
 from novalite.cloud.compute.protection_tasks import Protect
 from novalite.cloud.image import made
 from novalite.context import Context, internal
-from novalite.engine.conductor import snapshot
+from novalite.drivers.compute.base import DiskCopy
+from novalite.engine.conductor import snapshot, volume_backups, volume_sources
 from novalite.engine.flow import Flow, Run, Step, Wait
-from novalite.errors import Conflict, Invalid, NovaLiteError
+from novalite.errors import Conflict, DriverError, Invalid, NovaLiteError
 
 _BUSY_SECONDS = 1800.0
 """How long a run waits until what else goes on with a server or volume has ended."""
@@ -51,6 +52,38 @@ def _may_pass(error: Conflict | Invalid) -> bool:
     return error.code == "volume.state" and not str(error.facts["status"]).startswith("error")
 
 
+def _moment(run: Run) -> None:
+    """Copies of all disks of a guest that runs, as they are at one moment, on its host: the tasks that make the parts
+    find them there. A host that cannot do it lets each be copied by itself, which the run tells."""
+    record, _ = _record(run)
+    with run.parts.database.read(internal()) as w:
+        waiting, server = protection_runs.held(w, record), progress.find(w, record.resource_id)
+    if not waiting:
+        return
+    problem = ""
+    try:
+        if server is not None and server.host:
+            copies = _disk_copies(run, record, waiting)
+            run.parts.links.driver(server.host).take_snapshots(server.id, copies)
+    except DriverError as error:
+        if error.retryable:
+            raise
+        problem = str(error)
+    with run.parts.database.write(internal()) as w:
+        protection_runs.let_go(w, record, problem)
+
+
+def _disk_copies(run: Run, record: ProtectionRun, waiting: dict[str, str]) -> tuple[DiskCopy, ...]:
+    """Under the names by which the tasks look for them. A volume that another guest has as well is left to its task."""
+    found = [DiskCopy(snapshot.ROOT, record.image_id)] if record.image_id in waiting and record.image_id else []
+    for each in record.volumes:
+        using = volume_sources.users(run, str(each["volume_id"]))
+        if [user.server_id for user in using] == [record.resource_id]:
+            name = volume_backups.copy_name(waiting[str(each["backup_id"])])
+            found.append(DiskCopy(using[0].serial, name, volume_sources.disk_key(run, str(each["volume_id"]))))
+    return tuple(found)
+
+
 def _await(run: Run) -> Wait | None:
     with run.parts.database.read(internal()) as w:
         record = protection_runs.get(w, _run_id(run))
@@ -66,6 +99,8 @@ def _await(run: Run) -> Wait | None:
 def _give_up(run: Run) -> None:
     """A copy that is not whole, or that came too late. A backup that is still being made goes with a later run."""
     record, who = _record(run)
+    with run.parts.database.write(internal()) as w:
+        protection_runs.let_go(w, record)
     if record.copy_id and record.result == RUNNING:
         _forget(run, record, who)
 
@@ -105,6 +140,6 @@ def _cancelled(run: Run) -> None:
 
 
 FLOWS = (
-    Flow(Protect.kind, (Step("copy", _copy, _give_up), Step("await", _await), Step("rotate", _rotate),
-                        Step("finish", _finish)), failed=_failed, cancelled=_cancelled),
+    Flow(Protect.kind, (Step("copy", _copy, _give_up), Step("moment", _moment), Step("await", _await),
+                        Step("rotate", _rotate), Step("finish", _finish)), failed=_failed, cancelled=_cancelled),
 )  # fmt: skip

@@ -18,7 +18,7 @@ from novalite.engine.flow import Flow, Run, Step
 from novalite.errors import DriverError, Failed, NovaLiteError, Unavailable
 
 _log = logs.get("conductor")
-_ROOT = "root"
+ROOT = "root"
 _FORMAT = "qcow2"
 _LOOK_SECONDS = beside.LOOK_SECONDS
 _UNWANTED = "snapshot.unwanted"
@@ -32,7 +32,7 @@ def copy(run: Run) -> None:
     """A copy of the root disk on its host. It is called off when nobody wants the image any more."""
     driver = guests.driver(run)
     beside.run(
-        lambda: driver.take_snapshot(run.server_id, _ROOT, image_id(run)),
+        lambda: driver.take_snapshot(run.server_id, ROOT, image_id(run)),
         lambda: _require_wanted(run),
         lambda: driver.drop_snapshot(run.server_id, image_id(run)),
     )
@@ -76,7 +76,7 @@ def _store(run: Run) -> bool:
 def _copied(run: Run) -> Iterator[bytes]:
     """The copy's bytes; the copy is made again if it is not there any more."""
     driver = guests.driver(run)
-    snapshot = driver.take_snapshot(run.server_id, _ROOT, image_id(run))
+    snapshot = driver.take_snapshot(run.server_id, ROOT, image_id(run))
     looked = time.monotonic()
     for piece in chunks(driver, snapshot):
         if time.monotonic() - looked > _LOOK_SECONDS:

@@ -25,8 +25,9 @@ def _volume_id(run: Run) -> str:
     return str(run.args["volume_id"])
 
 
-def _copy_name(run: Run) -> str:
-    return f"backup-{run.task_id}"
+def copy_name(task_id: str) -> str:
+    """What the task calls its copy of a disk in use."""
+    return f"backup-{task_id}"
 
 
 def _backup(run: Run) -> Backup:
@@ -53,7 +54,7 @@ def _content(run: Run, backup: Backup) -> Iterator[OfStream]:
     if backup.snapshot_id:
         yield _bytes_of(driver, OfSnapshot(backup.snapshot_id, key))
         return
-    with volume_sources.reading(run, _volume_id(run), _copy_name(run)) as source:
+    with volume_sources.reading(run, _volume_id(run), copy_name(run.task_id)) as source:
         if isinstance(source, OfVolume):
             yield _bytes_of(driver, source)
             return
@@ -94,7 +95,7 @@ def _while_wanted(run: Run, chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 def _forget(run: Run) -> None:
     volume_sources.keeper(run, _volume_id(run)).delete_snapshot(_backup_id(run))
-    volume_sources.forget(run, _volume_id(run), _copy_name(run))
+    volume_sources.forget(run, _volume_id(run), copy_name(run.task_id))
     run.parts.backups.delete(_backup_id(run))
     run.parts.backups.clean()
 

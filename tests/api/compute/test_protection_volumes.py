@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from novalite.cloud.identity import quotas
 from novalite.engine import doctor
 from novalite.errors import DriverError
 from tests.api.compute.conftest import Cloud
-from tests.api.compute.test_protection import _call, _copy, _protect, _runs, _shown
+from tests.api.compute.test_protection import _call, _copy, _ended, _protect, _runs, _shown
 from tests.api.compute.test_protection_tests import _test
 from tests.api.compute.volumes import Volumes
 from tests.api.conftest import wait_for
@@ -17,7 +18,10 @@ from tests.api.conftest import wait_for
 
 @pytest.fixture
 def volumes(member: Cloud) -> Volumes:
-    return Volumes(member)
+    made = Volumes(member)
+    with made.database.write(made.ctx) as w:
+        quotas.set_limits(w, made.ctx.project_id, {"backups": -1, "backup_gigabytes": -1})
+    return made
 
 
 def _backup(cloud: Cloud, backup_id: str) -> Any:
@@ -136,4 +140,33 @@ def test_no_room_in_the_quota_is_told_before_anything_is_made(member: Cloud, vol
     assert member.appliance.call("PUT", path, token=member.appliance.token(), json=body).status_code == 200
     refused = _call(member, "POST", f"/{server_id}/restore", {"restore": {"name": "back"}})
     assert (refused.status_code, "volumes" in refused.text) == (403, True)
+    member.gone(server_id)
+
+
+def test_the_disks_of_a_guest_that_runs_are_copied_at_one_moment(member: Cloud, volumes: Volumes) -> None:
+    data_id = volumes.new()
+    server_id = member.boot("shop")
+    body = {"volumeAttachment": {"volumeId": data_id}}
+    assert member.call("POST", f"/servers/{server_id}/os-volume_attachments", body).status_code == 200
+    wait_for(lambda: volumes.status(data_id) == "in-use")
+    _protect(member, server_id, "daily, keep 3")
+    driver = member.appliance.driver
+    before = driver.calls.get("take_snapshots", 0)
+    gate = driver.hold("take_snapshots")
+    assert _call(member, "POST", f"/{server_id}/runs").status_code == 202
+    wait_for(lambda: driver.calls.get("take_snapshots", 0) == before + 1)
+    singly = driver.calls.get("take_snapshot", 0)
+    assert member.server(server_id)["OS-EXT-STS:task_state"] == "image_snapshot_pending", "nothing is begun before"
+    gate.set()
+    run = _ended(member, server_id)
+    assert (run["result"], run["problem"]) == ("done", "")
+    assert driver.calls["take_snapshots"] == before + 1
+    assert driver.calls["take_snapshot"] > singly, "the tasks take what is there"
+    assert driver._guests[server_id].snapshots == {}
+    driver.fail_next("take_snapshots", DriverError("take_snapshots", "not here", code="driver.unsupported"))
+    run = _copy(member, server_id)
+    assert (run["result"], run["problem"]) == ("done", "The disks are not of one moment: take_snapshots: not here")
+    assert member.act(server_id, "os-stop").status_code == 202
+    member.wait(server_id, "SHUTOFF")
+    assert (_copy(member, server_id)["problem"], driver.calls["take_snapshots"]) == ("", before + 2)
     member.gone(server_id)

@@ -79,7 +79,7 @@ def one(doomed: Callable[..., Doomed]) -> _Protected:
 
 
 def test_the_flow_has_the_steps_this_test_was_written_for() -> None:
-    assert _STEPS == ["copy", "await", "rotate", "finish"]
+    assert _STEPS == ["copy", "moment", "await", "rotate", "finish"]
 
 
 @pytest.mark.parametrize("boundary", _BOUNDARIES)
