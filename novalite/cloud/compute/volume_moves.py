@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from novalite.cloud.compute import block_devices, progress, states, tasks, volume_swaps
+from novalite.cloud.compute import actions, block_devices, progress, states, tasks, volume_swaps
 from novalite.cloud.tasks import tasks as durable
 from novalite.cloud.volume import attachments, changes, placing, recrypting, services, types, usage, volumes
 from novalite.cloud.volume.records import Volume, VolumeType
-from novalite.cloud.volume.tasks import VolumeMigrate
+from novalite.cloud.volume.tasks import VolumeLeave, VolumeMigrate
 from novalite.cloud.volume.tasks import key as volume_key
 from novalite.db.work import Work
 from novalite.errors import Invalid
@@ -68,6 +68,9 @@ def _asks_for_a_place(volume: Volume, kind: VolumeType) -> bool:
 def _move(w: Work, volume: Volume, status: str, refusal: str, task: VolumeMigrate) -> None:
     if volume.status not in ("available", "in-use"):
         raise volumes.refusal(volume, "migrated" if task.backend else "retyped", ("available", "in-use"))
+    if actions.is_pending(w, volume_key(volume.id), VolumeLeave.kind):
+        raise Invalid(f"Invalid volume: the data that volume {volume.id} left behind when it moved are still being "
+                      "removed.", field="volume", code="volume.leaving")  # fmt: skip
     server_id, device_id = _used_by(w, volume)
     free = ~volumes.has_snapshots(volume.id), ~volumes.being_copied(volume.id), Volume.group_id.is_(None)
     moving = {"migration_status": "migrating"} if task.backend else {"migration_status": None}

@@ -154,6 +154,35 @@ def test_a_guest_that_has_it_goes_on(admin: Cinder, server: Server) -> None:
     admin.delete("volumes", volume_id)
 
 
+def test_what_an_earlier_move_has_left_is_not_taken_for_the_volume(admin: Cinder) -> None:
+    volume_id = admin.volume()["id"]
+    target: Any = admin.appliance.built.parts.volumes.of("two")
+    left = target._driver._volumes / volume_id
+    left.write_text("old data")
+    admin.act(volume_id, "os-migrate_volume", {"host": _host(admin, "two")})
+    _settled(admin, volume_id, "available", "two", "success")
+    assert left.read_text() == "1"
+    admin.delete("volumes", volume_id)
+
+
+def test_nothing_comes_back_to_where_it_is_about_to_be_removed(admin: Cinder, server: Server) -> None:
+    volume_id = admin.volume(volume_type="any")["id"]
+    server.attach(volume_id)
+    source: Any = admin.appliance.built.parts.volumes.of("one")
+    source._driver.faults["delete_volume"] = DriverError("delete", "it is away", code="driver.failed", retryable=True)
+    try:
+        admin.act(volume_id, "os-migrate_volume", {"host": _host(admin, "two")})
+        admin.until("volumes", volume_id, "in-use")
+        assert _shown(admin, volume_id)["migration_status"] == "success"
+        message = _refused(admin, volume_id, "os-migrate_volume", {"host": _host(admin, "one")})
+        assert "are still being removed" in message
+    finally:
+        source._driver.faults.clear()
+    _settled(admin, volume_id, "in-use", "two", "success")
+    server.detach(volume_id)
+    admin.delete("volumes", volume_id)
+
+
 def test_what_cannot_move_is_refused(admin: Cinder, member: Cinder) -> None:
     volume_id = admin.volume(volume_type="on-one")["id"]
     one, two = _host(admin, "one"), _host(admin, "two")
