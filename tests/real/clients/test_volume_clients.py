@@ -81,6 +81,27 @@ def test_the_commands(appliance: RealAppliance) -> None:
     until(lambda: appliance.get("/volume/v3/volumes")["volumes"] == [], "both volumes are gone", 60)
 
 
+def test_the_commands_of_encryption(appliance: RealAppliance) -> None:
+    cli = Shell(appliance)
+    made = cli.json("volume", "type", "create", "--encryption-provider", "luks", "--encryption-cipher",
+                    "aes-xts-plain64", "--encryption-key-size", "256", "--encryption-control-location", "front-end",
+                    "locked")  # fmt: skip
+    assert made["encryption"]["provider"] == "luks"
+    rows = {row["Name"]: row["Encryption"] for row in cli.json("volume", "type", "list", "--encryption-type")}
+    assert (rows["locked"]["key_size"], rows["locked"]["control_location"]) == (256, "front-end")
+    assert not rows["__DEFAULT__"].get("provider")
+    cli("volume", "create", "--type", "locked", "--size", "1", "secret")
+    settled(appliance)
+    assert cli.json("volume", "show", "secret")["encrypted"] is True
+    cli("volume", "delete", "secret")
+    until(lambda: appliance.get("/volume/v3/volumes")["volumes"] == [], "the volume is gone", 60)
+    cli("volume", "type", "set", "--encryption-key-size", "128", "locked")
+    assert cli.json("volume", "type", "show", "--encryption-type", "locked")["encryption"]["key_size"] == 128
+    cli("volume", "type", "unset", "--encryption-type", "locked")
+    assert not cli.json("volume", "type", "show", "--encryption-type", "locked")["encryption"]
+    cli("volume", "type", "delete", "locked")
+
+
 @pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
 def test_the_library(appliance: RealAppliance) -> None:
     given = appliance.environment
