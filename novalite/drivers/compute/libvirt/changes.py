@@ -112,8 +112,8 @@ class GuestChanges(ABC):
                 )
 
     def detach_disk(self, guest_id: str, serial: str) -> None:
-        self._connection.call("detach_disk", self._devices.detach, "detach_disk", guest_id, by_serial(serial))
-        self._connection.call("detach_disk", self._secrets.forget_unused)
+        with self._secrets.forgotten_with(self._connection, "detach_disk", self._domains, guest_id):
+            self._connection.call("detach_disk", self._devices.detach, "detach_disk", guest_id, by_serial(serial))
 
     def resize_disk(self, guest_id: str, disk: str, size_gib: int, key: DiskKey | None = None) -> None:
         place = self._places.guest(guest_id)

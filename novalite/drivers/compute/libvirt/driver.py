@@ -231,8 +231,8 @@ class LibvirtDriver(GuestChanges, export_keys.ExportKeys, GuestAdoptions):
         if not is_server_id(guest_id):
             return
         with self._lock(guest_id):
-            self._connection.call("delete_guest", self._domains.remove, guest_id, self.is_adopted(guest_id))
-            self._connection.call("delete_guest", self._secrets.forget_unused)
+            with self._secrets.forgotten_with(self._connection, "delete_guest", self._domains, guest_id):
+                self._connection.call("delete_guest", self._domains.remove, guest_id, self.is_adopted(guest_id))
             self._places.guest(guest_id).remove()
             self._pinned = None if self._pinned else self._pinned
 

@@ -11,6 +11,8 @@ from typing import Any
 import libvirt
 
 from novalite.drivers.compute.base import DiskKey
+from novalite.drivers.compute.libvirt.connection import Connection
+from novalite.drivers.compute.libvirt.domains import Domains
 from novalite.drivers.compute.libvirt.elements import sub
 
 
@@ -42,8 +44,18 @@ class Secrets:
         sub(sub(root, "usage", type="volume"), "volume", self._prefix + key.id)
         return ET.tostring(root, encoding="unicode")
 
-    def forget_unused(self, connection: Any) -> None:
-        """Those of ours that no guest's definition names any more. Asks about guests only when there are some."""
+    @contextmanager
+    def forgotten_with(self, connection: Connection, op: str, domains: Domains, guest_id: str) -> Iterator[None]:
+        """Whoever takes disks from a guest, or the guest itself, forgets the keys that nobody needs then. Where no
+        guest has encrypted disks libvirt is asked for no secrets, which not every one of them keeps."""
+        domain = connection.call(op, domains.find, guest_id)
+        had_some = domain is not None and bool(connection.call(op, lambda _: _named_by(domain)))
+        yield
+        if had_some:
+            connection.call(op, self._forget_unused)
+
+    def _forget_unused(self, connection: Any) -> None:
+        """Those of ours that no guest's definition names any more."""
         with self._lock:
             ours = {
                 secret.UUIDString(): secret
@@ -51,22 +63,22 @@ class Secrets:
                 if secret.usageType() == libvirt.VIR_SECRET_USAGE_TYPE_VOLUME
                 and secret.usageID().startswith(self._prefix)
             }
-            used = _named_by_guests(connection) if ours else set()
+            used = set().union(*map(_named_by, connection.listAllDomains(0))) if ours else set()
             for uuid, secret in ours.items():
                 if uuid not in used:
                     _undefine(secret)
 
 
-def _named_by_guests(connection: Any) -> set[str]:
+def _named_by(domain: Any) -> set[str]:
+    """Secrets that a guest needs, now or when it starts."""
     found: set[str] = set()
-    for domain in connection.listAllDomains(0):
-        try:
-            for flag in (0, libvirt.VIR_DOMAIN_XML_INACTIVE):
-                root = ET.fromstring(domain.XMLDesc(flag))  # noqa: S314 - comes from the local libvirt
-                found |= {element.get("uuid", "") for element in root.iter("secret")}
-        except libvirt.libvirtError as error:
-            if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:  # it went meanwhile
-                raise
+    try:
+        for flag in (0, libvirt.VIR_DOMAIN_XML_INACTIVE):
+            root = ET.fromstring(domain.XMLDesc(flag))  # noqa: S314 - comes from the local libvirt
+            found |= {element.get("uuid", "") for element in root.iter("secret")}
+    except libvirt.libvirtError as error:
+        if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:  # it went meanwhile
+            raise
     return found
 
 
