@@ -88,10 +88,3 @@ def _undefine(secret: Any) -> None:
     except libvirt.libvirtError as error:
         if error.get_error_code() != libvirt.VIR_ERR_NO_SECRET:
             raise
-
-
-def encryption(key_id: str) -> ET.Element:
-    """What tells QEMU, by libvirt, to decrypt with that key."""
-    root = ET.Element("encryption", {"format": "luks", "engine": "qemu"})
-    sub(root, "secret", type="passphrase", uuid=key_id)
-    return root

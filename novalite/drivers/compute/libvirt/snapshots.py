@@ -25,7 +25,7 @@ from novalite.drivers.compute.libvirt.connection import Connection
 from novalite.drivers.compute.libvirt.domains import Domains
 from novalite.drivers.compute.libvirt.elements import sub
 from novalite.drivers.compute.libvirt.places import GuestPlace, Places, is_server_id
-from novalite.drivers.compute.libvirt.secrets import Secrets, encryption
+from novalite.drivers.compute.libvirt.secrets import Secrets
 from novalite.drivers.programs import run
 from novalite.errors import DriverError, NovaLiteError
 
@@ -275,7 +275,7 @@ def _order(copies: list[_Copy]) -> str:
         disk = sub(wanted, "disk", name=copy.found.device, backup="yes", type="file")
         onto = sub(disk, "target", file=str(copy.files.part))
         if copy.key is not None:
-            onto.append(encryption(copy.key.id))
+            onto.append(sources.encryption(copy.key.id))
         sub(disk, "driver", type="qcow2")
     return ET.tostring(root, encoding="unicode")
 

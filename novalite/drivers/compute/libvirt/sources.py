@@ -47,6 +47,13 @@ def _exported(path: str) -> ET.Element:
     return source
 
 
+def encryption(key_id: str) -> ET.Element:
+    """What tells QEMU, by libvirt, to decrypt with that key."""
+    root = ET.Element("encryption", {"format": "luks", "engine": "qemu"})
+    sub(root, "secret", type="passphrase", uuid=key_id)
+    return root
+
+
 def address(source: ET.Element | None) -> str:
     """The other way round; empty for what is none of these."""
     if source is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from novalite.drivers.compute.base import ConsoleKind
-from novalite.drivers.compute.libvirt import secrets, sources, tuning
+from novalite.drivers.compute.libvirt import sources, tuning
 from novalite.drivers.compute.libvirt.elements import sub as _sub
 from novalite.drivers.compute.wishes import DeviceWish, NumaCell
 
@@ -82,7 +82,7 @@ class Disk:
     def element(self) -> ET.Element:
         kind, source = sources.element(self.path)
         if self.key_id:
-            source.append(secrets.encryption(self.key_id))
+            source.append(sources.encryption(self.key_id))
         root = ET.Element("disk", {"type": kind, "device": self.device})
         driver = _sub(root, "driver", name="qemu", type=self.format)
         if not self.read_only:
