@@ -3,6 +3,7 @@ can be begun again and taken back."""
 
 from __future__ import annotations
 
+from novalite import logs
 from novalite.cloud.volume import encryption, keys, progress, recrypting, tasks, volumes
 from novalite.cloud.volume.records import Volume, VolumeType
 from novalite.db.records import new_id
@@ -10,6 +11,8 @@ from novalite.drivers.storage.base import OfSnapshot, OfVolume, VolumeKey
 from novalite.engine.conductor import volume_sources
 from novalite.engine.flow import Flow, Run, Step
 from novalite.errors import Failed
+
+_log = logs.get("conductor")
 
 
 def _volume_id(run: Run) -> str:
@@ -55,6 +58,11 @@ def _set_aside(run: Run) -> None:
 
 
 def _forget(run: Run) -> None:
+    """Not when it is all that can be read of the volume."""
+    if run.memo.get("written"):
+        _log.error("only the copy of a volume that was set aside can be read", volume_id=_volume_id(run),
+                   snapshot_id=run.task_id)  # fmt: skip
+        return
     volume_sources.keeper(run, _volume_id(run)).delete_snapshot(run.task_id)
 
 
@@ -62,6 +70,7 @@ def _write(run: Run) -> None:
     if not _is_done(run):
         volume, kind = _known(run)
         _fill(run, volume, _new_key(run, kind))
+        run.memo["written"] = True
 
 
 def _write_back(run: Run) -> None:
@@ -69,6 +78,7 @@ def _write_back(run: Run) -> None:
     if aside and not _is_done(run):
         volume, _ = _known(run)
         _fill(run, volume, volume_sources.key(run, volume.id))
+    run.memo.pop("written", None)
 
 
 def _fill(run: Run, volume: Volume, key: VolumeKey | None) -> None:
@@ -88,6 +98,9 @@ def _record(run: Run) -> None:
 
 def _as_before(run: Run, error: Exception) -> None:
     with run.parts.database.write(run.ctx) as w:
+        if run.memo.get("written"):
+            told = f"{volume_sources.told(error)} What the volume held is in snapshot {run.task_id} on its backend."
+            progress.failed(w, _volume_id(run), "error", told, while_=("retyping",))
         progress.not_moved(w, _volume_id(run), volume_sources.told(error))
 
 

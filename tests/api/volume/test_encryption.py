@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from novalite.cloud.volume import keys
+from novalite.cloud.volume import keys, recrypting
 from novalite.cloud.volume.records import Volume
 from novalite.context import internal
-from novalite.drivers.storage.base import OfVolume, VolumeKey
+from novalite.drivers.storage.base import OfSnapshot, OfVolume, VolumeKey
+from novalite.engine import workers
 from novalite.errors import DriverError
 from tests.api.conftest import wait_for
 from tests.api.volume.conftest import UNKNOWN, Cinder
@@ -303,6 +304,39 @@ def test_a_retype_writes_the_data_anew(admin: Cinder, member: Cinder, luks: str)
     _settled(member)
     member.delete("volumes", volume_id)
     assert admin.call("DELETE", f"/types/{weaker}").status_code == 202
+
+
+class Later(dict[str, Exception]):
+    """Faults from the second time on."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._met: set[object] = set()
+
+    def __contains__(self, method: object) -> bool:
+        met, known = method in self._met, super().__contains__(method)
+        self._met |= {method}
+        return met and known
+
+
+def test_what_cannot_be_written_back_is_kept(member: Cinder, luks: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    volume_id = member.volume()["id"]
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise DriverError("record", "no luck", code="driver.failed")
+
+    monkeypatch.setattr(recrypting, "done", broken)
+    monkeypatch.setattr(workers, "_seconds_before_retry", lambda attempts: 0.0)
+    member.driver.faults = Later({"ensure_volume": DriverError("ensure_volume", "full", code="driver.failed")})
+    member.act(volume_id, "os-retype", {"new_type": luks, "migration_policy": "on-demand"}, 202)
+    member.until("volumes", volume_id, "error")
+    member.driver.faults = {}
+    (kept,) = member.driver.snapshot_ids()
+    member.driver.stream(OfSnapshot(kept))
+    (told,) = member.get(f"/messages?resource_uuid={volume_id}")["messages"]
+    assert kept in told["user_message"]
+    member.driver.delete_snapshot(kept)
+    member.delete("volumes", volume_id)
 
 
 def _settled(member: Cinder) -> None:
