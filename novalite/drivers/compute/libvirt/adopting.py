@@ -92,6 +92,8 @@ class GuestAdoptions(ABC):
             raise ValueError(f"{path} is NovaLite's own")
         if not Path(path).exists():
             raise ValueError(f"{path} is not there")
+        if not os.access(path, os.R_OK | os.W_OK):
+            raise ValueError(f"{path} may not be read and written by NovaLite")
         try:
             text = run(
                 "foreign_guest",

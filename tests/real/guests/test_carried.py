@@ -1,0 +1,184 @@
+"""Servers that leave as files and come back, and a machine that somebody else made: what is on their disks is the same,
+seen from inside."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tests.contracts.boot_sector import obedient
+from tests.contracts.waiting import until
+from tests.real.appliance.images import bundled_guest_image
+from tests.real.appliance.process import NOVALITE, RealAppliance, running
+from tests.real.guests.conftest import BOOT_SECONDS, Cloud, Guest, new_cloud, sh
+from tests.real.guests.test_resized import until_ssh
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(1200)]
+V = "/volume/v3"
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    with new_cloud(tmp_path_factory.mktemp("carried")) as cloud:
+        yield cloud
+
+
+def _novalite(appliance: RealAppliance, *words: str) -> str:
+    return sh(NOVALITE, *words, "--state-dir", str(appliance.state_dir), seconds=600)
+
+
+def _content(path: Path, form: str) -> str:
+    """The hash of what a guest sees of a disk."""
+    plain = path.with_name(f"{uuid4().hex}.plain")
+    try:
+        subprocess.run(["qemu-img", "convert", "-U", "-f", form, "-O", "raw", path, plain], timeout=120, check=True)
+        digest = hashlib.sha256()
+        with plain.open("rb") as file:
+            while piece := file.read(1 << 20):
+                digest.update(piece)
+        return digest.hexdigest()
+    finally:
+        plain.unlink(missing_ok=True)
+
+
+def _volume(appliance: RealAppliance, **values: Any) -> str:
+    volume_id = str(appliance.post(f"{V}/volumes", {"volume": {"size": 1, **values}})["volume"]["id"])
+    until(lambda: appliance.get(f"{V}/volumes/{volume_id}")["volume"]["status"] == "available", "the volume", 120)
+    return volume_id
+
+
+def _attach(appliance: RealAppliance, server_id: str, volume_id: str) -> None:
+    appliance.post(f"/compute/v2.1/servers/{server_id}/os-volume_attachments",
+                   {"volumeAttachment": {"volumeId": volume_id}})  # fmt: skip
+    until(lambda: appliance.get(f"{V}/volumes/{volume_id}")["volume"]["status"] == "in-use", "it is attached", 120)
+
+
+def test_a_running_server_is_copied_and_its_copy_has_what_it_wrote(cloud: Cloud, tmp_path: Path) -> None:
+    guest = cloud.create("first")
+    guest.wait("ACTIVE", seconds=BOOT_SECONDS)
+    until_ssh(guest)
+    _attach(cloud.appliance, guest.id, _volume(cloud.appliance))
+    guest.ssh("head -c 8388608 /dev/urandom > /root/blob; head -c 4194304 /dev/urandom | dd of=/dev/vdb bs=1M; sync")
+    look = "sha256sum /root/blob | cut -c-64; head -c 4194304 /dev/vdb | sha256sum | cut -c-64"
+    before = guest.ssh(look)
+    path = tmp_path / "first.novalite"
+    _novalite(cloud.appliance, "export", "first", str(path))
+    assert guest.answers(30), "it has gone on"
+    guest.act("os-stop")
+    guest.wait("SHUTOFF", seconds=120)
+    _novalite(cloud.appliance, "import", str(path), "--name", "second")
+    [found] = cloud.appliance.get("/compute/v2.1/servers?name=second")["servers"]
+    copy = Guest(cloud, "second", found["id"])
+    until_ssh(copy)
+    assert copy.ssh(look) == before
+    for each in (guest, copy):
+        cloud.appliance.delete(each.id)
+        cloud.appliance.wait_gone(each.id)
+
+
+def test_bit_for_bit_in_another_state_directory(cloud: Cloud, tmp_path: Path) -> None:
+    here, root, data = cloud.appliance, obedient() + os.urandom(3 << 20), os.urandom(5 << 20)
+    root_id, data_id = here.image(root, name="boots"), here.image(data, name="data")
+    body = {"flavor": {"name": "odd", "ram": 64, "vcpus": 1, "disk": 1, "OS-FLV-EXT-DATA:ephemeral": 1, "swap": 8}}
+    flavor_id = here.post("/compute/v2.1/flavors", body)["flavor"]["id"]
+    server_id = here.create("odd", root_id, flavor_id)
+    here.wait_status(server_id, "ACTIVE", seconds=BOOT_SECONDS)
+    volume_id = _volume(here, name="of data", imageRef=data_id)
+    _attach(here, server_id, volume_id)
+    path = tmp_path / "odd.novalite"
+    _novalite(here, "export", "odd", str(path))
+    with tarfile.open(path) as tar:
+        manifest = json.load(tar.extractfile("manifest.json"))  # type: ignore[arg-type]
+    assert [disk["name"] for disk in manifest["disks"]] == ["root", "", "ephemeral0"]
+
+    given = {"compute.libvirt_uri": cloud.libvirtd.uri, "network.name": manifest["networks"][0]["network"]}
+    with running(tmp_path / "there", driver="libvirt", given=given) as there:
+        there.post("/compute/v2.1/flavors", body)
+        _novalite(there, "import", str(path))
+        [found] = there.get("/compute/v2.1/servers/detail")["servers"]
+        [volume] = there.get(f"{V}/volumes")["volumes"]
+        assert found["status"] == "ACTIVE"
+        ours, theirs = here.state_dir / "guests" / server_id, there.state_dir / "guests" / found["id"]
+        for name in ("root.qcow2", "ephemeral0.qcow2"):
+            assert _content(ours / name, "qcow2") == _content(theirs / name, "qcow2"), name
+        assert _content(here.state_dir / "volumes" / volume_id, "qcow2") == _content(
+            there.state_dir / "volumes" / volume["id"], "qcow2"
+        )  # fmt: skip
+        assert there.doctor() == []
+        there.delete(found["id"])
+        there.wait_gone(found["id"])
+    here.delete(server_id)
+    here.wait_gone(server_id)
+
+
+_DEFINITION = """
+<domain type='qemu'>
+  <name>own</name>
+  <memory unit='MiB'>256</memory>
+  <vcpu>1</vcpu>
+  <os firmware='efi'>
+    <type arch='x86_64' machine='q35'>hvm</type>
+    <firmware><feature enabled='no' name='secure-boot'/></firmware>
+    <boot dev='hd'/>
+  </os>
+  <features><acpi/></features>
+  <cpu mode='custom' match='exact'><model>Nehalem</model></cpu>
+  <devices>
+    <disk type='file' device='disk'>
+      <driver name='qemu' type='qcow2'/><source file='{root}'/><target dev='vda' bus='virtio'/>
+    </disk>
+    <disk type='file' device='disk'>
+      <driver name='qemu' type='raw'/><source file='{data}'/><target dev='vdb' bus='virtio'/>
+    </disk>
+    <serial type='file'><source path='{log}'/></serial>
+  </devices>
+</domain>
+"""
+
+
+def test_somebody_elses_linux_by_uefi(cloud: Cloud, tmp_path: Path) -> None:
+    directory = cloud.appliance.state_dir.with_name("own")
+    directory.mkdir()
+    root, data, log = directory / "root.qcow2", directory / "data.img", directory / "log"
+    shutil.copy(bundled_guest_image(), root)
+    data.write_bytes(os.urandom(6 << 20))
+    definition = directory / "own.xml"
+    definition.write_text(_DEFINITION.format(root=root, data=data, log=log))
+    virsh = ("virsh", "-q", "-c", cloud.libvirtd.uri)
+    sh(*virsh, "define", str(definition))
+    sh(*virsh, "start", "own")
+    until(lambda: log.exists() and b"login:" in log.read_bytes(), "it has run before", BOOT_SECONDS)
+    assert cloud.appliance.call("POST", "/admin/adoptions", json={"adoption": {"domain": "own"}}).status_code == 409
+    sh(*virsh, "destroy", "own")
+    before, facts = sh(*virsh, "dumpxml", "--inactive", "own"), (_content(data, "raw"), root.stat().st_ino)
+    nvram = Path(before.partition("<nvram")[2].partition(">")[2].partition("<")[0])
+    _novalite(cloud.appliance, "adopt", "own")
+    server_id = cloud.appliance.get("/admin/adoptions")["adoptions"][0]["server_id"]
+    guest = Guest(cloud, "own", server_id)
+    guest.act("os-start")
+    guest.wait("ACTIVE")
+    until(lambda: "login:" in guest.console(), "it runs as a server", BOOT_SECONDS)
+    ours = sh(*virsh, "dumpxml", server_id)
+    assert f"{nvram.parent}/novalite-" in ours, "the firmware has the variables that were copied"
+    assert "pc-q35" in ours
+    guest.act("os-stop")
+    guest.wait("SHUTOFF", seconds=120)
+    _novalite(cloud.appliance, "adopt", "own", "--undo")
+    assert sh(*virsh, "dumpxml", "--inactive", "own") == before
+    assert (_content(data, "raw"), root.stat().st_ino) == facts
+    log.unlink()
+    sh(*virsh, "start", "own")
+    until(lambda: log.exists() and b"login:" in log.read_bytes(), "it runs as before", BOOT_SECONDS)
+    sh(*virsh, "destroy", "own")
+    sh(*virsh, "undefine", "--nvram", "own")
+    assert cloud.appliance.doctor() == []
