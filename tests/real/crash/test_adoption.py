@@ -20,6 +20,7 @@ from tests.real.crash.conftest import Doomed
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 _EDGES = ("begin", "done", "recorded")
+_NVRAM = Path("/var/lib/libvirt/qemu/nvram")
 _DEFINITION = """
 <domain type='qemu'>
   <name>{name}</name>
@@ -142,6 +143,37 @@ def test_it_runs_as_a_server_and_comes_back_to_the_letter(cloud: Doomed, machine
     assert cloud.call("POST", "/admin/adoptions", json={"adoption": {"domain": machine.name}}).status_code == 409
     _virsh("destroy", machine.uuid)
     assert cloud.doctor() == []
+
+
+def test_variables_of_the_firmware_are_taken_along(cloud: Doomed, machine: _Machine) -> None:
+    old = "<os><type arch='x86_64' machine='pc'>hvm</type>"
+    new = ("<os firmware='efi'><type arch='x86_64' machine='q35'>hvm</type>"
+           "<firmware><feature enabled='no' name='secure-boot'/></firmware>")  # fmt: skip
+    text = _DEFINITION.format(name=machine.name, uuid=machine.uuid, root=machine.root, data=machine.data)
+    definition = machine.root.with_name("efi.xml")
+    definition.write_text(text.replace(old, new))
+    _virsh("define", str(definition))
+    _virsh("start", "--paused", machine.uuid)
+    _virsh("destroy", machine.uuid)
+    before, theirs = machine.definition, _NVRAM / f"{machine.name}_VARS.fd"
+    with theirs.open("r+b") as file:
+        file.seek(300000)
+        file.write(b"set by somebody")
+    content = theirs.read_bytes()
+    _adopt(cloud, machine)
+    cloud.wait_status(machine.uuid, "SHUTOFF")
+    [ours] = _NVRAM.glob(f"novalite-*-{machine.uuid}_VARS.fd")
+    assert ours.read_bytes() == content
+    assert cloud.act(machine.uuid, "os-start").status_code == 202
+    cloud.wait_status(machine.uuid, "ACTIVE")
+    assert str(ours) in _virsh("dumpxml", machine.uuid)
+    assert cloud.act(machine.uuid, "os-stop").status_code == 202
+    cloud.wait_status(machine.uuid, "SHUTOFF")
+    assert b"set by somebody" in ours.read_bytes()
+    _give_back(cloud, machine)
+    until(lambda: _is_given_back(cloud, machine), "it is given back", 60)
+    assert (machine.definition, theirs.read_bytes(), ours.exists()) == (before, content, False)
+    _virsh("undefine", "--nvram", machine.uuid)
 
 
 def _console(cloud: Doomed, machine: _Machine) -> bytes:

@@ -28,6 +28,7 @@ _LOOK_SECONDS = 60.0
 _WHOLE = libvirt.VIR_DOMAIN_XML_SECURE | libvirt.VIR_DOMAIN_XML_INACTIVE
 _KEEP = libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM | libvirt.VIR_DOMAIN_UNDEFINE_KEEP_TPM
 _OURS = re.compile(r"novalite-[0-9a-f]{8}-[0-9a-f-]{36}")
+_NVRAM, _VARIABLES = Path("/var/lib/libvirt/qemu/nvram"), "{}_VARS.fd"
 _LONGEST_CHAIN = 2
 """A disk and what it stands on: our definitions name no more."""
 
@@ -84,6 +85,8 @@ class GuestAdoptions(ABC):
             reasons.append("it has snapshots or checkpoints of libvirt's, whose record would be lost; delete them")
         if not is_server_id(found.id):
             reasons.append("its UUID is not spelled as NovaLite spells them")
+        if found.properties.get("hw_firmware_type") == "uefi" and not _may_copy(_variables_of(found.definition)):
+            found = replace(found, left_out=(*found.left_out, "its UEFI variables, if it has any yet"))
         return foreign.refused(found, *reasons)
 
     def _size(self, path: str, form: str) -> int:
@@ -131,12 +134,11 @@ class GuestAdoptions(ABC):
         domain.undefineFlags(_KEEP)
 
     def _copy_variables(self, definition: str, guest_id: str) -> None:
-        """The firmware's variables lie beside the definition's own, where libvirt looks for ours; theirs stay."""
-        theirs = ET.fromstring(definition).findtext("os/nvram", "").strip()  # noqa: S314 - the local libvirt's
-        if theirs and Path(theirs).is_file():
-            ours = Path(theirs).with_name(f"{self._domains.names.domain(guest_id)}_VARS.fd")
+        """The firmware's variables are copied to where libvirt looks for ours; theirs stay."""
+        theirs, ours = _variables_of(definition), _NVRAM / _VARIABLES.format(self._domains.names.domain(guest_id))
+        if _may_copy(theirs):
             shutil.copy2(theirs, ours)
-            facts = Path(theirs).stat()
+            facts = theirs.stat()
             os.chown(ours, facts.st_uid, facts.st_gid)
 
     def give_guest_back(self, guest_id: str, definition: str, starts_with_machine: bool) -> None:
@@ -167,6 +169,17 @@ class GuestAdoptions(ABC):
     def is_adopted(self, guest_id: str) -> bool:
         """Whether there is a definition to be given back one day, which needs its TPM again."""
         return is_server_id(guest_id) and self._kept(guest_id).exists()
+
+
+def _variables_of(definition: str) -> Path:
+    """Where they are, or where libvirt puts those of a domain that does not say."""
+    root = ET.fromstring(definition)  # noqa: S314 - the local libvirt's
+    told = root.findtext("os/nvram", "").strip()
+    return Path(told) if told else _NVRAM / _VARIABLES.format(root.findtext("name", ""))
+
+
+def _may_copy(variables: Path) -> bool:
+    return os.access(variables, os.R_OK) and os.access(_NVRAM, os.W_OK | os.X_OK) and variables.is_file()
 
 
 def _find(connection: Any, name: str) -> Any | None:
