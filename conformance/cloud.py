@@ -34,6 +34,8 @@ class Cloud:
     flavor_ids: tuple[str, str]
     shared_volume_type: str
     web_url: str
+    image_file: Path
+    image_format: str
 
     @property
     def url(self) -> str:
@@ -84,7 +86,7 @@ def running(directory: Path, driver: str, given: dict[str, str]) -> Iterator[Clo
         flavors = (_flavor(caller, "conformance.nano", 256), _flavor(caller, "conformance.micro", 320))
         try:
             url = f"http://127.0.0.1:{port}/guest.img"
-            yield Cloud(caller, state_dir, driver, images, flavors, _volume_type(caller), url)
+            yield Cloud(caller, state_dir, driver, images, flavors, _volume_type(caller), url, file, disk_format)
         finally:
             caller.close()
 

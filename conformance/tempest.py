@@ -113,6 +113,7 @@ def sections(cloud: Cloud, directory: Path) -> dict[str, dict[str, str]]:
             "images_manifest_file": str(formats.write(directory / "formats")),
         },
         "image-feature-enabled": dict.fromkeys(_IMAGE_HAD, _ON),
+        "scenario": {"img_file": str(cloud.image_file), "img_disk_format": cloud.image_format},
         "validation": _validation(cloud),
     }  # fmt: skip
 
