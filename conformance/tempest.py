@@ -23,7 +23,7 @@ _HAD = (
 )  # fmt: skip
 _VOLUME_HAD = (
     "backup", "snapshot", "clone", "extend_attached_volume", "extend_volume_with_snapshot", "multi_backend",
-    "enable_volume_image_dep_tests", "manage_volume", "manage_snapshot", "consistency_group",
+    "enable_volume_image_dep_tests", "manage_volume", "manage_snapshot", "extend_attached_encrypted_volume",
 )  # fmt: skip
 _IMAGE_HAD = ("import_image", "os_glance_reserved", "image_format_enforcement", "image_conversion")
 _ONE_HOST = "There is one host: nothing to migrate to."

@@ -71,6 +71,7 @@ _FILES = {
     "rc.stop": "etc/rc.stop",
     "udhcpc.sh": "etc/udhcpc.sh",
     "chpasswd": "usr/sbin/chpasswd",
+    "mkfs": "sbin/mkfs",
     "sudo": "usr/bin/sudo",
     "shutdown": "sbin/shutdown",
     "serial-writer": "usr/bin/serial-writer",

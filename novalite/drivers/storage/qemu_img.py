@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from novalite.drivers import programs
@@ -111,6 +112,25 @@ def require_alone(op: str, path: Path) -> None:
 def require_unused(op: str, path: Path, image_format: str) -> None:
     """Raises ``DriverError`` with code ``volume.busy`` for a file that a QEMU has open for writing."""
     _run(op, ["info", "--output=json", "-f", image_format, str(path)], _SECONDS)
+
+
+@dataclass(frozen=True)
+class Extent:
+    """A stretch of a disk: ``blank``, or at ``offset`` of its file; without an offset only QEMU reads it."""
+
+    length: int
+    blank: bool
+    offset: int | None
+
+
+def extents(op: str, path: Path, image_format: str, start: int, length: int) -> list[Extent]:
+    """What a part of a disk is made of. Raises ``DriverError`` with code ``volume.busy`` for one in use."""
+    words = ["map", "--output=json", "-f", image_format, f"--start-offset={start}", f"--max-length={length}", str(path)]
+    found = json.loads(_run(op, words, _SECONDS))
+    return [
+        Extent(each["length"], bool(each["zero"]) or not each["data"], None if each["depth"] else each.get("offset"))
+        for each in found
+    ]
 
 
 def resize(op: str, path: Path | str, size: int, image_format: str = "qcow2", key: VolumeKey | None = None) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from novalite.drivers.storage import found_files, qemu_img
+from novalite.drivers.storage import found_files, qemu_img, reading
 from novalite.drivers.storage.backends import BackendOptions
 from novalite.drivers.storage.base import (
     FoundData,
@@ -154,13 +154,24 @@ class FileVolumes:
         _remove(self._snapshot(snapshot_id))
 
     def read(self, source: OfVolume | OfSnapshot, disk_format: str) -> Iterator[bytes]:
-        """See ``VolumeDriver``. The copy that is read lies beside meanwhile."""
+        """See ``VolumeDriver``. Raw content is read where it lies, as far as that goes; a copy of the rest, or of
+        another format, lies beside meanwhile."""
         path, image_format = self._open("read_volume", source)
         require_plain("read_volume", source)
+        done = 0
+        if disk_format == "raw":
+            try:
+                for chunk in reading.content("read_volume", path, image_format):
+                    done += len(chunk)
+                    yield chunk
+                return
+            except reading.Packed:
+                pass
         part = path.with_name(f"{path.name}.{uuid4().hex}{_UNFINISHED}")
         try:
             qemu_img.convert("read_volume", path, image_format, part, disk_format)
             with part.open("rb") as file:
+                file.seek(done)
                 while chunk := file.read(_CHUNK):
                     yield chunk
         finally:
