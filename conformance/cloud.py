@@ -34,8 +34,7 @@ class Cloud:
     flavor_ids: tuple[str, str]
     shared_volume_type: str
     web_url: str
-    image_file: Path
-    image_format: str
+    qcow2: Path
 
     @property
     def url(self) -> str:
@@ -75,7 +74,8 @@ def running(directory: Path, driver: str, given: dict[str, str]) -> Iterator[Clo
     disk_format = _make_image(file, driver)
     shown = directory / "web"
     shown.mkdir()
-    (shown / "guest.img").hardlink_to(_small(directory) if driver == "fake" else file)
+    small = _small(directory) if driver == "fake" else file
+    (shown / "guest.img").hardlink_to(small)
     with (
         web.serving(shown) as port,
         appliance(state_dir, driver=driver, options={**_OPTIONS, **_of(driver, port), **given}) as program,
@@ -86,7 +86,7 @@ def running(directory: Path, driver: str, given: dict[str, str]) -> Iterator[Clo
         flavors = (_flavor(caller, "conformance.nano", 256), _flavor(caller, "conformance.micro", 320))
         try:
             url = f"http://127.0.0.1:{port}/guest.img"
-            yield Cloud(caller, state_dir, driver, images, flavors, _volume_type(caller), url, file, disk_format)
+            yield Cloud(caller, state_dir, driver, images, flavors, _volume_type(caller), url, small)
         finally:
             caller.close()
 
