@@ -77,13 +77,18 @@ def show(call: Call) -> Any:
 
 
 def change(call: Call) -> Any:
-    """The record first: what it says is made so again by whoever asks again."""
+    """The record first: what it says is made so again by whoever asks again. But what is to stay is safe before."""
     deletes = call.body["deletes_disks"]
+    if not deletes:
+        with call.parts.database.read(call.ctx) as w:
+            spared = adoptions.get(w, call.path["server_id"]).volume_ids
+        for volume_id in spared:
+            call.parts.volume_driver.found.ends_with(volume_id, False)
     with call.parts.database.write(call.ctx) as w:
         found = adoptions.set_deletes_disks(w, call.path["server_id"], deletes)
         told, volume_ids = adoptions.told(found), found.volume_ids
-    for volume_id in volume_ids:
-        call.parts.volume_driver.found.ends_with(volume_id, deletes)
+    for volume_id in volume_ids if deletes else ():
+        call.parts.volume_driver.found.ends_with(volume_id, True)
     return {"adoption": told}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -115,10 +116,11 @@ def _refuse_known(w: Work, guest: ForeignGuest) -> None:
     server = w.session.get(Server, guest.id)
     if find(w, guest.id) is not None or (server is not None and server.deleted_at is None):
         raise Conflict(f"{guest.name} is adopted already, or its UUID is a server's.", code="adoption.exists")
-    paths = {disk.path for disk in guest.disks}
-    for volume in w.session.scalars(sa.select(Volume).where(Volume.backend == FOUND)):
-        if volume.location.get("path") in paths:
-            raise Conflict(f"The disk {volume.location['path']} is volume {volume.id} already.", code="adoption.disk")
+    disks = {os.path.realpath(disk.path): disk.path for disk in guest.disks}
+    for volume_id, location in w.session.execute(sa.select(Volume.id, Volume.location)):
+        path = disks.get(os.path.realpath(str((location or {}).get("path") or "/")))
+        if path is not None:
+            raise Conflict(f"The disk {path} is volume {volume_id} already.", code="adoption.disk")
 
 
 def _flavor(w: Work, guest: ForeignGuest) -> tuple[Flavor, bool]:
@@ -271,7 +273,8 @@ def set_deletes_disks(w: Work, server_id: str, deletes: bool) -> Adoption:
 
 def begin_giving_back(w: Work, server_id: str) -> Adoption:
     """Leave the task that gives the guest back. Raises ``NotFound``, ``Conflict`` while its server does something or is
-    not off, and for volumes that are used elsewhere or have snapshots. Asking again while it goes is fine."""
+    not off, and for volumes that are used elsewhere, have moved away or have snapshots. Asking again while it goes is
+    fine."""
     found = get(w, server_id)
     if found.status == GIVING_BACK:
         return found
@@ -294,6 +297,11 @@ def _refuse_used(w: Work, found: Adoption) -> None:
     for volume_id, used in attachments.of_volumes(w, found.volume_ids).items():
         if any(each.server_id != found.server_id for each in used):
             raise Conflict(f"Volume {volume_id} is attached to another server.", code="adoption.in_use")
+    for volume in volumes.get_many(w, found.volume_ids).values():
+        if volume.backend != FOUND:
+            raise Conflict(f"Volume {volume.id} has moved to backend {volume.backend}: what was its file does not hold "
+                           "its data any more.", code="adoption.moved", hint="Copy them back and delete the volume, or "
+                           "keep the server.")  # fmt: skip
     snapshots = sa.select(Snapshot.volume_id).where(Snapshot.volume_id.in_(found.volume_ids)).limit(1)
     with_snapshot = w.session.scalar(snapshots)
     if with_snapshot is not None:

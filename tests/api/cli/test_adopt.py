@@ -9,6 +9,8 @@ from uuid import uuid4
 
 import pytest
 
+from novalite.cloud.volume import volumes as volume_records
+from novalite.context import internal
 from novalite.drivers.compute.base import ForeignCard, ForeignDisk, ForeignGuest, Power
 from novalite.drivers.compute.qcow2 import empty_qcow2
 from novalite.errors import DriverError
@@ -183,6 +185,60 @@ def test_its_volumes_are_never_begun_anew(novalite: Any, appliance: Any, tmp_pat
     wait_for(lambda: appliance.get(f"{V}/snapshots/{snapshot_id}").status_code == 404)
     assert novalite("adopt", "precious", "--undo") == 0, novalite.err
     assert [Path(disk.path).read_bytes() for disk in machine.disks] == content
+
+
+def _gone(appliance: Any, *names: str) -> None:
+    for volume in _volumes(appliance):
+        if volume["name"] in names:
+            assert appliance.call("DELETE", f"{V}/volumes/{volume['id']}").status_code == 202
+    wait_for(lambda: not {each["name"] for each in _volumes(appliance)} & set(names))
+
+
+def test_a_volume_that_is_given_up_stays_as_it_was(novalite: Any, appliance: Any, tmp_path: Path) -> None:
+    machine = _machine(tmp_path, "free")
+    appliance.driver.somebody_makes(machine)
+    data = Path(machine.disks[0].path)
+    data.chmod(0o640)
+    assert novalite("adopt", "free") == 0, novalite.err
+    assert novalite("adopt", "free", "--delete-disks") == 0, novalite.err
+    assert novalite("adopt", "free", "--keep-disks") == 0, novalite.err
+    assert novalite("server", "delete", machine.id) == 0, novalite.err
+    volume = next(each for each in _volumes(appliance) if each["name"] == "free vdb")
+    assert appliance.post(f"{V}/volumes/{volume['id']}/action", {"os-unmanage": {}}).status_code == 202
+    wait_for(lambda: appliance.get(f"{V}/volumes/{volume['id']}").status_code == 404)
+    assert (data.stat().st_mode & 0o777, data.read_bytes()) == (0o640, b"data" * 1024)
+    assert volume["id"] not in appliance.built.parts.volumes.found.volume_ids()
+    assert not list((appliance.built.settings.state_path / "found-volumes").rglob(f"*{volume['id']}*"))
+    _gone(appliance, "free vda")
+    assert novalite("adopt", "free", "--undo") == 0, novalite.err
+
+
+def test_what_has_moved_away_is_not_given_back(novalite: Any, appliance: Any, tmp_path: Path) -> None:
+    machine = _machine(tmp_path, "moved")
+    appliance.driver.somebody_makes(machine)
+    assert novalite("adopt", "moved") == 0, novalite.err
+    volume = next(each for each in _volumes(appliance) if each["name"] == "moved vdb")
+    with appliance.built.database.write(internal()) as w:
+        volume_records.change(w, volume["id"], {"backend": "elsewhere"})
+    assert novalite("adopt", "moved", "--undo") == 1
+    assert "has moved to backend elsewhere" in novalite.err
+    with appliance.built.database.write(internal()) as w:
+        volume_records.change(w, volume["id"], {"backend": "found"})
+    assert novalite("adopt", "moved", "--undo") == 0, novalite.err
+
+
+def test_the_disk_of_a_volume_is_not_taken_over_by_another_name(novalite: Any, appliance: Any, tmp_path: Path) -> None:
+    made = appliance.post(f"{V}/volumes", {"volume": {"size": 1, "name": "ours"}}).json["volume"]["id"]
+    wait_for(lambda: appliance.get(f"{V}/volumes/{made}").json["volume"]["status"] == "available")
+    with appliance.built.database.read(internal()) as w:
+        path = volume_records.get_many(w, [made])[made].location["path"]
+    link = tmp_path / "innocent.qcow2"
+    link.symlink_to(path)
+    disk = ForeignDisk(str(link), "qcow2", "vda", "virtio", 1 << 30, boot_order=1)
+    appliance.driver.somebody_makes(_machine(tmp_path, "thief", disks=(disk,)))
+    assert novalite("adopt", "thief") == 1
+    assert f"is volume {made} already" in novalite.err
+    _gone(appliance, "ours")
 
 
 def test_only_for_operators(appliance: Any) -> None:
