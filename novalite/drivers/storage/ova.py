@@ -19,6 +19,9 @@ _COPY_BYTES = 1 << 20
 _MOST_MEMBERS = 256
 _MOST_OVF_BYTES = 1 << 20
 _MOST_HEADER_BYTES = 1 << 16
+_MOST_DIGITS = len(str(_MOST_HEADER_BYTES))
+_LARGEST = 1 << 56
+"""More than any file has, and so little that no place in a file is beyond what is counted."""
 _OVF = "http://schemas.dmtf.org/ovf/envelope/1"
 
 
@@ -124,8 +127,8 @@ def _headers(file: BinaryIO) -> Iterator[tarfile.TarInfo]:
             info = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
         except tarfile.HeaderError as error:
             raise _refusal(f"is not a tar file: {error}") from error
-        if info.size < 0:
-            raise _refusal("has a file of negative size")
+        if not 0 <= info.size <= _LARGEST:
+            raise _refusal("has a file of impossible size")
         yield info
 
 
@@ -133,7 +136,7 @@ def _pax(data: bytes) -> dict[str, str]:
     found: dict[str, str] = {}
     while data.strip(b"\0"):
         length, _, _ = data.partition(b" ")
-        if not length.isdigit() or not len(length) < int(length) <= len(data):
+        if not length.isdigit() or len(length) > _MOST_DIGITS or not len(length) < int(length) <= len(data):
             raise _refusal("has a broken extended header")
         key, _, value = data[len(length) + 1 : int(length) - 1].decode("utf-8", "replace").partition("=")
         found[key] = value
@@ -142,7 +145,7 @@ def _pax(data: bytes) -> dict[str, str]:
 
 
 def _size(said: str, size: int) -> int:
-    if said and not (said.isdecimal() and len(said) < 20):
+    if said and not (said.isdecimal() and len(said) < 20 and int(said) <= _LARGEST):
         raise _refusal("has a file of impossible size")
     return int(said) if said else size
 

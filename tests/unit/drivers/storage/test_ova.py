@@ -95,6 +95,25 @@ def _sparse(path: Path) -> Path:
     return path
 
 
+def _beyond(path: Path) -> Path:
+    """Where no file has a place."""
+    info = tarfile.TarInfo("disk.vmdk")
+    info.size = 1 << 80
+    path.write_bytes(info.tobuf(tarfile.GNU_FORMAT) + b"\0" * 4096)
+    return path
+
+
+def _extended(data: bytes) -> Callable[[Path], Path]:
+    def make(path: Path) -> Path:
+        info = tarfile.TarInfo("x")
+        info.type, info.size = tarfile.XHDTYPE, len(data)
+        file = tarfile.TarInfo("disk.vmdk").tobuf(tarfile.USTAR_FORMAT)
+        path.write_bytes(info.tobuf(tarfile.USTAR_FORMAT) + data.ljust(-(-len(data) // 512) * 512, b"\0") + file)
+        return path
+
+    return make
+
+
 BOMB = b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><Envelope>&b;</Envelope>'
 HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "symbolic link": (_with(tarfile.SYMTYPE), "no plain file"),
@@ -119,6 +138,9 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "long OVF": (_plain(("m.ovf", b" " * (2 << 20))), "too long"),
     "many files": (_plain(*((f"f{n}", b"") for n in range(300))), "more than"),
     "endless header": (_long_header, "too long"),
+    "beyond any file": (_beyond, "impossible size"),
+    "beyond any file, extended": (_extended(b"28 size=9999999999999999999\n"), "impossible size"),
+    "endless number": (_extended(b"9" * 5000 + b" size=1\n"), "broken extended header"),
     "sparse file": (_sparse, "sparse"),
     "cut off": (_cut, "cut off"),
     "no tar": (lambda path: path.write_bytes(b"x" * 2000) and path, "not a tar"),
