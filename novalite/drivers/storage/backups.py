@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import threading
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,6 +28,8 @@ PIECE_BYTES = 4 << 20
 _AT_ONCE = 4
 _VERSION = 1
 _MANIFESTS, _PIECES = "manifests", "pieces"
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_BEYOND = 1 << 60
 
 
 class PieceBackups:
@@ -172,8 +175,8 @@ class PieceBackups:
             found = json.loads(text)
             if found["version"] != _VERSION or found["id"] != backup_id:
                 raise ValueError
-            int(found["size"]), int(found["piece_bytes"]), dict(found["facts"])
-        except (ValueError, KeyError, TypeError) as error:
+            _require_sane(found)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise DriverError("backup", f"the manifest of backup {backup_id} is damaged",
                               code="backup.corrupt") from error  # fmt: skip
         return dict(found)
@@ -203,6 +206,17 @@ def _manifest(backup_id: str) -> str:
     if known is None or known != backup_id:
         raise DriverError("backup", f"{backup_id[:64]!r} is not an id", code="backup.not_found")
     return f"{_MANIFESTS}/{known}.json"
+
+
+def _require_sane(found: dict[str, Any]) -> None:
+    """Places that others keep may hold anything, and what pieces are called becomes names of files."""
+    numbers = [found["size"], found["piece_bytes"], found["added"], found["facts"].get("size_gib", "0")]
+    if not all(0 <= int(number) < _BEYOND for number in numbers):
+        raise ValueError
+    if not all(isinstance(fact, str) for fact in found["facts"].values()):
+        raise TypeError
+    if not all(piece is None or _DIGEST.fullmatch(piece) for piece in found["pieces"]):
+        raise ValueError
 
 
 def _piece(digest: str) -> str:
