@@ -84,11 +84,11 @@ def _forget(session: Session, export_id: str) -> None:
 
 
 def _write(client: Client, told: Mapping[str, Any], path: Path, tell: Show) -> None:
-    from novalite.cli.server_file import Writer, part_of
+    from novalite.cli.server_file import Writer, fresh, part_of
 
     part = part_of(path)
     try:
-        with part.open("w+b") as file:
+        with fresh(part) as file:
             writer = Writer(file)
             (_write_ova if told["format"] == "ova" else _write_plain)(client, told, writer, path.stem, tell)
             writer.close()

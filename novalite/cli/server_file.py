@@ -148,3 +148,9 @@ def _wrong(why: str) -> Invalid:
 def part_of(path: Path) -> Path:
     """Where a file is written until it is whole."""
     return path.with_name(path.name + ".part")
+
+
+def fresh(path: Path) -> BinaryIO:
+    """A new file in the place of what may be there, for its owner only: disks hold secrets."""
+    path.unlink(missing_ok=True)
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w+b")

@@ -87,6 +87,7 @@ def exported(novalite: Any, rich: str, tmp_path: Path) -> Path:
 def test_a_server_goes_to_another_cloud(
     appliance: Any, exported: Path, fresh: Callable[..., Any], speak_to: Callable[[Any], Any]
 ) -> None:
+    assert exported.stat().st_mode & 0o777 == 0o600
     with tarfile.open(exported) as tar:
         assert tar.getnames() == ["manifest.json", "0-root.qcow2", "1-volume.qcow2", "2-ephemeral0.qcow2"]
         manifest = json.loads(tar.extractfile("manifest.json").read())  # type: ignore[union-attr]
