@@ -5,12 +5,15 @@ from __future__ import annotations
 import http.client
 import json
 import shlex
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 COMPUTE_VERSION, VOLUME_VERSION = "2.79", "3.70"
 _SECONDS = 120.0
+_IDLE_SECONDS = 15.0
+"""After so long a server may have let the connection go."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Caller:
     def __init__(self, port: int, token: str = "") -> None:
         self.port, self.token = port, token
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_SECONDS)
+        self._used = time.monotonic()
 
     def call(self, method: str, path: str, body: Any = None, *, data: bytes | None = None) -> Answer:
         """One request. Raises ``RuntimeError`` for an error status, ``OSError`` when nobody answers."""
@@ -41,10 +45,13 @@ class Caller:
             headers["Content-Type"] = "application/json"
         elif data is not None:
             headers["Content-Type"] = "application/octet-stream"
+        if time.monotonic() - self._used > _IDLE_SECONDS:
+            self._connection.close()
         try:
             self._connection.request(method, path, body=data, headers=headers)
             response = self._connection.getresponse()
             content = response.read()
+            self._used = time.monotonic()
         except (OSError, http.client.HTTPException):
             self._connection.close()
             raise

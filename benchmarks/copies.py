@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def run(directory: Path, *, with_libvirt: bool) -> None:
         image.unlink()
         lab = _Lab(caller, state_dir, directory / "floor", image_id)
         rows = []
-        for row in (*lab.of_a_server(), *lab.of_a_volume()):
+        for row in chain(lab.of_a_server(), lab.of_a_volume()):
             print(f"{row.what}: {row.ours.told(1, 2)} s, floor {row.floor.told(1, 2)} s", flush=True)
             rows.append(row)
         caller.close()
