@@ -139,7 +139,8 @@ def list_tests(call: Call) -> Any:
 
 def test_now(call: Call) -> Any:
     run_id = (call.body or {}).get("run_id", "")
-    return {"test": _test(protection_tests.run_now(call.w, _resource_id(call), run_id=run_id))}
+    most = call.parts.settings.protection.tests
+    return {"test": _test(protection_tests.run_now(call.w, _resource_id(call), most=most, run_id=run_id))}
 
 
 def restore(call: Call) -> Any:

@@ -76,12 +76,15 @@ def _next(found: Protection, now: datetime) -> datetime | None:
     return next_time(every, minute % 60 if every == FREQUENCIES[0] else minute, now)
 
 
-def run_now(w: Work, resource_id: str, *, run_id: str = "") -> ProtectionTest:
-    """A test beside the clock, of the newest copy unless a run is named. Raises ``NotFound``, ``Conflict`` while one
-    goes on or when there is no copy, ``Invalid``."""
+def run_now(w: Work, resource_id: str, *, most: int, run_id: str = "") -> ProtectionTest:
+    """A test beside the clock, of the newest copy unless a run is named. Raises ``NotFound``, ``Conflict`` while one or
+    as many as ``most`` others go on or when there is no copy, ``Invalid``."""
     found = protection.get(w, resource_id)
     _require_bootable(w, found)
     run = protection.restorable(w, resource_id, run_id)
+    if found.test_id is None and _going_on(w) >= most:
+        raise Conflict(f"Only {most} copies are tested at once here.", code="protection.tests",
+                       hint="Ask again later; the setting protection.tests says how many.")  # fmt: skip
     made = _begin(w, found, run)
     if made is None:
         raise Conflict(f"A copy of {resource_id} is being tested already.", code="protection.testing")
@@ -109,11 +112,15 @@ def _begin(w: Work, found: Protection, run: ProtectionRun) -> ProtectionTest | N
     return made
 
 
+def _going_on(w: Work) -> int:
+    """Guests of tests count against nobody's quota, so their number is limited."""
+    return w.session.scalar(sa.select(sa.func.count()).where(Protection.test_id.is_not(None))) or 0
+
+
 def due(w: Work, *, most: int) -> list[str]:
     """Ids of resources of which a copy is to be tested now, as many as ``most`` at once allows."""
-    going_on = w.session.scalar(sa.select(sa.func.count()).where(Protection.test_id.is_not(None))) or 0
     query = sa.select(Protection.resource_id).where(Protection.next_test_at <= w.now, Protection.test_id.is_(None))
-    room = max(0, most - int(going_on))
+    room = max(0, most - _going_on(w))
     return list(w.session.scalars(query.order_by(Protection.next_test_at).limit(room))) if room else []
 
 

@@ -171,6 +171,17 @@ def test_tests_by_the_clock(member: Cloud, protected: str) -> None:
     assert not due(days=99)
 
 
+def test_no_more_at_once_than_the_settings_say(
+    member: Cloud, protected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    monkeypatch.setattr(protection_tests, "_going_on", lambda w: 1)
+    answer = _call(member, "POST", f"/{protected}/tests", {"test": None})
+    assert (answer.status_code, "at once" in answer.text) == (409, True)
+    assert not _shown(member, protected)["testing"]
+    monkeypatch.undo()
+    assert _test(member, protected)["result"] == "passed"
+
+
 def test_what_makes_no_sense_is_refused(member: Cloud, protected: str) -> None:
     for wish in ({}, {"every": "yearly"}, {"every": "daily", "seconds": 4}, {"every": "daily", "seconds": "9"},
                  {"every": "daily", "expect": "x" * 256}, {"every": "daily", "expect": "\0"},
