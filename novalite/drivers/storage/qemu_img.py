@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,12 @@ _COPY_SECONDS = 4 * 3600.0
 _STRETCH_MS = 10
 """Stretching is for passphrases that can be guessed; ours are 256 random bits."""
 LUKS = "luks"
+_ATTEMPTS = 10
+
+
+_LOCKED, _UNMEASURED = "lock", "accurate cpu usage"
+"""What qemu-img says of a file that somebody has open; and when it measured no time while it tried how fast it is,
+which QEMU 7 does for LUKS, and takes for a failure, where processor time is counted in coarse ticks."""
 
 
 def _run(op: str, arguments: list[str], seconds: float, most_bytes: int = 0, pass_fds: tuple[int, ...] = ()) -> str:
@@ -27,9 +33,23 @@ def _run(op: str, arguments: list[str], seconds: float, most_bytes: int = 0, pas
             op, ["qemu-img", *arguments], timeout_seconds=seconds, most_bytes=most_bytes, pass_fds=pass_fds
         )
     except DriverError as error:
-        if error.code == "driver.failed" and "lock" in error.detail.lower():
+        if error.code == "driver.failed" and _LOCKED in error.detail.lower():
             raise DriverError(op, error.detail, code="volume.busy", retryable=True) from error
+        if _UNMEASURED in error.detail.lower():
+            raise DriverError(op, error.detail, code="luks.unmeasured", retryable=True) from error
         raise
+
+
+def _make(op: str, arguments: list[str], seconds: float, most_bytes: int, keys: Mapping[str, VolumeKey | None]) -> None:
+    """Run what makes an image, with keys by name. What it begins anew overwrites what it had begun."""
+    for attempt in range(_ATTEMPTS):
+        with _told(**keys) as (secrets, descriptors):
+            try:
+                _run(op, [arguments[0], *secrets, *arguments[1:]], seconds, most_bytes, descriptors)
+                return
+            except DriverError as error:
+                if error.code != "luks.unmeasured" or attempt == _ATTEMPTS - 1:
+                    raise
 
 
 # Keys reach qemu-img through a pipe that only it has: arguments are everybody's to read, files stay on disks.
@@ -84,9 +104,7 @@ def _output(image_format: str, key: VolumeKey | None, secret: str) -> tuple[str,
 def create(op: str, path: Path | str, size: int, image_format: str = "qcow2", key: VolumeKey | None = None) -> None:
     """A blank file of ``size`` bytes, as a guest sees it."""
     made, options = _output(image_format, key, "to")
-    with _told(to=key) as (secrets, descriptors):
-        _run(op, ["create", "-q", *secrets, "-f", made, *options, str(path), str(size)], _SECONDS,
-             pass_fds=descriptors)  # fmt: skip
+    _make(op, ["create", "-q", "-f", made, *options, str(path), str(size)], _SECONDS, 0, {"to": key})
 
 
 def virtual_size(op: str, path: Path | str, image_format: str, key: VolumeKey | None = None) -> int:
@@ -162,8 +180,7 @@ def convert(
     opened, name = _input(source, source_format, source_key, "of")
     made, onto = _output(target_format, key, "to")
     onto = ["-o", options] if options else onto
-    with _told(of=source_key, to=key) as (secrets, descriptors):
-        _run(op, ["convert", *secrets, *opened, "-O", made, *onto, name, str(target)], _COPY_SECONDS, most_bytes,
-             descriptors)  # fmt: skip
+    _make(op, ["convert", *opened, "-O", made, *onto, name, str(target)], _COPY_SECONDS, most_bytes,
+          {"of": source_key, "to": key})  # fmt: skip
     with target.open("rb") as file:
         os.fsync(file.fileno())
