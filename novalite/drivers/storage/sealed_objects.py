@@ -30,8 +30,11 @@ class SealingKey:
 
     @classmethod
     def of_file(cls, path: str) -> SealingKey:
-        """Raises ``Invalid`` for a file that is absent or too short to be a secret."""
+        """Raises ``Invalid`` for a file that is absent, open to everybody or too short to be a secret."""
         try:
+            if Path(path).stat().st_mode & 0o007:
+                raise Invalid(f"{path} is open to everybody on this machine.", field="backups.key_file",
+                              hint=f"chmod 600 {path}")  # fmt: skip
             secret = Path(path).read_bytes().strip()
         except OSError as error:
             raise Invalid(f"{path} cannot be read: {error.strerror}.", field="backups.key_file") from error

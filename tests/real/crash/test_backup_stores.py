@@ -88,6 +88,7 @@ def kept(
 ) -> Iterator[_Kept]:
     base = tmp_path_factory.mktemp("store")
     secret = base / "secret"
+    secret.touch(mode=0o600)
     secret.write_bytes(b"s" * 40)
     with request.param(base) as (objects, settings):
         backend = f"local=files?path={base / 'volumes'}"

@@ -34,8 +34,14 @@ def test_what_does_not_fit_names_its_setting(tmp_path: Path) -> None:
     assert refusal(tmp_path, {}, s3_bucket="b")[0] == "backups.s3_credentials_file"
     assert refusal(tmp_path, key_file="/nowhere")[0] == "backups.key_file"
     short = tmp_path / "short"
+    short.touch(mode=0o600)
     short.write_text("secret\n")
-    assert refusal(tmp_path, key_file=str(short))[0] == "backups.key_file"
+    field, told = refusal(tmp_path, key_file=str(short))
+    assert (field, "holds no secret" in told) == ("backups.key_file", True)
+    short.write_text("s" * 40)
+    assert open_store(Backups(key_file=str(short)), tmp_path, "id", {}).keeper().encrypted
+    short.chmod(0o644)
+    assert "open to everybody" in refusal(tmp_path, key_file=str(short))[1]
 
 
 def test_credentials_of_a_file(tmp_path: Path) -> None:
