@@ -11,6 +11,7 @@ from novalite.appliance.process import own_state
 from novalite.cloud.compute import adoptions
 from novalite.cloud.network import lans, networks, routing
 from novalite.context import internal
+from novalite.db import migrate
 from novalite.drivers.compute.base import Power, PowerAction
 from novalite.errors import NotFound
 from novalite.settings import Settings
@@ -55,6 +56,7 @@ def purge(settings: Settings) -> Iterator[str]:
     if not (directory / "appliance-id").exists():
         raise NotFound("appliance", str(directory), message=f"There is no appliance in {directory}.")
     lock = own_state(directory)
+    migrate.upgrade(settings.database_url)  # it may have been made by an older release
     built = build(settings)
     yield from _adopted(built)
     for host in built.links.hosts():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,17 @@ def test_nothing_is_left_of_a_stopped_appliance(tmp_path: Path) -> None:
     removed = list(purge(loaded))
     assert not state.exists()
     assert removed[-1] == f"state {state}"
+
+
+def test_an_appliance_of_an_older_release_is_taken_away_too(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    with running(state):
+        pass
+    with closing(sqlite3.connect(state / "novalite.db")) as database, database:
+        database.execute("DROP TABLE adoptions")
+        database.execute("UPDATE alembic_version SET version_num = '0011'")
+    loaded, _ = options.load(arguments={"state_dir": str(state), "compute.driver": "fake"}, environment={})
+    assert list(purge(loaded))[-1] == f"state {state}"
 
 
 def test_what_was_adopted_is_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
