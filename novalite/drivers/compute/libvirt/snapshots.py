@@ -301,6 +301,8 @@ def _finish(copy: _Copy, guest_id: str, quiesced: bool) -> SnapshotFile:
             guest_id, copy.name, copy.disk, files.part.stat().st_size, json.loads(info)["virtual-size"], quiesced
         )
         files.facts.write_bytes(msgspec.json.encode(snapshot))
+        with files.part.open("rb") as file:
+            os.fsync(file.fileno())  # what has its name is believed to be whole, after a power cut too
         os.replace(files.part, files.whole)
     except FileNotFoundError as error:
         raise DriverError("take_snapshot", "the copy was dropped meanwhile", code="snapshot.not_found") from error
