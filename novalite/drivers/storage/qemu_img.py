@@ -74,10 +74,19 @@ def _told(**keys: VolumeKey | None) -> Iterator[tuple[list[str], tuple[int, ...]
 
 def _opened(path: Path | str, image_format: str, secret: str) -> str:
     """An encrypted image in the words of ``--image-opts``."""
-    name = str(path).replace(",", ",,")
+    file = ",".join(f"file.{name}={value.replace(',', ',,')}" for name, value in _file(str(path)).items())
     if image_format == "raw":
-        return f"driver={LUKS},file.filename={name},key-secret={secret}"
-    return f"driver={image_format},file.filename={name},encrypt.key-secret={secret}"
+        return f"driver={LUKS},{file},key-secret={secret}"
+    return f"driver={image_format},{file},encrypt.key-secret={secret}"
+
+
+def _file(path: str) -> dict[str, str]:
+    """Where it lies: among options QEMU takes ``rbd:POOL/IMAGE:conf=FILE`` for the name of a file."""
+    if not path.startswith("rbd:"):
+        return {"filename": path}
+    place, _, config = path.removeprefix("rbd:").partition(":conf=")
+    pool, _, image = place.partition("/")
+    return {"driver": "rbd", "pool": pool, "image": image, **({"conf": config} if config else {})}
 
 
 def _input(path: Path | str, image_format: str, key: VolumeKey | None, secret: str) -> tuple[list[str], str]:

@@ -120,7 +120,7 @@ def test_zones_extensions_and_filters(member: Cinder) -> None:
         assert "volumes" in member.get(f"/volumes?{name}={value.get(name, 'x')}")
 
 
-@pytest.mark.parametrize("path", ["/clusters", "/manageable_volumes"])
+@pytest.mark.parametrize("path", ["/clusters"])
 def test_what_is_not_offered_is_not_there(member: Cinder, path: str) -> None:
     assert member.call("GET", path).status_code == 404
 

@@ -44,8 +44,9 @@ class Unprivileged:
         self.libvirtd.start()
         (directory / "libvirt/run/libvirt-sock").chmod(0o666)
         port = free_port()
+        os.chown(self.libvirtd.keys, pwd.getpwnam(USER).pw_uid, pwd.getpwnam(USER).pw_gid)
         given = {"state_dir": self.state_dir, "compute.libvirt_uri": self.libvirtd.uri, "compute.virt_type": "qemu",
-                 "compute.guest_group": GROUP, **more}  # fmt: skip
+                 "compute.guest_group": GROUP, "compute.nbd_tls_directory": self.libvirtd.keys, **more}  # fmt: skip
         sets = [word for name, value in given.items() for word in ("--set", f"{name}={value}")]
         self.log = directory / "agent.log"
         with self.log.open("wb") as log:

@@ -128,10 +128,17 @@ class DiskSwaps:
     def _turn(self, connection: Any, guest_id: str, disk: str, wanted: ET.Element) -> None:
         domain, element = self._live(connection, guest_id, disk)
         if element.find("mirror") is not None:
-            domain.blockJobAbort(_target(element), libvirt.VIR_DOMAIN_BLOCK_JOB_ABORT_PIVOT)
-        _, element = self._live(connection, guest_id, disk)
-        if _address(element) != _address(wanted):
+            try:
+                domain.blockJobAbort(_target(element), libvirt.VIR_DOMAIN_BLOCK_JOB_ABORT_PIVOT)
+            except libvirt.libvirtError:
+                if not self._has_turned(connection, guest_id, disk, wanted):
+                    raise  # else somebody else was faster: a process that was killed had asked before
+        if not self._has_turned(connection, guest_id, disk, wanted):
             raise _failed(_address(wanted))
+
+    def _has_turned(self, connection: Any, guest_id: str, disk: str, wanted: ET.Element) -> bool:
+        _, element = self._live(connection, guest_id, disk)
+        return element.find("mirror") is None and _address(element) == _address(wanted)
 
     def _end(self, connection: Any, guest_id: str, disk: str, path: str) -> bool:
         """Whether the guest goes on without what is at ``path``."""
