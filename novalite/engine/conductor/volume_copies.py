@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from novalite.cloud.image import images
-from novalite.cloud.volume import progress, tasks
+from novalite.cloud.volume import messages, progress, tasks, volumes
+from novalite.context import internal
 from novalite.drivers.storage.base import OfSnapshot, OfStream, OfVolume, StoredImage
 from novalite.engine.conductor import volume_sources
 from novalite.engine.flow import Flow, Run, Step
@@ -61,8 +62,9 @@ def _not_gone(run: Run, error: Exception) -> None:
 
 
 def _upload(run: Run) -> None:
-    """Begun again as a whole when it is repeated: a start has put a half-finished upload back by then."""
-    with run.parts.database.write(run.ctx) as w:
+    """Begun again as a whole when it is repeated: a start has put a half-finished upload back by then. The image is
+    that of whoever asked, who may be of another project than the volume."""
+    with run.parts.database.write(internal()) as w:
         image = images.get(w, _image_id(run))
         if image.status == "active":
             return
@@ -102,7 +104,7 @@ def _converted(run: Run, source: OfStream, disk_format: str) -> StoredImage:
 def _not_uploaded(run: Run) -> None:
     volume_sources.keeper(run, _volume_id(run)).delete_snapshot(_volume_id(run))
     volume_sources.forget(run, _volume_id(run), _copy_name(run))
-    with run.parts.database.write(run.ctx) as w:
+    with run.parts.database.write(internal()) as w:
         try:
             image = images.get(w, _image_id(run))
         except NotFound:
@@ -118,13 +120,21 @@ def _uploaded(run: Run) -> None:
         progress.back(w, _volume_id(run), "uploading")
 
 
+def _not_copied(run: Run, error: Exception) -> None:
+    with run.parts.database.write(run.ctx) as w:
+        volume = volumes.find(w, _volume_id(run))
+        if volume is not None:
+            messages.tell(w, volume.project_id, "volume", volume.id, "uploading", volume_sources.told(error)[:2000])
+    _uploaded(run)
+
+
 FLOWS = (
     Flow(tasks.SnapshotCreate.kind, (Step("copy", _keep, _forget), Step("finish", _kept)), failed=_not_kept),
     Flow(tasks.SnapshotDelete.kind, (Step("data", _remove), Step("finish", _gone)), failed=_not_gone),
     Flow(
         tasks.VolumeUpload.kind,
         (Step("upload", _upload, _not_uploaded), Step("finish", _uploaded)),
-        failed=lambda run, error: _uploaded(run),
+        failed=_not_copied,
         cancelled=_uploaded,
     ),
 )

@@ -69,14 +69,15 @@ def _forget(run: Run) -> None:
 def _write(run: Run) -> None:
     if not _is_done(run):
         volume, kind = _known(run)
+        run.memo["written"] = True  # as soon as it begins: not every backend replaces the data at once
         _fill(run, volume, _new_key(run, kind))
-        run.memo["written"] = True
 
 
 def _write_back(run: Run) -> None:
     aside = run.task_id in volume_sources.keeper(run, _volume_id(run)).snapshot_ids()
     if aside and not _is_done(run):
         volume, _ = _known(run)
+        run.memo["written"] = True
         _fill(run, volume, volume_sources.key(run, volume.id))
     run.memo.pop("written", None)
 

@@ -319,7 +319,11 @@ class Later(dict[str, Exception]):
         return met and known
 
 
-def test_what_cannot_be_written_back_is_kept(member: Cinder, luks: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("faults", [Later, dict])
+def test_what_cannot_be_written_back_is_kept(
+    member: Cinder, luks: str, monkeypatch: pytest.MonkeyPatch, faults: type[dict[str, Exception]]
+) -> None:
+    """Whether the new data were whole already, or only begun."""
     volume_id = member.volume()["id"]
 
     def broken(*_: Any, **__: Any) -> None:
@@ -327,7 +331,7 @@ def test_what_cannot_be_written_back_is_kept(member: Cinder, luks: str, monkeypa
 
     monkeypatch.setattr(recrypting, "done", broken)
     monkeypatch.setattr(workers, "_seconds_before_retry", lambda attempts: 0.0)
-    member.driver.faults = Later({"ensure_volume": DriverError("ensure_volume", "full", code="driver.failed")})
+    member.driver.faults = faults({"ensure_volume": DriverError("ensure_volume", "full", code="driver.failed")})
     member.act(volume_id, "os-retype", {"new_type": luks, "migration_policy": "on-demand"}, 202)
     member.until("volumes", volume_id, "error")
     member.driver.faults = {}

@@ -152,6 +152,15 @@ def test_an_upload_that_fails_leaves_no_image(member: Cinder, one: str) -> None:
         member.driver.faults.clear()
     image_id = told["os-volume_upload_image"]["image_id"]
     assert member.appliance.get(f"/image/v2/images/{image_id}", token=member.token).status_code == 404
+    texts = [each["user_message"] for each in member.get(f"/messages?resource_uuid={one}")["messages"]]
+    assert any(text.startswith("copy volume to image:") for text in texts), texts
+
+
+def test_an_administrator_makes_an_image_of_anothers_volume(member: Cinder, admin: Cinder, one: str) -> None:
+    told = admin.act(one, "os-volume_upload_image", {"image_name": "theirs"})
+    member.until("volumes", one, "available")
+    image_id = told["os-volume_upload_image"]["image_id"]
+    assert admin.appliance.get(f"/image/v2/images/{image_id}", token=admin.token).json["status"] == "active"
 
 
 def test_going_back_to_the_newest_snapshot(member: Cinder) -> None:
