@@ -49,7 +49,7 @@ class ExportDaemon(Protocol):
         """One that is not there yet, under a name that clients must know."""
 
     def remove(self, export_id: str) -> None:
-        """One that is there, whoever uses it."""
+        """Whoever uses it. Repeatable; nothing when it is not there, or nothing runs."""
 
     def stop(self) -> None: ...
 
@@ -104,7 +104,7 @@ class QemuDaemon:
     def add(self, spec: ExportSpec, name: str) -> None:
         node, writable = _node(spec.id), not spec.read_only
         with self._session() as orders:
-            if not any(row["node-name"] == node for row in orders.ask("query-named-block-nodes", flat=True)):
+            if node not in orders.nodes():
                 orders.ask("blockdev-add", **_block_node(spec, node))
             # A guest goes on after this has died: it must not miss what it was told is written.
             orders.ask(
@@ -113,10 +113,14 @@ class QemuDaemon:
             )  # fmt: skip
 
     def remove(self, export_id: str) -> None:
+        if self._pid() is None:
+            return
         with self._session() as orders:
-            orders.ask("block-export-del", id=_export(export_id), mode="hard")
-            orders.await_event("BLOCK_EXPORT_DELETED", _export(export_id))
-            orders.ask("blockdev-del", **{"node-name": _node(export_id)})
+            if any(row["id"] == _export(export_id) for row in orders.ask("query-block-exports")):
+                orders.ask("block-export-del", id=_export(export_id), mode="hard")
+                orders.await_event("BLOCK_EXPORT_DELETED", _export(export_id))
+            if _node(export_id) in orders.nodes():
+                orders.ask("blockdev-del", **{"node-name": _node(export_id)})
 
     def stop(self) -> None:
         descriptor = self.pidfd()
@@ -202,6 +206,9 @@ class _Orders:
             if "return" in told:
                 return told["return"]
             self._events.append(told)
+
+    def nodes(self) -> set[str]:
+        return {str(row["node-name"]) for row in self.ask("query-named-block-nodes", flat=True)}
 
     def await_event(self, name: str, id: str) -> None:
         deadline = Deadline(_SECONDS)

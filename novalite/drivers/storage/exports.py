@@ -127,8 +127,7 @@ class DaemonExports:
 
     def _end(self, client: _Client, export_id: str) -> None:
         """On the daemon first: while it is written down it is known to be there."""
-        if export_id in client.daemon.served():
-            client.daemon.remove(export_id)
+        client.daemon.remove(export_id)
         del client.known[export_id]
         client.save()
         if not client.known:

@@ -39,7 +39,8 @@ class FakeDaemon:
         self._become({**(self._now() or {}), spec.id: name})
 
     def remove(self, export_id: str) -> None:
-        self._become({id: name for id, name in (self._now() or {}).items() if id != export_id})
+        if (now := self._now()) is not None:
+            self._become({id: name for id, name in now.items() if id != export_id})
 
     def stop(self) -> None:
         self._file.unlink(missing_ok=True)

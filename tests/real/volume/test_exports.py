@@ -9,13 +9,14 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from novalite.drivers.compute.libvirt import sources
 from novalite.drivers.storage import qemu_img
 from novalite.drivers.storage.base import ExportSpec, VolumePlace
-from novalite.drivers.storage.export_daemon import QemuDaemon
+from novalite.drivers.storage.export_daemon import QemuDaemon, _Orders
 from novalite.errors import DriverError
 from novalite.pki.host_keys import HostKeys
 from tests.contracts.volume_exports import MIB, Machine, VolumeExportsContract
@@ -170,7 +171,7 @@ def test_a_killed_daemon_comes_back_at_once(machine: Machine) -> None:
     try:
         killed = pid(machine, "a")
         os.kill(killed, signal.SIGKILL)
-        until(lambda: pid(machine, "a") != killed and spec.id in machine.exports.served(), "it is exported again")
+        until(lambda: spec.id in machine.exports.served() and pid(machine, "a") != killed, "it is exported again")
         assert works(place, keys, "read 0 4k")
     finally:
         machine.exports.close()
@@ -200,6 +201,33 @@ def test_a_kill_loses_nothing_that_was_said_to_be_written(machine: Machine, form
         holder.kill()
     machine.exports.restore()
     assert works(place, keys, *(f"read -P {number} {number * 64}k 32k" for number in range(1, 9)))
+
+
+def test_an_export_whose_end_was_cut_off_leaves_nothing_open(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The daemon goes on for others: what it still has open of the volume would stay so."""
+    kept, ended = machine.volume(), machine.volume()
+    for spec in (kept, ended):
+        machine.exports.ensure_export(spec)
+    ask = _Orders.ask
+
+    def cut_off(orders: _Orders, command: str, **arguments: Any) -> Any:
+        if command == "blockdev-del":
+            raise KeyboardInterrupt
+        return ask(orders, command, **arguments)
+
+    monkeypatch.setattr(_Orders, "ask", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        machine.exports.remove_export(ended.id)
+    monkeypatch.undo()
+    assert _files_open(machine, "a") == {kept.place.path, ended.place.path}
+    machine.fresh().remove_export(ended.id)
+    assert _files_open(machine, "a") == {kept.place.path}
+
+
+def _files_open(machine: Machine, host: str) -> set[str]:
+    links = Path(f"/proc/{pid(machine, host)}/fd").iterdir()
+    volumes = str(machine.directory / "volumes")
+    return {path for path in (os.readlink(link) for link in links) if path.startswith(volumes)}
 
 
 def test_a_number_that_is_somebody_elses_now_is_left_alone(machine: Machine) -> None:
