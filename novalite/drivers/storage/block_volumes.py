@@ -31,6 +31,8 @@ _CHUNK = 1 << 20
 _VOLUME, _SNAPSHOT, _PART = "volume-", "snapshot-", "part-"
 _GIVEN = "unmanaged-"
 """Before the name of what was given up, which is nobody's then."""
+_ASIDE = "replaced-"
+"""Before the name of a volume whose new data have not taken its place yet."""
 
 
 class BlockVolumes(ABC):
@@ -81,13 +83,31 @@ class BlockVolumes(ABC):
         shared: bool = False, key: VolumeKey | None = None,
     ) -> VolumePlace:  # fmt: skip
         name = _VOLUME + _checked(volume_id)
-        there = name in self._names()
-        if anew or not there:
-            part = self._whole("create_volume", source, key, size_gib * GIB)
-            if there:
-                self._remove(name)
-            self._rename(part, name)
+        self._settle({name})
+        if anew or name not in self._names():
+            self._put(self._whole("create_volume", source, key, size_gib * GIB), name)
         return VolumePlace(self._address(name), "raw")
+
+    def _put(self, part: str, name: str) -> None:
+        """Give what is whole its name. What had it goes when that is done; until then ``_settle`` brings it back."""
+        try:
+            if name in self._names():
+                self._rename(name, _ASIDE + name)
+            self._rename(part, name)
+        except BaseException:
+            self._settle({name})
+            self._drop(part)
+            raise
+        self._settle({name})
+
+    def _settle(self, wanted: set[str]) -> None:
+        """End replacements of these that were cut off: the old data go if there are new ones, or are back."""
+        names = self._names()
+        for name in sorted(wanted):
+            if _ASIDE + name in names and name in names:
+                self._remove(_ASIDE + name)
+            elif _ASIDE + name in names:
+                self._rename(_ASIDE + name, name)
 
     def _whole(self, op: str, source: VolumeSource | None, key: VolumeKey | None, size: int = 0) -> str:
         """A device with the data of ``source``, under the name of something unfinished."""
@@ -157,7 +177,8 @@ class BlockVolumes(ABC):
         return found + wanted
 
     def delete_volume(self, volume_id: str) -> None:
-        self._drop(_VOLUME + _checked(volume_id))
+        self._drop(_ASIDE + _VOLUME + _checked(volume_id))
+        self._drop(_VOLUME + volume_id)
 
     def delete_snapshot(self, snapshot_id: str) -> None:
         self._drop(_SNAPSHOT + _checked(snapshot_id))
@@ -218,7 +239,7 @@ class BlockVolumes(ABC):
         return self._found(snapshots=True)
 
     def _found(self, *, snapshots: bool) -> tuple[FoundData, ...]:
-        ours = (_VOLUME, _SNAPSHOT, _PART)
+        ours = (_VOLUME, _SNAPSHOT, _PART, _ASIDE)
         found = {name.removeprefix(_GIVEN): name for name in self._names() if not name.startswith(ours)}
         return tuple(
             FoundData(reference, self._size(name)) for reference, name in sorted(found.items())
@@ -235,7 +256,7 @@ class BlockVolumes(ABC):
         names = self._names()
         if name not in names:
             wanted = [one for one in (_GIVEN + reference, reference) if one in names]
-            if not wanted or wanted[0].startswith((_VOLUME, _SNAPSHOT, _PART)):
+            if not wanted or wanted[0].startswith((_VOLUME, _SNAPSHOT, _PART, _ASIDE)):
                 raise DriverError("manage", f"there is no {reference[:200]!r} to be managed", code="volume.not_found")
             gib = whole_gib(self._size(wanted[0]))
             if grows and self._size(wanted[0]) < gib * GIB:
@@ -254,6 +275,7 @@ class BlockVolumes(ABC):
             self._rename(name, _GIVEN + name)
 
     def clean(self) -> None:
+        self._settle({name.removeprefix(_ASIDE) for name in self._names() if name.startswith(_ASIDE)})
         for name in sorted(self._names()):
             if name.startswith(_PART):
                 self._remove(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -218,3 +218,69 @@ def test_copies_that_were_cut_off_are_no_volumes_and_go_at_the_next_start(files:
 def test_only_ids_become_files(files: FileVolumes, name: str) -> None:
     with pytest.raises(DriverError):
         files.ensure_volume(name, 1)
+
+
+class Cut(BaseException):
+    """The process is no more."""
+
+
+ORDERS = ("_make_blank", "_remove", "_rename")
+
+
+class CutDevices(Devices):
+    """``left`` orders reach the store; the process ends before the next."""
+
+    left = 99
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        for order in ORDERS:
+            setattr(self, order, self._counted(getattr(self, order)))
+
+    def _counted(self, act: Callable[..., None]) -> Callable[..., None]:
+        def ordered(*arguments: object) -> None:
+            if not self.left:
+                raise Cut
+            self.left -= 1
+            act(*arguments)
+
+        return ordered
+
+
+def first_bytes(devices: Devices, volume_id: str) -> bytes:
+    place = devices.place(volume_id)
+    assert place is not None, "neither the old data nor the new"
+    return Path(place.path).read_bytes()[:3]
+
+
+@pytest.mark.parametrize("settled_by", ["a start", "a repetition", "a deletion"])
+@pytest.mark.parametrize("left", range(5))
+def test_a_device_that_begins_anew_holds_the_old_or_the_new(tmp_path: Path, left: int, settled_by: str) -> None:
+    """However few of its orders reach the store."""
+    sources = []
+    for word in (b"old", b"new"):
+        (tmp_path / word.decode()).write_bytes(word.ljust(MIB, b"\0"))
+        sources.append(OfImage(tmp_path / word.decode(), "raw"))
+    devices, volume_id = CutDevices(tmp_path / "store"), new_id()
+    devices.ensure_volume(volume_id, 1, sources[0])
+    devices.left = left
+    try:
+        devices.ensure_volume(volume_id, 1, sources[1], anew=True)
+        whole = True
+    except Cut:
+        whole = False
+    devices.left = 99
+    assert whole is (left == 4), "a volume is made, put in place of the old one, which goes: four orders"
+    if settled_by == "a start":
+        devices.clean()
+        assert first_bytes(devices, volume_id) in (b"old", b"new")
+        assert first_bytes(devices, volume_id) == b"new" or left < 3
+    elif settled_by == "a repetition":
+        devices.ensure_volume(volume_id, 1, sources[1], anew=True)
+        assert first_bytes(devices, volume_id) == b"new"
+    else:
+        devices.delete_volume(volume_id)
+    devices.clean()
+    gone = settled_by == "a deletion"
+    assert (devices.volume_ids(), devices.found_volumes()) == (() if gone else (volume_id,), ())
+    assert len(devices._names()) == (0 if gone else 1), "nothing is left over"
