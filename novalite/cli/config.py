@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import click
 
 from novalite.cli.commands import Leaf
 from novalite.cli.session import Session, pass_session
+
+_PASSWORD_OF_URL = re.compile(r"(://[^/:@\s]*):[^/@\s]*@")
 
 
 @click.command(cls=Leaf)
@@ -22,7 +25,9 @@ def config(session: Session, file: Path | None) -> None:
     from novalite.settings import Secret, environment_name, load
 
     def shown(value: Any) -> Any:
-        return "***" if isinstance(value, Secret) and value else value
+        if isinstance(value, Secret) and value:
+            return "***"
+        return _PASSWORD_OF_URL.sub(r"\1:***@", value) if isinstance(value, str) else value
 
     given = {"state_dir": session.state_dir} if session.state_dir else {}
     options = load(arguments=given, environment=session.environment, file=file)[1]

@@ -10,6 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Engine, make_url
 
+from novalite.errors import Failed
+
 
 def _sqlite_discipline(engine: Engine, busy_timeout_seconds: float) -> None:
     @event.listens_for(engine, "connect")
@@ -34,16 +36,54 @@ def _encode(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
+def parsed(url: str | URL) -> URL:
+    """Raises ``Failed`` for what is no URL; the text is not shown, it may hold a password."""
+    try:
+        return make_url(url)
+    except sa.exc.ArgumentError as error:
+        raise Failed(
+            "database.url is not a URL.",
+            code="database.url",
+            hint="It is like postgresql+psycopg://USER@HOST/DATABASE.",
+        ) from error
+
+
 def is_sqlite(url: str | URL) -> bool:
-    return make_url(url).get_backend_name() == "sqlite"
+    return parsed(url).get_backend_name() == "sqlite"
 
 
 def sqlite_path(url: str | URL) -> Path | None:
     """The file of an SQLite URL; None for memory and for other databases."""
-    parsed = make_url(url)
-    if not is_sqlite(parsed) or not parsed.database or parsed.database == ":memory:":
+    found = parsed(url)
+    if not is_sqlite(found) or not found.database or found.database == ":memory:":
         return None
-    return Path(parsed.database)
+    return Path(found.database)
+
+
+_TIME_LIMITS = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""By which PostgreSQL's client notices that the server is gone; what the URL says counts instead."""
+
+
+def _driver_args(url: URL) -> dict[str, Any]:
+    """What the driver is told beside the URL. Raises ``Failed`` for a URL that leads to no driver that is here."""
+    try:
+        dialect = url.get_dialect()
+        dialect.import_dbapi()
+    except (sa.exc.ArgumentError, ModuleNotFoundError) as error:
+        raise Failed(
+            f"database.url {url.render_as_string()} cannot be used: {error}.",
+            code="database.url",
+            hint="PostgreSQL is postgresql+psycopg://USER@HOST/DATABASE and needs the Python package psycopg[binary].",
+        ) from error
+    if dialect.driver != "psycopg":
+        return {}
+    return {name: value for name, value in _TIME_LIMITS.items() if name not in url.query}
 
 
 def make_engine(url: str, *, busy_timeout_seconds: float = 10.0, pool_size: int = 32) -> Engine:
@@ -67,6 +107,7 @@ def make_engine(url: str, *, busy_timeout_seconds: float = 10.0, pool_size: int 
         return engine
     return sa.create_engine(
         url,
+        connect_args=_driver_args(parsed(url)),
         isolation_level="READ COMMITTED",
         pool_pre_ping=True,
         hide_parameters=True,

@@ -10,19 +10,21 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
-from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from novalite import clock
 from novalite.context import Context
 from novalite.db.engine import is_sqlite, make_engine
-from novalite.errors import Busy, Conflict, DependencyDown, NovaLiteError
+from novalite.errors import Busy, Conflict, DependencyDown, Invalid, NovaLiteError
 
 Listener = Callable[[str, str, str], None]
 T = TypeVar("T")
 
 _this_thread = threading.local()
+_ONE_MOMENT = "REPEATABLE READ"
+"""What SQLite's reading transactions are by themselves."""
 
 
 def unit_is_open() -> bool:
@@ -60,15 +62,17 @@ class Work:
 
 
 class Database:
-    """Opens units of work. SQLite has one writer at a time: writers of this process queue on a lock here,
-    so the file's own lock is only contended by other processes."""
+    """Opens units of work. There is one writer at a time, whatever the database: what a unit has read stays true until
+    it commits, so that two who end what they share do not each leave the rest to the other. A state belongs to one
+    process, so its writers queue on a lock here, and SQLite's own lock is only contended by other processes."""
 
     def __init__(self, url: str, *, busy_timeout_seconds: float = 10.0) -> None:
         self.url = url
         self.engine: Engine = make_engine(url, busy_timeout_seconds=busy_timeout_seconds)
-        self._writer = threading.Lock() if is_sqlite(url) else None
+        self._writer = threading.Lock()
         self._patience_seconds = max(busy_timeout_seconds, 1.0)
         self._writing = self.engine.execution_options(writes=True)
+        self._reading = self.engine if is_sqlite(url) else self.engine.execution_options(isolation_level=_ONE_MOMENT)
         self._listeners: list[Listener] = []
 
     def listen(self, listener: Listener) -> None:
@@ -86,11 +90,8 @@ class Database:
     @contextmanager
     def _turn(self) -> Iterator[None]:
         """The one writer's turn. Raises ``Busy`` when it does not come: a locked file must not collect threads."""
-        if self._writer is None:
-            yield
-            return
         if not self._writer.acquire(timeout=self._patience_seconds):
-            raise _busy()
+            raise _busy() if is_sqlite(self.url) else _crowded()
         try:
             yield
         finally:
@@ -98,8 +99,8 @@ class Database:
 
     @contextmanager
     def read(self, ctx: Context) -> Iterator[Work]:
-        """A unit that never commits."""
-        with self._unit(ctx, self.engine, commit=False) as work:
+        """A unit that never commits. All that is read in it is of one moment."""
+        with self._unit(ctx, self._reading, commit=False) as work:
             yield work
 
     @contextmanager
@@ -146,6 +147,10 @@ def _busy() -> Busy:
     )
 
 
+def _crowded() -> Busy:
+    return Busy("Too many ask the database at once.", hint="Try again in a moment.")
+
+
 _RACES = ("unique", "duplicate", "foreign key")
 _DOWN = {
     "disk is full": "The disk that keeps the database is full.",
@@ -153,15 +158,23 @@ _DOWN = {
     "readonly database": "The database cannot be written: the file or its disk is read-only.",
     "unable to open database": "The database file cannot be opened.",
     "disk i/o error": "The disk that keeps the database fails.",
+    "connection failed": "The database does not answer.",
+    "connection timeout": "The database does not answer.",
 }
 
 
 def _told(error: SQLAlchemyError) -> NovaLiteError | None:
     """What a person should know about ``error``; None for what nobody foresaw."""
     if isinstance(error, PoolTimeout):
-        return Busy("Too many ask the database at once.", hint="Try again in a moment.")
+        return _crowded()
     if isinstance(error, IntegrityError) and any(word in str(error.orig).lower() for word in _RACES):
         return Conflict("Another request changed the same at the same time.", code="state.race", hint="Try again.")
+    if isinstance(error, DataError):
+        return Invalid(
+            "The database cannot take one of the values.",
+            code="database.value",
+            hint="It is too long, too large, no regular expression, or holds a NUL character.",
+        )
     if not isinstance(error, OperationalError):
         return None
     text = str(error.orig).lower()

@@ -22,6 +22,7 @@ from novalite.cloud.image import images
 from novalite.cloud.image.images import NewImage
 from novalite.context import internal
 from novalite.drivers.compute.fake import FakeDriver
+from tests import postgresql
 
 
 def wait_for(what: Callable[[], Any], seconds: float = 10.0, why: str = "") -> Any:
@@ -131,6 +132,8 @@ def _password(state_path: Path) -> str:
 def running(state_dir: Path, **given: Any) -> Iterator[Appliance]:
     """An appliance with the fake host; ``given`` are settings, dots written as two underscores."""
     arguments = {"state_dir": str(state_dir), "compute.driver": "fake", "logging.level": "WARNING"}
+    if postgresql.SERVER:
+        arguments["database.url"] = postgresql.database_for(postgresql.SERVER, state_dir)
     arguments |= {name.replace("__", "."): value for name, value in given.items()}
     loaded, _ = options.load(arguments=arguments, environment={})
     appliance = Appliance(prepare(loaded))

@@ -18,6 +18,7 @@ from novalite.engine import heartbeat, reconcile
 from novalite.errors import Busy, DriverError
 from tests.api.conftest import wait_for
 from tests.api.engine.conftest import House, housed
+from tests.postgresql import sqlite_only
 
 
 @pytest.fixture
@@ -34,6 +35,7 @@ def other_process(house: House) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
+@sqlite_only
 class TestALockedDatabase:
     def test_a_change_is_refused_with_503_and_reading_goes_on(
         self, house: House, other_process: sqlite3.Connection

@@ -9,11 +9,13 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from threading import Barrier
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
@@ -21,9 +23,11 @@ from alembic.runtime.migration import MigrationContext
 from novalite.cloud import records as _records  # noqa: F401  loads every record
 from novalite.cloud.compute import new_servers, servers
 from novalite.cloud.identity.catalogue import IMAGE
-from novalite.context import Context
+from novalite.cloud.identity.quotas import QuotaHold
+from novalite.context import Context, internal
 from novalite.db import migrate
 from novalite.db.records import Base
+from novalite.errors import Invalid
 from tests.api.conftest import Appliance, running, wait_for
 
 pytestmark = pytest.mark.real
@@ -35,8 +39,30 @@ def _program(name: str) -> str:
     return found[-1]
 
 
+@dataclass(frozen=True)
+class Server:
+    home: Path
+    port: int
+
+    @property
+    def options(self) -> str:
+        return f"-p {self.port} -k {self.home} -c listen_addresses=127.0.0.1 -c fsync=off"
+
+    @property
+    def url(self) -> str:
+        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/postgres"
+
+    def control(self, *arguments: str) -> None:
+        _as_postgres(_program("pg_ctl"), "-D", str(self.home / "data"), "-w", "-l", str(self.home / "log"), *arguments)
+
+
+def _as_postgres(*arguments: str) -> None:
+    subprocess.run(arguments, user="postgres", group="postgres", check=True, cwd="/", timeout=60,
+                   stdout=subprocess.DEVNULL)  # fmt: skip
+
+
 @pytest.fixture(scope="module")
-def database_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server() -> Iterator[Server]:
     """A PostgreSQL server of this test's own, on a free loopback port."""
     home = Path("/var/tmp") / f"novalite-test-postgresql-{os.getpid()}"
     home.mkdir(mode=0o700)
@@ -44,18 +70,21 @@ def database_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    as_user: dict[str, Any] = {"user": "postgres", "group": "postgres", "check": True, "cwd": "/", "timeout": 60}
-    options = f"-p {port} -k {home} -c listen_addresses=127.0.0.1 -c fsync=off"
+    made = Server(home, port)
     try:
-        subprocess.run([_program("initdb"), "-D", home / "data", "-A", "trust"], stdout=subprocess.DEVNULL, **as_user)
-        control = [_program("pg_ctl"), "-D", home / "data", "-w"]
-        subprocess.run([*control, "-o", options, "-l", home / "log", "start"], stdout=subprocess.DEVNULL, **as_user)
+        _as_postgres(_program("initdb"), "-D", str(home / "data"), "-A", "trust")
+        made.control("start", "-o", made.options)
         try:
-            yield f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"
+            yield made
         finally:
-            subprocess.run([*control, "stop", "-m", "immediate"], stdout=subprocess.DEVNULL, **as_user)
+            made.control("stop", "-m", "immediate")
     finally:
         shutil.rmtree(home)
+
+
+@pytest.fixture(scope="module")
+def database_url(server: Server) -> str:
+    return server.url
 
 
 @pytest.fixture(scope="module")
@@ -133,3 +162,58 @@ def test_parallel_boots_fill_the_host_exactly(appliance: Appliance) -> None:
         refused = next(s for s in (servers.get(w, server_id) for server_id in ids) if s.status == "ERROR")
         assert "cpu" in refused.fault["message"].lower()
     assert appliance.get("/admin/doctor").json["findings"] == []
+
+
+def test_who_changes_what_was_read_takes_turns(appliance: Appliance) -> None:
+    """What a unit has read is still true when it commits: of two that end what they share the last one knows it."""
+    database, begin = appliance.built.database, Barrier(8)
+
+    def count(_: int) -> None:
+        begin.wait(60)
+        with database.write(internal()) as w:
+            hold = w.session.get(QuotaHold, "turns") or QuotaHold(project_id="turns", times=0)
+            w.session.add(hold)
+            hold.times += 1
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(count, range(8)))
+    with database.read(internal()) as w:
+        assert w.session.get_one(QuotaHold, "turns").times == 8
+
+
+def test_what_a_unit_reads_is_of_one_moment(appliance: Appliance) -> None:
+    database, rows = appliance.built.database, sa.select(sa.func.count()).select_from(QuotaHold)
+
+    def write() -> None:
+        with database.write(internal()) as w:
+            w.session.add(QuotaHold(project_id="meanwhile"))
+
+    with ThreadPoolExecutor(1) as pool, database.read(internal()) as w:
+        before = w.session.scalar(rows)
+        pool.submit(write).result(60)
+        assert w.session.scalar(rows) == before
+    with database.read(internal()) as w:
+        assert w.session.scalar(rows) == (before or 0) + 1
+
+
+@pytest.mark.parametrize("value", ["a\0b", "n" * 5000])
+def test_what_the_database_cannot_take_is_the_callers_fault(appliance: Appliance, value: str) -> None:
+    with pytest.raises(Invalid, match="cannot take"), appliance.built.database.write(internal()) as w:
+        w.session.add(QuotaHold(project_id=value))
+
+
+def test_the_server_may_be_stopped_and_started_meanwhile(appliance: Appliance, server: Server) -> None:
+    assert appliance.get("/compute/v2.1/servers").status_code == 200
+    server.control("stop", "-m", "fast")
+    answer = appliance.get("/compute/v2.1/servers")
+    assert answer.status_code == 503, answer.text
+    assert "does not answer" in answer.text
+    server.control("start", "-o", server.options)
+    made = wait_for(lambda: appliance.image("after"), 60)
+    appliance.post("/compute/v2.1/os-keypairs", {"keypair": {"name": "after"}})
+    body = {"server": {"name": "after", "imageRef": made, "flavorRef": "1", "networks": "none"}}
+    answer = appliance.post("/compute/v2.1/servers", body, version="2.90")
+    assert answer.status_code == 202, answer.text
+    path = f"/compute/v2.1/servers/{answer.json['server']['id']}"
+    wait_for(lambda: appliance.get(path).json["server"]["status"] in ("ACTIVE", "ERROR"), 120)
+    wait_for(lambda: all(part.state == "running" for part in appliance.engine.status()), 60)

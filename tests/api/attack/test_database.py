@@ -19,6 +19,7 @@ from novalite.db.engine import make_engine
 from novalite.errors import Conflict
 from tests.api.attack.conftest import server_body
 from tests.api.conftest import Appliance, wait_for
+from tests.postgresql import sqlite_only
 
 SERVERS = "/compute/v2.1/servers"
 
@@ -38,6 +39,7 @@ def impatient(fresh: Callable[..., Appliance]) -> Appliance:
     return fresh(database__busy_timeout_seconds=0.3)
 
 
+@sqlite_only
 def test_a_locked_database_is_told_and_leaves_nothing_behind(impatient: Appliance) -> None:
     image, _ = impatient.image(), impatient.token()
     with held(impatient):
@@ -52,6 +54,7 @@ def test_a_locked_database_is_told_and_leaves_nothing_behind(impatient: Applianc
     assert sorted(left) == first, "those of the first start"
 
 
+@sqlite_only
 def test_threads_do_not_pile_up_behind_a_lock(impatient: Appliance) -> None:
     impatient.token()
     statuses: list[int] = []
@@ -72,6 +75,7 @@ def test_threads_do_not_pile_up_behind_a_lock(impatient: Appliance) -> None:
     assert took < 10
 
 
+@sqlite_only
 def test_a_boot_outlives_a_locked_database(impatient: Appliance) -> None:
     gate = impatient.driver.hold("ensure_guest")
     server = impatient.post(SERVERS, server_body("1", impatient.image()), version="2.90").json["server"]["id"]
@@ -83,6 +87,7 @@ def test_a_boot_outlives_a_locked_database(impatient: Appliance) -> None:
     wait_for(lambda: all(part.state == "running" for part in impatient.engine.status()), 30)
 
 
+@sqlite_only
 @pytest.mark.parametrize(
     ("raised", "status"),
     [

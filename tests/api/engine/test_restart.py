@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from datetime import datetime
@@ -16,6 +15,7 @@ import sqlalchemy as sa
 from novalite.cloud.hosts.hosts import Allocation, Host
 from novalite.cloud.tasks import tasks
 from novalite.context import internal
+from novalite.db.work import Database
 from novalite.drivers.compute.base import Power
 from novalite.drivers.compute.fake import FakeDriver
 from tests.api.conftest import wait_for
@@ -34,16 +34,17 @@ class Lives:
 
     def begin(self, **given: Any) -> House:
         self.given |= given
-        return self._stack.enter_context(housed(self._directory, **self.given))
+        house = self._stack.enter_context(housed(self._directory, **self.given))
+        self._database_url = house.database.url
+        return house
 
     def end(self) -> None:
         self._stack.close()
 
     def forget_servers(self) -> None:
         """As if an older copy of the database had been brought back."""
-        with closing(sqlite3.connect(self._directory / "novalite.db")) as connection:
-            connection.execute("DELETE FROM servers")
-            connection.commit()
+        with closing(Database(self._database_url)) as database, database.write(internal()) as w:
+            w.changed(sa.text("DELETE FROM servers"))
 
     def meanwhile(self, act: Callable[[FakeDriver], None], *, host: str = "*") -> None:
         """Do something to the host while no process runs."""

@@ -228,13 +228,15 @@ def test_doctor_ends_with_1_when_there_are_findings(
 
 
 def test_config_lists_every_option_with_its_origin(capsys: pytest.CaptureFixture[str]) -> None:
-    session = Session(environment={"NOVALITE_HTTP_PORT": "9000"})
+    url = "postgresql+psycopg://me:secret@db/nova"
+    session = Session(environment={"NOVALITE_HTTP_PORT": "9000", "NOVALITE_DATABASE_URL": url})
     assert run(["config", "--json", "--state-dir", "/tmp/x"], session) == 0
     options = {each["name"]: each for each in json.loads(capsys.readouterr().out)}
     assert options["http.port"]["value"] == 9000
     assert options["http.port"]["origin"] == "NOVALITE_HTTP_PORT"
     assert options["state_dir"]["origin"] == "command line"
     assert options["tasks.workers"]["origin"] == "default"
+    assert options["database.url"]["value"] == "postgresql+psycopg://me:***@db/nova"
 
 
 def test_openrc_prints_the_file_and_its_variables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

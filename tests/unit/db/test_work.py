@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from novalite.context import internal
 from novalite.db.records import UtcDateTime
 from novalite.db.work import Database, unit_is_open
-from novalite.errors import Busy
+from novalite.errors import Busy, DependencyDown, Failed
 
 
 class Own(sa.orm.DeclarativeBase):
@@ -199,3 +200,25 @@ class TestLockedByAnotherProcess:
             writing.result(20)
         patient.close()
         assert _value(database) == 7
+
+
+class TestPostgresqlThatIsNotThere:
+    """No server is needed to tell how it is asked for, and that it does not answer."""
+
+    def test_nobody_answers(self) -> None:
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))
+            made = Database(f"postgresql+psycopg://postgres@127.0.0.1:{closed.getsockname()[1]}/x")
+            for unit in (made.read, made.write):
+                with pytest.raises(DependencyDown, match="does not answer"), unit(internal()) as w:
+                    w.session.scalar(sa.text("SELECT 1"))
+            made.close()
+
+    @pytest.mark.parametrize(
+        "url", ["no url: secret", "postgres://u:secret@127.0.0.1/x", "postgresql+none://u:secret@127.0.0.1/x"]
+    )
+    def test_a_url_that_leads_nowhere_is_told_without_its_password(self, url: str) -> None:
+        with pytest.raises(Failed, match=r"^database\.url ") as refused:
+            Database(url)
+        assert "secret" not in str(refused.value)
+        assert "postgresql+psycopg://" in refused.value.hint
