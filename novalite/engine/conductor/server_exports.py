@@ -12,11 +12,13 @@ from novalite.cloud.compute.carrying_tasks import ExportServer
 from novalite.cloud.compute.server_exports import OVA, ServerExport
 from novalite.cloud.image import images, made
 from novalite.cloud.tasks import tasks
+from novalite.cloud.volume import attachments
 from novalite.context import internal
 from novalite.db.work import Work
+from novalite.drivers.compute.base import DiskCopy, Power, SnapshotFile
 from novalite.drivers.compute.snapshots import chunks
 from novalite.drivers.storage.base import OfVolume, StoredImage
-from novalite.engine.conductor import guests, snapshot, volume_sources
+from novalite.engine.conductor import beside, guests, snapshot, volume_sources
 from novalite.engine.flow import Flow, Run, Step
 from novalite.errors import DriverError, Failed, NovaLiteError, Unavailable
 
@@ -38,8 +40,37 @@ def _wanted(run: Run) -> ServerExport:
     return export
 
 
+def _require_wanted(run: Run) -> None:
+    _wanted(run)
+
+
 def _begin(run: Run) -> None:
     _wanted(run)
+
+
+def _moment(run: Run) -> None:
+    """Copies of all disks of a guest that runs, as they are at one moment, on its host. Of one that is off each is made
+    when its turn comes: nothing changes them meanwhile."""
+    export, driver = _wanted(run), guests.driver(run)
+    run.memo["copied"] = {}
+    if driver.guest(run.server_id).power not in (Power.RUNNING, Power.PAUSED):
+        return
+    copies = _disk_copies(run, export)
+    taken = beside.run(
+        lambda: driver.take_snapshots(run.server_id, copies),
+        lambda: _require_wanted(run),
+        lambda: [driver.drop_snapshot(run.server_id, copy.name) for copy in copies],
+    )
+    run.memo["copied"] = {one.name: one.size for one in taken}
+
+
+def _disk_copies(run: Run, export: ServerExport) -> tuple[DiskCopy, ...]:
+    with run.parts.database.read(internal()) as w:
+        serials = {row.volume_id: attachments.serial_of(row) for row in attachments.of_server(w, run.server_id)}
+    return tuple(
+        DiskCopy(serials[disk["volume_id"]] if disk["volume_id"] else disk["name"], _copy_name(disk))
+        for disk in export.disks
+    )
 
 
 def _copy(run: Run) -> None:
@@ -97,7 +128,10 @@ def _copy_name(disk: dict[str, Any]) -> str:
 
 @contextmanager
 def _reading(run: Run, disk: dict[str, Any]) -> Iterator[Iterable[bytes]]:
-    """The disk as a qcow2 that stands on nothing."""
+    """The disk as a qcow2 that stands on nothing. A copy of the common moment is not made again if it is lost."""
+    if size := run.memo.get("copied", {}).get(_copy_name(disk)):
+        yield chunks(guests.driver(run), SnapshotFile(run.server_id, _copy_name(disk), "", size, 0))
+        return
     if not disk["volume_id"]:
         driver = guests.driver(run)
         yield chunks(driver, driver.take_snapshot(run.server_id, disk["name"], _copy_name(disk)))
@@ -170,6 +204,7 @@ def _show(w: Work, run: Run, what: str) -> None:
 
 FLOWS = (
     Flow(ExportServer.kind,
-         (Step("begin", _begin, _undo), Step("copy", _copy, shows=snapshots.COPYING), Step("finish", _finish)),
+         (Step("begin", _begin, _undo), Step("moment", _moment, shows=snapshots.COPYING),
+          Step("copy", _copy, shows=snapshots.UPLOADING), Step("finish", _finish)),
          failed=_failed, cancelled=_cancelled, show=_show),
 )  # fmt: skip

@@ -342,6 +342,42 @@ def test_what_nobody_fetches_or_goes_on_with_is_forgotten(appliance: Any, rich: 
     assert appliance.get(f"/admin/imports/{made.json['import']['id']}").status_code == 404
 
 
+def _export(appliance: Any, server_id: str) -> Any:
+    made = appliance.post("/admin/exports", {"export": {"server_id": server_id}})
+    assert made.status_code == 202, made.text
+    path = f"/admin/exports/{made.json['export']['id']}"
+    wait_for(lambda: appliance.get(path).json["export"]["status"] != "making")
+    shown = appliance.get(path).json["export"]
+    assert appliance.call("DELETE", path).status_code == 204
+    wait_for(lambda: _server(appliance, "shop")["OS-EXT-STS:task_state"] is None)
+    return shown
+
+
+def test_the_disks_of_a_running_server_are_copied_at_one_moment(appliance: Any, rich: str) -> None:
+    def copies() -> tuple[int, int]:
+        return appliance.driver.calls.get("take_snapshots", 0), appliance.driver.calls.get("take_snapshot", 0)
+
+    (together, alone), before = copies(), _images(appliance)
+    assert _export(appliance, rich)["status"] == "ready"
+    assert copies() == (together + 1, alone)
+    assert appliance.driver._guests[rich].snapshots == {}
+    lost = DriverError("read_snapshot", "it is lost", code="snapshot.not_found")
+    appliance.driver.fail_next("read_snapshot", lost)
+    failed = _export(appliance, rich)
+    assert failed["status"] == "failed"
+    assert "it is lost" in failed["problem"]
+    assert copies() == (together + 2, alone), "a copy of another moment is none of this export"
+    appliance.driver.fail_next("take_snapshots", DriverError("take_snapshots", "no room", code="disk.full"))
+    assert "no room" in _export(appliance, rich)["problem"]
+    assert _images(appliance) == before
+    appliance.post(f"{C}/servers/{rich}/action", {"os-stop": None})
+    wait_for(lambda: _server(appliance, "shop")["status"] == "SHUTOFF")
+    assert _export(appliance, rich)["status"] == "ready"
+    assert copies() == (together + 3, alone + 3), "of one that is off one after the other, which takes less room"
+    appliance.post(f"{C}/servers/{rich}/action", {"os-start": None})
+    wait_for(lambda: _server(appliance, "shop")["status"] == "ACTIVE")
+
+
 def test_others_see_none_of_it(appliance: Any, rich: str) -> None:
     stranger = appliance.member("stranger")
     answer = appliance.post("/admin/exports", {"export": {"server_id": rich}}, token=stranger)

@@ -87,7 +87,7 @@ def carried(doomed: Callable[..., Doomed]) -> _Carried:
 
 
 def test_the_flows_have_the_steps_this_test_was_written_for() -> None:
-    assert [step.name for step in registry().flow("server.export").steps] == ["begin", "copy", "finish"]
+    assert [step.name for step in registry().flow("server.export").steps] == ["begin", "moment", "copy", "finish"]
     assert [step.name for step in registry().flow("server.import").steps] == ["volumes", "server", "await", "finish"]
 
 

@@ -20,7 +20,7 @@ from tests.contracts.boot_sector import obedient
 from tests.contracts.waiting import until
 from tests.real.appliance.images import bundled_guest_image
 from tests.real.appliance.process import NOVALITE, RealAppliance, running
-from tests.real.guests.conftest import BOOT_SECONDS, Cloud, Guest, new_cloud, sh
+from tests.real.guests.conftest import BOOT_SECONDS, SSH, Cloud, Guest, new_cloud, sh
 from tests.real.guests.test_resized import until_ssh
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1200)]
@@ -63,27 +63,68 @@ def _attach(appliance: RealAppliance, server_id: str, volume_id: str) -> None:
     until(lambda: appliance.get(f"{V}/volumes/{volume_id}")["volume"]["status"] == "in-use", "it is attached", 120)
 
 
-def test_a_running_server_is_copied_and_its_copy_has_what_it_wrote(cloud: Cloud, tmp_path: Path) -> None:
-    guest = cloud.create("first")
+_WRITER = (
+    "printf %08d 0 > /root/stamp; sync; n=1; while [ ! -e /root/stop ]; do for d in /root/stamp {others}; do "
+    "printf %08d $n | dd of=$d bs=512 conv=notrunc,fsync 2> /tmp/said || exit 1; done; n=$((n+1)); done"
+)
+"""One disk is stamped after the other: at any moment they are alike, or the first ones are one ahead."""
+
+
+def _others(guest: Guest, cloud: Cloud) -> tuple[str, str]:
+    """The devices of the ephemeral disk, whose first KiB its file system leaves alone, and of the volume."""
+    path = f"/compute/v2.1/servers/{guest.id}/os-volume_attachments"
+    [attached] = cloud.appliance.get(path)["volumeAttachments"]
+    shown = guest.ssh("for d in /sys/block/vd[b-z]; do echo ${d##*/} $(cat $d/size) $(cat $d/serial); done")
+    disks = [line.split() for line in shown.splitlines()]
+    [volume] = [words[0] for words in disks if words[2:] == [attached["volumeId"][:20]]]
+    [ephemeral] = [words[0] for words in disks if words[0] != volume and words[1] == str(1 << 21)]
+    return f"/dev/{ephemeral}", f"/dev/{volume}"
+
+
+def _stamps(guest: Guest, others: tuple[str, str]) -> list[int]:
+    return [int(guest.ssh(f"head -c 8 {place} | tr -d '\\000'") or 0) for place in ("/root/stamp", *others)]
+
+
+def test_the_copy_of_a_running_server_has_what_it_wrote_on_all_disks_at_one_moment(
+    cloud: Cloud, tmp_path: Path
+) -> None:
+    here = cloud.appliance
+    body = {"flavor": {"name": "three", "ram": 256, "vcpus": 1, "disk": 1, "OS-FLV-EXT-DATA:ephemeral": 1}}
+    guest = cloud.create("first", flavorRef=here.post("/compute/v2.1/flavors", body)["flavor"]["id"])
     guest.wait("ACTIVE", seconds=BOOT_SECONDS)
     until_ssh(guest)
-    _attach(cloud.appliance, guest.id, _volume(cloud.appliance))
-    guest.ssh("head -c 8388608 /dev/urandom > /root/blob; head -c 4194304 /dev/urandom | dd of=/dev/vdb bs=1M; sync")
-    look = "sha256sum /root/blob | cut -c-64; head -c 4194304 /dev/vdb | sha256sum | cut -c-64"
+    _attach(here, guest.id, _volume(here))
+    others = _others(guest, cloud)
+    look = f"sha256sum /root/blob | cut -c-64; tail -c +1048577 {others[1]} | head -c 4194304 | sha256sum | cut -c-64"
+    guest.ssh("head -c 8388608 /dev/urandom > /root/blob; sync")
+    guest.ssh(f"head -c 4194304 /dev/urandom | dd of={others[1]} bs=1M seek=1 iflag=fullblock conv=notrunc,fsync")
     before = guest.ssh(look)
+    command = ["ssh", *SSH, "-i", str(cloud.key), f"root@{guest.address}", _WRITER.format(others=" ".join(others))]
     path = tmp_path / "first.novalite"
-    _novalite(cloud.appliance, "export", "first", str(path))
-    assert guest.answers(30), "it has gone on"
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL) as writing:
+        try:
+            until(lambda: _stamps(guest, others)[2] > 0, "it writes", 120)
+            _novalite(here, "export", "first", str(path))
+            now = _stamps(guest, others)[2]
+            until(lambda: _stamps(guest, others)[2] > now, "it has gone on", 120)
+            assert writing.poll() is None, "a write failed"
+        finally:
+            writing.kill()
+    assert [file.name for file in (here.state_dir / "guests" / guest.id).glob("snapshot-*")] == []
     guest.act("os-stop")
     guest.wait("SHUTOFF", seconds=120)
-    _novalite(cloud.appliance, "import", str(path), "--name", "second")
-    [found] = cloud.appliance.get("/compute/v2.1/servers?name=second")["servers"]
+    _novalite(here, "import", str(path), "--name", "second")
+    [found] = here.get("/compute/v2.1/servers?name=second")["servers"]
     copy = Guest(cloud, "second", found["id"])
     until_ssh(copy)
-    assert copy.ssh(look) == before
+    theirs = _others(copy, cloud)
+    assert copy.ssh(look.replace(others[1], theirs[1])) == before
+    stamps = _stamps(copy, theirs)
+    assert stamps == sorted(stamps, reverse=True)
+    assert 0 < stamps[0] <= stamps[2] + 1 <= now, f"disks of different moments: {stamps}"
     for each in (guest, copy):
-        cloud.appliance.delete(each.id)
-        cloud.appliance.wait_gone(each.id)
+        here.delete(each.id)
+        here.wait_gone(each.id)
 
 
 def test_bit_for_bit_in_another_state_directory(cloud: Cloud, tmp_path: Path) -> None:
