@@ -114,8 +114,7 @@ def _backups(w: Work, before: datetime, busy: set[str]) -> Iterator[str]:
         if backup.status == "restoring":
             backups.restored(w, backup.id)
         else:
-            status = "error_deleting" if backup.status == "deleting" else "error"
-            backups.failed(w, backup.id, status, _CUT_OFF, while_=backup.status)
+            backups.failed(w, backup.id, "error", _CUT_OFF, while_=backup.status)
         yield backup.id
 
 

@@ -40,7 +40,7 @@ _NEW = Body(
     "attachment",
     Item("volume_uuid", UUID, required=True),
     Item("instance_uuid", UUID_OR_NULL),
-    Item("connector", {"type": ["object", "null"]}),
+    Item("connector", {**CONNECTOR, "type": ["object", "null"]}),
     Item("mode", {"enum": ["rw", "ro"]}, since="3.54"),
 )
 _CHANGE = Body("attachment", Item("connector", {**CONNECTOR, "minProperties": 1}, required=True))

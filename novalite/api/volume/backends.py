@@ -75,12 +75,12 @@ def list_hosts(call: Call) -> dict[str, Any]:
         {
             "host_name": host,
             "service": binary,
-            "service-status": "available",
-            "service-state": "enabled",
+            "service-status": "available" if is_up else "unavailable",
+            "service-state": "disabled" if state is not None and state.disabled else "enabled",
             "zone": new_volumes.DEFAULT_ZONE,
             "last-update": utc_micros(clock.now()),
         }
-        for binary, host in services.every(call)
+        for binary, host, state, is_up in services.known(call)
     ]
     wanted = call.query.get("service")
     return {"hosts": [row for row in rows if wanted in (None, row["service"])]}

@@ -3,6 +3,7 @@ they log."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from novalite import clock, logs
@@ -14,6 +15,7 @@ from novalite.api.kit.versions import Version
 from novalite.api.kit.view import utc_micros
 from novalite.api.volume.shapes import EXTENSION, ROOT
 from novalite.cloud.volume import new_volumes, services
+from novalite.cloud.volume.records import VolumeService
 from novalite.errors import Invalid, NotFound
 
 _API = "cinder-api"
@@ -36,21 +38,28 @@ def every(call: Call) -> list[tuple[str, str]]:
             (services.BACKUP, own)]  # fmt: skip
 
 
-def list_all(call: Call) -> dict[str, Any]:
-    """What answers is up."""
+def known(call: Call) -> Iterator[tuple[str, str, VolumeService | None, bool]]:
+    """Each service, its host, what is written down of it, and whether it is up: what answers is."""
     up = {services.backend_host(pool.name) for pool in call.parts.volume_driver.pools().values()} | {_own_host(call)}
     with call.parts.database.read(call.ctx) as w:
         states = services.everyone(w)
+    for binary, host in every(call):
+        yield binary, host, states.get((binary, host)), host in up
+
+
+def list_all(call: Call) -> dict[str, Any]:
+    wanted, where = call.query.get("binary"), call.query.get("host")
     rows = []
-    for binary, host in _wanted(call):
-        state = states.get((binary, host))
+    for binary, host, state, is_up in known(call):
+        if wanted not in (None, binary) or where not in (None, host, host.partition("@")[0]):
+            continue
         off = state is not None and state.disabled
         row: dict[str, Any] = {
             "binary": binary,
             "host": host,
             "zone": new_volumes.DEFAULT_ZONE,
             "status": "disabled" if off else "enabled",
-            "state": "up" if host in up else "down",
+            "state": "up" if is_up else "down",
             "updated_at": utc_micros(clock.now()),
             "disabled_reason": state.disabled_reason if state is not None else None,
         }
@@ -63,12 +72,6 @@ def list_all(call: Call) -> dict[str, Any]:
             row["backend_state"] = row["state"]
         rows.append(row)
     return {"services": rows}
-
-
-def _wanted(call: Call) -> list[tuple[str, str]]:
-    wanted, where = call.query.get("binary"), call.query.get("host")
-    return [(binary, host) for binary, host in every(call)
-            if wanted in (None, binary) and where in (None, host, host.partition("@")[0])]  # fmt: skip
 
 
 def _named(call: Call) -> tuple[str, str]:

@@ -68,7 +68,8 @@ _CARD = _record({
     "tag": {"type": "string", "maxLength": 60, "pattern": r"^[^,/]*\Z"},
 })  # fmt: skip
 _VOLUME = _record({
-    "name": {"type": ["string", "null"], "maxLength": 255}, "description": {"type": ["string", "null"]},
+    "name": {"type": ["string", "null"], "maxLength": 255},
+    "description": {"type": ["string", "null"], "maxLength": 255},
     "size": {"type": "integer", "minimum": 1, "maximum": 1 << 20}, "type": _TEXT, "bootable": {"type": "boolean"},
     "metadata": _METADATA, "image_metadata": _PROPERTIES,
 })  # fmt: skip

@@ -112,6 +112,9 @@ def _checked(text: str | bytes) -> dict[str, Any]:
         volumes.require_id(str(each))
     if not 1 <= told["size"] <= new_volumes.LARGEST_GIB or not 0 <= told["size_bytes"] < 2**60:
         raise ValueError("size")
+    for named in (told["metadata"], *(told["volume_facts"].get(each) or {} for each in ("metadata", "image_metadata"))):
+        if not isinstance(named, dict) or not all(isinstance(text, str) for text in named.values()):
+            raise ValueError("metadata")
     if backups.SEALED in told["volume_facts"]:
         _check_sealed(told["volume_facts"][backups.SEALED])
     if datetime.fromisoformat(told["data_at"]).tzinfo is None:

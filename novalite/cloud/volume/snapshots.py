@@ -101,8 +101,8 @@ def leave(w: Work, snapshot_id: str, status: str) -> bool:
 
 
 def delete(w: Work, snapshot_id: str, *, force: bool = False, with_group: bool = False) -> None:
-    """Give a snapshot up, one of a group only ``with_group``. ``force`` looks at no status. Raises ``NotFound``,
-    ``Invalid``."""
+    """Give a snapshot up, one of a group only ``with_group``, and then also one that could not be deleted before.
+    ``force`` looks at no status. Raises ``NotFound``, ``Invalid``."""
     found = get(w, snapshot_id)
     if not with_group:
         refuse_of_group(found)
@@ -111,7 +111,7 @@ def delete(w: Work, snapshot_id: str, *, force: bool = False, with_group: bool =
     services.require_thawed(w, volume)
     where = [~_feeds_a_copy(snapshot_id)]
     if not force:
-        where.append(Snapshot.status.in_(DELETABLE))
+        where.append(Snapshot.status.in_((*DELETABLE, *["error_deleting"] * with_group)))
     if not change(w, snapshot_id, {"status": "deleting"}, *where):
         raise Invalid(
             f"Invalid snapshot: snapshot {snapshot_id} cannot be deleted while its status is {found.status}, or while "

@@ -71,6 +71,7 @@ def create(
         _require_whole(w, volume, no_snapshots, encrypted_too)
     volumes.move(w, volume, ("available",), OFFERED, ~volumes.being_copied(volume_id),
                  ~volumes.has_attachments(volume_id), Volume.group_id.is_(None), doing="transferred")  # fmt: skip
+    w.changed(sa.delete(VolumeTransfer).where(VolumeTransfer.volume_id == volume_id))  # of before its status was reset
     key, salt = secrets.token_hex(8), secrets.token_hex(16)
     made = VolumeTransfer(
         id=new_id(), volume_id=volume_id, project_id=volume.project_id, name=name, salt=salt,

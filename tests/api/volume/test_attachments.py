@@ -63,7 +63,9 @@ def test_what_compute_attached_stays(member: Cinder) -> None:
 @pytest.mark.parametrize(
     ("fields", "status"),
     [({}, 400), ({"volume_uuid": "x"}, 400), ({"volume_uuid": UNKNOWN}, 404),
-     ({"volume_uuid": UNKNOWN, "mode": "x"}, 400), ({"volume_uuid": UNKNOWN, "colour": 1}, 400)],
+     ({"volume_uuid": UNKNOWN, "mode": "x"}, 400), ({"volume_uuid": UNKNOWN, "colour": 1}, 400),
+     ({"volume_uuid": UNKNOWN, "connector": {"mode": {}}}, 400),
+     ({"volume_uuid": UNKNOWN, "connector": {"host": "h" * 256}}, 400)],
 )  # fmt: skip
 def test_bad_input(member: Cinder, fields: dict[str, Any], status: int) -> None:
     assert member.refused("POST", "/attachments", {"attachment": fields})[0] == status

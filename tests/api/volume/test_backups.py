@@ -162,11 +162,9 @@ def test_states_that_nothing_ends_get_a_way_out(member: Cinder) -> None:
     assert sorted(mended) == sorted([volume_id, *made.values()])
     assert member.get(f"/volumes/{volume_id}")["volume"]["status"] == "available"
     now = {status: member.get(f"/backups/{backup_id}")["backup"]["status"] for status, backup_id in made.items()}
-    assert now == {"creating": "error", "restoring": "available", "deleting": "error_deleting"}
-    admin = Cinder(member.appliance, member.appliance.token())
+    assert now == {"creating": "error", "restoring": "available", "deleting": "error"}
     for backup_id in made.values():
-        admin.ask(f"/backups/{backup_id}/action", {"os-force_delete": {}})
-        member.gone("backups", backup_id)
+        member.delete("backups", backup_id)
     member.delete("volumes", volume_id)
 
 
@@ -191,7 +189,16 @@ def test_another_cloud_takes_a_backup_over(member: Cinder, admin: Cinder, tmp_pa
         told = there.ask(f"/backups/{taken['id']}/restore", {"restore": {}})["restore"]
         there.until("volumes", told["volume_id"], "available")
         broken = json.loads(base64.b64decode(record["backup-record"]["backup_url"]))
-        for field, value in (("id", "../x"), ("size", 0), ("data_at", "now"), ("metadata", None), ("name", "x" * 300)):
+        for field, value in (
+            ("id", "../x"),
+            ("size", 0),
+            ("data_at", "now"),
+            ("metadata", None),
+            ("name", "x" * 300),
+            ("metadata", {"n": 1}),
+            ("volume_facts", {"image_metadata": [1, 2]}),
+            ("volume_facts", {"metadata": "x"}),
+        ):
             url = base64.b64encode(json.dumps({**broken, field: value}).encode()).decode()
             bad = {"backup-record": {**record["backup-record"], "backup_url": url}}
             assert there.refused("POST", "/backups/import_record", bad)[0] == 400

@@ -187,6 +187,14 @@ def test_a_part_that_fails_makes_the_whole_an_error(member: Cinder, group: str) 
         return all(one["status"] != "creating" for one in found)
 
     wait_for(settled, why="a snapshot goes on")
+    member.driver.faults["delete_snapshot"] = RuntimeError("broken")
+    try:
+        assert member.call("DELETE", f"/group_snapshots/{made['id']}").status_code == 202
+        wait_for(
+            lambda: [one["status"] for one in member.get("/snapshots/detail")["snapshots"]] == 2 * ["error_deleting"]
+        )
+    finally:
+        member.driver.faults.clear()
     member.delete("group_snapshots", made["id"])
 
 

@@ -46,6 +46,8 @@ def test_a_disabled_backend_gets_no_new_volumes(admin: Cinder, where: dict[str, 
                     "status": "disabled", "disabled_reason": "new disks"}  # fmt: skip
     states = {row["host"]: (row["status"], row["disabled_reason"]) for row in _rows(admin)}
     assert states == {where["one"]: ("disabled", "new disks"), where["two"]: ("enabled", None)}
+    hosts = {row["host_name"]: row["service-state"] for row in admin.get("/os-hosts?service=cinder-volume")["hosts"]}
+    assert hosts == {where["one"]: "disabled", where["two"]: "enabled"}
     assert admin.volume()["os-vol-host-attr:host"].startswith(where["two"])
     _put(admin, "disable", {"host": where["two"], "binary": "cinder-volume"})
     made = admin.ask("/volumes", {"volume": {"size": 1}})["volume"]

@@ -42,6 +42,17 @@ def test_an_offer_is_taken_back(member: Cinder) -> None:
     member.delete("volumes", volume_id)
 
 
+def test_an_offer_whose_status_was_reset_gives_way(member: Cinder, admin: Cinder) -> None:
+    volume_id = member.volume()["id"]
+    wanted = {"transfer": {"volume_id": volume_id}}
+    first = member.ask("/volume-transfers", wanted)["transfer"]
+    admin.act(volume_id, "os-reset_status", {"status": "available"})
+    second = member.ask("/volume-transfers", wanted)["transfer"]
+    assert member.refused("GET", f"/volume-transfers/{first['id']}")[0] == 404
+    assert member.call("DELETE", f"/volume-transfers/{second['id']}").status_code == 202
+    member.delete("volumes", volume_id)
+
+
 def test_the_taker_must_have_room(member: Cinder, other: Cinder, admin: Cinder) -> None:
     mine = other.volume()
     project_id = mine["os-vol-tenant-attr:tenant_id"]
