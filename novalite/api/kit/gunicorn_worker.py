@@ -13,9 +13,7 @@ from typing import Any
 from gunicorn.workers.gthread import DEFAULT_WORKER_DATA_TIMEOUT
 
 from novalite.api.kit.handoff import SLOT, Callback, HandoffSlot
-from novalite.api.kit.patience import PatientWorker
-
-Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+from novalite.api.kit.patience import PatientWorker, Wsgi
 
 DESCRIPTORS = 65536
 ACCEPT_PAUSE_SECONDS = 0.1
@@ -89,8 +87,7 @@ class HandoffWorker(PatientWorker):
 
     def load_wsgi(self) -> None:
         super().load_wsgi()
-        application: Wsgi = vars(self)["wsgi"]
-        self.wsgi: Wsgi = _offering(application, self._current)
+        self.wsgi = _offering(self.wsgi, self._current)
 
     def handle_request(self, req: Any, conn: Any) -> bool:
         self._current.can_hand_off = True

@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import re
 import socket
+import threading
 import time
+from collections.abc import Callable, Iterable
 from functools import partial
 from selectors import EVENT_READ
 from typing import Any
 
+from gunicorn.http.errors import ParseException
 from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import ThreadWorker
+
+Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 ARRIVAL_SECONDS = 30.0
 LINGER_SECONDS = 2.0
@@ -24,6 +29,7 @@ LEAST_BYTES_PER_SECOND = 4096
 LONGEST_HEAD_BYTES = 64 << 10
 LONGEST_BODY_BYTES = 256 << 10
 _DRAIN_SECONDS = 0.2
+_DRAIN_BYTES = LONGEST_BODY_BYTES + (64 << 10)
 _BLOCK_BYTES = 64 << 10
 _LONGEST_TRAILER_BYTES = 1024
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -71,11 +77,38 @@ def waits_for_us(data: bytes | bytearray) -> bool:
     return len(data) == head_bytes + len(_END) and b"\r\nexpect:" in bytes(data[:head_bytes]).lower()
 
 
+def _ends_body(conn: Any) -> bool:
+    """Whether the rest of a body that nobody read is here, and gone now: it is not waited for."""
+    try:
+        return bool(conn.parser.finish_body(deadline=time.monotonic() + _DRAIN_SECONDS, max_bytes=_DRAIN_BYTES))
+    except (OSError, ParseException):  # where the next request begins is not to be known
+        return False
+
+
+def _telling(application: Wsgi, serving: threading.local) -> Wsgi:
+    """The application, whose answers say that the connection ends when the rest of the body stands before the next
+    request: a client that is not told would lose that one."""
+
+    def telling(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        response: Any = getattr(start_response, "__self__")  # noqa: B009  # gunicorn's; only it knows
+
+        def start(*arguments: Any) -> Any:
+            write = start_response(*arguments)
+            if not (response.should_close() or _ends_body(serving.conn)):
+                response.force_close()
+            return write
+
+        return application(environ, start)
+
+    return telling
+
+
 class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """All but ``handle`` and what it calls runs in the loop's own thread."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._serving = threading.local()
         # in the order of their deadlines: a connection that arrives, what of it is here; one that lingers
         self._arriving: dict[Any, tuple[float, bytearray]] = {}
         self._lingering: dict[Any, float] = {}
@@ -114,7 +147,13 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         conn.arrived, conn.data_ready = bytes(arrived), True
         super().enqueue_req(conn)
 
+    def load_wsgi(self) -> None:
+        super().load_wsgi()
+        application: Wsgi = vars(self)["wsgi"]
+        self.wsgi: Wsgi = _telling(application, self._serving)
+
     def handle(self, conn: Any) -> object:
+        self._serving.conn = conn
         conn.init()
         if not isinstance(conn.parser.unreader, _Unreader):
             conn.parser.unreader = _Unreader(conn.sock)
@@ -123,8 +162,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         return super().handle(conn)
 
     def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:
-        """A body that nobody read and that is not here is not waited for."""
-        return keepalive and bool(conn.parser.finish_body(deadline=time.monotonic() + _DRAIN_SECONDS))
+        return keepalive and _ends_body(conn)
 
     def finish_request(self, conn: Any, fs: Any) -> None:
         if fs.cancelled() or fs.exception() is not None or fs.result():

@@ -46,6 +46,12 @@ def ping() -> str:
     return "pong"
 
 
+@app.post("/ping")
+def refuse() -> Any:
+    """Whatever comes, unread."""
+    return "too much", 413
+
+
 @app.get("/say")
 def say() -> str:
     with lock:

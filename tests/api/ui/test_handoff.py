@@ -160,3 +160,32 @@ def test_a_response_replaced_by_middleware_takes_nothing() -> None:
     slot = HandoffSlot()
     assert app.test_client().get("/stream", environ_overrides={SLOT: slot}).status_code == 403
     assert slot.callback is None
+
+
+@pytest.mark.parametrize(("size", "sent", "ends"), [(0, 0, False), (200_000, 200_000, False), (1 << 30, 1000, True)])
+def test_an_answer_says_when_an_unread_body_ends_the_connection(
+    served: tuple[subprocess.Popen[bytes], int], size: int, sent: int, ends: bool
+) -> None:
+    """Without a word the next request on it would fail."""
+    with socket.create_connection(("127.0.0.1", served[1]), timeout=60) as client:
+        client.sendall(b"POST /ping HTTP/1.1\r\nHost: here\r\nContent-Length: %d\r\n\r\n" % size + bytes(sent))
+        head = read_until(client, b"too much").partition(b"\r\n\r\n")[0].lower()
+        assert head.startswith(b"http/1.1 413 ")
+        assert (b"connection: close" in head) is ends
+        if ends:
+            assert client.recv(1) == b""
+        else:
+            client.sendall(b"GET /ping HTTP/1.1\r\nHost: here\r\n\r\n")
+            assert read_until(client, b"pong").startswith(b"HTTP/1.1 200 ")
+
+
+def test_what_follows_an_answer_to_a_body_without_an_end_is_not_read(
+    served: tuple[subprocess.Popen[bytes], int],
+) -> None:
+    with socket.create_connection(("127.0.0.1", served[1]), timeout=60) as client:
+        client.sendall(b"POST /ping HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n0\r\n\r\n")
+        said = b""
+        while piece := client.recv(4096):
+            said += piece
+    assert said.count(b"HTTP/1.1") == 1
+    assert b"connection: close" in said.lower()
