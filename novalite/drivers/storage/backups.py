@@ -1,8 +1,8 @@
 """Backups as pieces that are named by what they hold: what one backup has stored, the next one only names.
 
-``pieces/AB/SHA256`` is one, compressed; ``manifests/ID.json`` names those of a backup, in order. The manifest is
-written last. Each backup can be read alone, and goes alone: a piece stays as long as any manifest names it.
-``store.json`` says whose store it is.
+``pieces/AB/SHA256`` is one, compressed if that makes it smaller; ``manifests/ID.json`` names those of a backup, in
+order. The manifest is written last. Each backup can be read alone, and goes alone: a piece stays as long as any
+manifest names it. ``store.json`` says whose store it is.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import hashlib
 import json
 import re
 import threading
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from uuid import UUID
@@ -22,9 +21,9 @@ from novalite.drivers.storage.base import BackupKeeper, KeptBackup, StoredBackup
 from novalite.drivers.storage.objects import Objects
 from novalite.drivers.storage.sealed_objects import SealedObjects, SealingKey
 from novalite.drivers.storage.side_by_side import in_order
+from novalite.drivers.storage.stretches import PIECE_BYTES, cut, is_blank, zeros
 from novalite.errors import DriverError
 
-PIECE_BYTES = 4 << 20
 _AT_ONCE = 4
 _VERSION = 1
 _MANIFESTS, _PIECES = "manifests", "pieces"
@@ -60,7 +59,7 @@ class PieceBackups:
         self._mark.require_ours()
         if self._objects.has(name):
             return self.kept(backup_id).stored
-        held: list[str] = []
+        held: set[str] = set()
         try:
             pieces, size, added = self._save_pieces(chunks, held)
             manifest = {"version": _VERSION, "id": backup_id, "size": size, "piece_bytes": self._piece_bytes,
@@ -71,42 +70,40 @@ class PieceBackups:
             self._let_go(held)
         return StoredBackup(added, len(set(pieces) - {None}))
 
-    def _save_pieces(self, chunks: Iterable[bytes], held: list[str]) -> tuple[list[str | None], int, int]:
+    def _save_pieces(self, chunks: Iterable[bytes], held: set[str]) -> tuple[list[str | None], int, int]:
         """The names of the pieces (None: zeros), the size of the whole, what the store grew by."""
-        names: list[str | None] = []
         size = 0
 
-        def new() -> Iterator[tuple[str, bytes]]:
-            """Those that this backup has not had yet."""
+        def pieces() -> Iterator[bytes]:
             nonlocal size
-            had: set[str] = set()
-            for piece in _cut(chunks, self._piece_bytes):
+            for piece in cut(chunks, self._piece_bytes):
                 size += len(piece)
-                digest = None if packing.is_blank(piece) else self._digest(piece)
-                names.append(digest)
-                if digest is not None and digest not in had:
-                    had.add(digest)
-                    self._hold(digest, held)
-                    yield digest, piece
+                yield piece
 
-        added = sum(in_order(self._keep, new(), at_once=_AT_ONCE))
-        return names, size, added
+        kept = list(in_order(lambda piece: self._keep(piece, held), pieces(), at_once=_AT_ONCE))
+        return [name for name, _ in kept], size, sum(added for _, added in kept)
 
-    def _keep(self, named: tuple[str, bytes]) -> int:
-        """What the store grew by."""
-        digest, piece = named
-        if self._objects.has(_piece(digest)):
-            return 0
+    def _keep(self, piece: bytes, held: set[str]) -> tuple[str | None, int]:
+        """Its name, and what the store grew by."""
+        if is_blank(piece):
+            return None, 0
+        digest = self._digest(piece)
+        if not self._hold(digest, held) or self._objects.has(_piece(digest)):
+            return digest, 0
         packed = packing.pack(piece)
         self._objects.put(_piece(digest), packed)
-        return len(packed)
+        return digest, len(packed)
 
-    def _hold(self, digest: str, held: list[str]) -> None:
+    def _hold(self, digest: str, held: set[str]) -> bool:
+        """Whether it is new among those that are ``held`` for this backup."""
         with self._changes:
+            if digest in held:
+                return False
             self._held[digest] = self._held.get(digest, 0) + 1
-        held.append(digest)
+            held.add(digest)
+            return True
 
-    def _let_go(self, held: list[str]) -> None:
+    def _let_go(self, held: set[str]) -> None:
         with self._changes:
             for digest in held:
                 self._held[digest] -= 1
@@ -124,14 +121,13 @@ class PieceBackups:
 
     def _checked(self, backup_id: str, digest: str | None, length: int) -> bytes:
         if digest is None:
-            return bytes(length)
+            return zeros(length)
         packed = self._objects.get(_piece(digest))
         if packed is None:
             raise DriverError("read_backup", f"a piece of backup {backup_id} is missing", code="backup.corrupt")
-        try:
-            piece = zlib.decompressobj().decompress(packed, length)
-        except zlib.error:
-            piece = b""
+        if len(packed) == length and self._digest(packed) == digest:
+            return packed
+        piece = packing.unpack(packed, length)
         if self._digest(piece) != digest:
             raise DriverError("read_backup", f"a piece of backup {backup_id} is damaged", code="backup.corrupt")
         return piece
@@ -180,18 +176,6 @@ class PieceBackups:
             raise DriverError("backup", f"the manifest of backup {backup_id} is damaged",
                               code="backup.corrupt") from error  # fmt: skip
         return dict(found)
-
-
-def _cut(chunks: Iterable[bytes], length: int) -> Iterator[bytes]:
-    """The same bytes in pieces of ``length``, the last one shorter."""
-    waiting = bytearray()
-    for chunk in chunks:
-        waiting += chunk
-        while len(waiting) >= length:
-            yield bytes(waiting[:length])
-            del waiting[:length]
-    if waiting:
-        yield bytes(waiting)
 
 
 def _digest(piece: bytes) -> str:

@@ -5,20 +5,23 @@ from __future__ import annotations
 import zlib
 
 _LEVEL = 1
-_STORED = 0
 _SAMPLES, _SAMPLE_BYTES = 16, 4 << 10
 _WORTH = 0.95
 
 
-def is_blank(piece: bytes) -> bool:
-    """Nothing but zeros."""
-    return piece == bytes(len(piece))
-
-
 def pack(piece: bytes) -> bytes:
-    """A zlib stream. What is encrypted or compressed already is only wrapped: trying takes forty times as long as
-    that, and gains nothing."""
-    return zlib.compress(piece, _LEVEL if _shrinks(piece) else _STORED)
+    """A zlib stream that is shorter, or the piece as it is: what is encrypted or compressed already takes forty times
+    as long to try, and gains nothing."""
+    packed = zlib.compress(piece, _LEVEL) if _shrinks(piece) else piece
+    return packed if len(packed) < len(piece) else piece
+
+
+def unpack(packed: bytes, length: int) -> bytes:
+    """What was compressed, no more than ``length`` of it; nothing of what is no zlib stream."""
+    try:
+        return zlib.decompressobj().decompress(packed, length)
+    except zlib.error:
+        return b""
 
 
 def _shrinks(piece: bytes) -> bool:

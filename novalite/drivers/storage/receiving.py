@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import UUID
 
+from novalite.drivers.storage.stretches import is_blank
 from novalite.errors import DriverError, Invalid, NotFound, TooLarge
 
 _LOOK_EVERY_BYTES = 64 << 20
@@ -94,7 +95,7 @@ def _written(file: BinaryIO, chunks: Iterable[bytes], room: Room) -> Iterator[by
         if size >= look_at:
             room.require()
             look_at = size + _LOOK_EVERY_BYTES
-        if chunk == bytes(len(chunk)):
+        if is_blank(chunk):
             file.seek(len(chunk), os.SEEK_CUR)
         else:
             file.write(chunk)

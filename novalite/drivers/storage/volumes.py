@@ -6,10 +6,12 @@ import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO, TypeGuard
 from uuid import UUID, uuid4
 
-from novalite.drivers.storage import found_files, qemu_img, reading
+from novalite.drivers.storage import found_files, qcow2, qemu_img, reading
 from novalite.drivers.storage.backends import BackendOptions
 from novalite.drivers.storage.base import (
     FoundData,
@@ -22,6 +24,7 @@ from novalite.drivers.storage.base import (
     VolumePool,
     VolumeSource,
 )
+from novalite.drivers.storage.stretches import is_blank
 from novalite.errors import DriverError
 
 GIB = 1 << 30
@@ -81,6 +84,9 @@ class FileVolumes:
         if source is None:
             qemu_img.create("create_volume", part, size, form, key)
             return
+        if form == "qcow2" and key is None and _is_plain(source):
+            _write_content("create_volume", part, source, size)
+            return
         self._copy("create_volume", source, part, form, key)
         self._grow("create_volume", part, size, form, key)
 
@@ -88,6 +94,9 @@ class FileVolumes:
         if not isinstance(source, OfStream):
             path, image_format = self._open(op, source)
             qemu_img.convert(op, path, image_format, part, form, source_key=source.key, key=key)
+            return
+        if form == "qcow2" and key is None and _is_plain(source):
+            _write_content(op, part, source)
             return
         stays = (form, key) == (source.format, source.key)
         arrived = part if stays else part.with_name(f"{part.name}.{uuid4().hex}{_UNFINISHED}")
@@ -115,7 +124,7 @@ class FileVolumes:
     def _grow(op: str, path: Path, size: int, form: str, key: VolumeKey | None) -> None:
         now = qemu_img.virtual_size(op, path, form, key)
         if now > size:
-            raise DriverError(op, f"{now} bytes do not fit into {size}", code="volume.refused")
+            raise too_large(op, now, size)
         if now < size:
             qemu_img.resize(op, path, size, form, key)
 
@@ -291,17 +300,41 @@ def require_plain(op: str, source: OfVolume | OfSnapshot) -> None:
         raise DriverError(op, "what is encrypted is not laid down in plain", code="volume.refused")
 
 
+def too_large(op: str, now: int, size: int) -> DriverError:
+    return DriverError(op, f"{now} bytes do not fit into {size}", code="volume.refused")
+
+
+def _is_plain(source: VolumeSource) -> TypeGuard[OfStream]:
+    """Content as a guest sees it, which needs no QEMU to be opened."""
+    return isinstance(source, OfStream) and source.format == "raw" and source.key is None
+
+
+def _write_content(op: str, part: Path, source: OfStream, size: int = 0) -> None:
+    """A qcow2 of it, as large as it or as ``size``, if that is not 0."""
+    with _flushed(part) as file:
+        found = qcow2.write(file, source.chunks, size)
+    if size and found > size:
+        raise too_large(op, found, size)
+
+
 def write_stream(part: Path, source: OfStream) -> None:
     """Zeros become holes."""
-    with part.open("xb") as file:
+    with _flushed(part) as file:
         size = 0
         for chunk in source.chunks:
-            if chunk.strip(b"\0"):
-                file.write(chunk)
-            else:
+            if is_blank(chunk):
                 file.seek(len(chunk), os.SEEK_CUR)
+            else:
+                file.write(chunk)
             size += len(chunk)
         file.truncate(size)
+
+
+@contextmanager
+def _flushed(part: Path) -> Iterator[BinaryIO]:
+    """A new file, which is on the disk when the block ends."""
+    with part.open("xb") as file:
+        yield file
         file.flush()
         os.fsync(file.fileno())
 
