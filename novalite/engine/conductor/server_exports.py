@@ -59,9 +59,14 @@ def _moment(run: Run) -> None:
     taken = beside.run(
         lambda: driver.take_snapshots(run.server_id, copies),
         lambda: _require_wanted(run),
-        lambda: [driver.drop_snapshot(run.server_id, copy.name) for copy in copies],
+        lambda: _drop_copies(run, copies),
     )
     run.memo["copied"] = {one.name: one.size for one in taken}
+
+
+def _drop_copies(run: Run, copies: tuple[DiskCopy, ...]) -> None:
+    for copy in copies:
+        guests.driver(run).drop_snapshot(run.server_id, copy.name)
 
 
 def _disk_copies(run: Run, export: ServerExport) -> tuple[DiskCopy, ...]:
