@@ -25,8 +25,8 @@ from novalite.drivers.compute.fake import FakeDriver
 from tests import postgresql
 
 
-def wait_for(what: Callable[[], Any], seconds: float = 10.0, why: str = "") -> Any:
-    """The first true answer of ``what``; fails loudly when time is up."""
+def wait_for(what: Callable[[], Any], seconds: float = 60.0, why: str = "") -> Any:
+    """The first true answer of ``what``; fails loudly when time is up, which is when something is broken."""
     pause, end = threading.Event(), time.monotonic() + seconds
     while True:
         answer = what()
@@ -44,7 +44,7 @@ class Appliance:
         self.engine = Engine(built)
         self.app: flask.Flask = application(self.engine)
         self.engine.start()
-        assert self.engine.ready.wait(20)
+        assert self.engine.ready.wait(60)
         self.password = _password(built.settings.state_path)
         self._tokens: dict[tuple[str, str, str], str] = {}
 

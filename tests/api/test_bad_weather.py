@@ -58,12 +58,12 @@ class TestALockedDatabase:
         house.boot("warm-up")
         reached, go_on = house.stopped_at(boundary)
         server_id = house.ask()
-        assert reached.wait(20)
+        assert reached.wait(60)
         other_process.execute("BEGIN IMMEDIATE")
         go_on.set()
         _be_refused(house, times=3)
         other_process.execute("ROLLBACK")
-        house.wait(server_id, "ACTIVE", seconds=30)
+        house.wait(server_id, "ACTIVE")
         assert house.findings() == []
 
 
@@ -71,7 +71,7 @@ class TestAHostThatDoesNotAnswer:
     def test_a_boot_waits_for_it_a_little_and_then_says_why_it_failed(self, house: House) -> None:
         house.image_id = house.appliance.image()
         house.driver.set_unreachable(True)
-        fault = house.wait(house.ask(), "ERROR", seconds=30)["fault"]["message"]
+        fault = house.wait(house.ask(), "ERROR")["fault"]["message"]
         assert "does not answer" in fault
         assert set(house.claims().values()) == {(0, 0)}
 
@@ -92,7 +92,7 @@ class TestAHostThatDoesNotAnswer:
         server_id = house.boot()
         house.driver.set_unreachable(True)
         assert house.act(server_id, "pause") == 202
-        house.wait(server_id, "ACTIVE", seconds=30)
+        house.wait(server_id, "ACTIVE")
         house.driver.set_unreachable(False)
         assert house.act(server_id, "pause") == 202
         house.wait(server_id, "PAUSED")
@@ -111,7 +111,7 @@ class TestAHostThatDoesNotAnswer:
         with housed(tmp_path / "s") as house:
             assert house.server(server_id)["status"] == "ACTIVE"
             house.driver.set_unreachable(False)
-            wait_for(lambda: house.findings() == [], 15, f"{house.findings()}")
+            wait_for(lambda: house.findings() == [], why=f"{house.findings()}")
 
 
 class TestADeadDhcpServer:
@@ -121,7 +121,7 @@ class TestADeadDhcpServer:
         network_id = running[0]
         house.network.kill_dhcp(network_id)
         assert network_id not in house.network.check().dhcp_running
-        wait_for(lambda: house.network.check().dhcp_running == running, 10, "DHCP was not started again")
+        wait_for(lambda: house.network.check().dhcp_running == running, why="DHCP was not started again")
         assert house.findings() == []
 
 

@@ -86,7 +86,7 @@ class Watcher:
         self._position = driver.events("", 0).position
         self.seen: list[tuple[str, Power]] = []
 
-    def wait_for(self, guest_id: str, power: Power, seconds: float = 30) -> None:
+    def wait_for(self, guest_id: str, power: Power, seconds: float = 60) -> None:
         def came() -> bool:
             batch = self._driver.events(self._position, 0.2)
             self._position = batch.position

@@ -9,7 +9,7 @@ from collections.abc import Callable
 _never = threading.Event()
 
 
-def until(condition: Callable[[], object], what: str, seconds: float = 30.0) -> None:
+def until(condition: Callable[[], object], what: str, seconds: float = 60.0) -> None:
     """Poll until ``condition`` is true. Fails the test naming ``what`` when the time is up."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -64,15 +63,12 @@ def test_threads_do_not_pile_up_behind_a_lock(impatient: Appliance) -> None:
         statuses.append(impatient.post("/compute/v2.1/os-keypairs", body).status_code)
 
     with held(impatient):
-        begun = time.monotonic()
         writers = [threading.Thread(target=write) for _ in range(12)]
         for writer in writers:
             writer.start()
         for writer in writers:
-            writer.join()
-        took = time.monotonic() - begun
-    assert statuses == [503] * 12
-    assert took < 10
+            writer.join(60)
+        assert statuses == [503] * 12, "every one has given up while the lock was held"
 
 
 @sqlite_only
@@ -83,8 +79,8 @@ def test_a_boot_outlives_a_locked_database(impatient: Appliance) -> None:
     with held(impatient):
         gate.set()
         threading.Event().wait(1.5)  # longer than the workers' patience
-    wait_for(lambda: impatient.get(f"{SERVERS}/{server}").json["server"]["status"] == "ACTIVE", 30)
-    wait_for(lambda: all(part.state == "running" for part in impatient.engine.status()), 30)
+    wait_for(lambda: impatient.get(f"{SERVERS}/{server}").json["server"]["status"] == "ACTIVE")
+    wait_for(lambda: all(part.state == "running" for part in impatient.engine.status()))
 
 
 @sqlite_only

@@ -72,9 +72,9 @@ def test_an_unknown_name_and_a_wrong_password_are_told_alike(appliance: Applianc
     texts = set()
     for _ in range(4):
         for name, times in took.items():
-            begun = time.perf_counter()
+            begun = time.thread_time()
             answer = log_in(appliance, name, "wrong")
-            times.append(time.perf_counter() - begun)
+            times.append(time.thread_time() - begun)
             assert answer.status_code == 401
             texts.add(answer.text)
     assert len(texts) == 1

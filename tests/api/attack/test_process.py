@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +61,10 @@ class Serving:
     state: Path
     port: int
     log: Path
+    seconds: float = 60.0
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, dict[str, str], bytes]:
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=15)) as connection:
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.seconds)) as connection:
             data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
             kind = {} if data is None else {"Content-Type": "application/json"}
             connection.request(method, path, data, {**kind, **headers})
@@ -108,7 +109,7 @@ def start(state: Path, log: Path) -> Serving:
 
 def end(serving: Serving) -> None:
     serving.process.terminate()
-    serving.process.wait(40)
+    serving.process.wait(60)
 
 
 @pytest.fixture(scope="module")
@@ -127,13 +128,14 @@ def test_dozens_of_slow_clients_keep_nobody_out(serving: Serving, said: bytes) -
         for _ in range(60):
             client = opened.enter_context(socket.create_connection(("127.0.0.1", serving.port)))
             client.sendall(said)
+        brief = replace(serving, seconds=15)  # the silent ones are sent away after 20 s: nobody waits for that
         for _ in range(5):
-            assert serving.ask("GET", "/identity/v3")[0] == 200
+            assert brief.ask("GET", "/identity/v3")[0] == 200
 
 
 @pytest.mark.parametrize("said", BROKEN)
 def test_what_is_no_http_is_refused_and_harms_nobody(serving: Serving, said: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", serving.port), timeout=5) as client:
+    with socket.create_connection(("127.0.0.1", serving.port), timeout=60) as client:
         client.sendall(said)
         client.shutdown(socket.SHUT_WR)
         answer = b""
@@ -218,7 +220,7 @@ def test_a_killed_upload_leaves_an_image_that_can_be_uploaded_again(tmp_path: Pa
         children = Path(f"/proc/{first.process.pid}/task/{first.process.pid}/children").read_text().split()
         for pid in (*map(int, children), first.process.pid):
             os.kill(pid, signal.SIGKILL)
-        first.process.wait(20)
+        first.process.wait(60)
     second = start(first.state, first.log)
     try:
         own = {"X-Auth-Token": second.token()}

@@ -19,7 +19,7 @@ def at_once(number: int, what: Callable[[int], Any]) -> Counter[int]:
     start, statuses = threading.Barrier(number), []
 
     def run(index: int) -> None:
-        start.wait(10)
+        start.wait(60)
         statuses.append(what(index).status_code)
 
     threads = [threading.Thread(target=run, args=(index,)) for index in range(number)]

@@ -307,7 +307,7 @@ def test_an_import_that_cannot_become_a_server_is_undone(appliance: Any) -> None
     assert sent.status_code == 204, sent.text
     appliance.driver.fail_next("ensure_guest", DriverError("ensure_guest", "no", code="guest.refused"))
     assert appliance.call("POST", f"/admin/imports/{told['id']}/begin").status_code == 202
-    shown = wait_for(lambda: _ended(appliance, told["id"]), 30)
+    shown = wait_for(lambda: _ended(appliance, told["id"]))
     assert (shown["status"], "could not be started" in shown["problem"]) == ("failed", True)
     wait_for(lambda: _server(appliance, "unlucky") is None)
     assert _images(appliance) == before

@@ -37,18 +37,18 @@ def test_openrc_holds_what_logs_in(novalite: Any, appliance: Any) -> None:
 def test_the_demo_finds_or_makes_what_it_needs(novalite: Any, appliance: Any) -> None:
     appliance.image("novalite-guest")
     session = novalite.session()
-    first = boot_hello(session, seconds=20)
+    first = boot_hello(session, seconds=60)
     assert first.reached_login
     assert first.server["status"] == "ACTIVE"
     assert first.key_path.stat().st_mode & 0o777 == 0o600
-    again = boot_hello(session, seconds=20)
+    again = boot_hello(session, seconds=60)
     assert again.server["id"] == first.server["id"]
     assert again.reached_login
 
 
 def test_the_demo_starts_a_server_that_is_off_and_waits_for_its_new_prompt(novalite: Any, appliance: Any) -> None:
     assert novalite("server", "stop", "hello") == 0, novalite.err
-    report = boot_hello(novalite.session(), seconds=20)
+    report = boot_hello(novalite.session(), seconds=60)
     assert report.reached_login
     assert "boot 1" not in report.console
     assert "boot 2" in report.console

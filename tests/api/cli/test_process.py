@@ -29,7 +29,7 @@ def state(tmp_path: Path) -> Path:
     """A state directory that holds a guest image, so that none is built."""
     state = tmp_path / "state"
     (state / "cache").mkdir(parents=True)
-    subprocess.run([*_QCOW2, str(state / "cache" / "novalite-guest.qcow2"), "1M"], check=True, timeout=30)
+    subprocess.run([*_QCOW2, str(state / "cache" / "novalite-guest.qcow2"), "1M"], check=True, timeout=60)
     return state
 
 
@@ -84,7 +84,7 @@ def demo(state: Path, port: int) -> Iterator[subprocess.Popen[str]]:
     yield child
     if child.poll() is None:
         child.kill()
-    child.communicate(timeout=10)
+    child.communicate(timeout=60)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -20,7 +20,7 @@ def test_a_server_is_protected_and_comes_back(novalite: Any, image: str) -> None
     def shown() -> Any:
         return novalite.json("server", "protect", "shop", "--show")
 
-    wait_for(lambda: shown()["copies"] == 1 and not shown()["running"], 20)
+    wait_for(lambda: shown()["copies"] == 1 and not shown()["running"])
     run = shown()["runs"][0]
     assert novalite("server", "protect", "shop", "--show") == 0
     assert run["id"] in novalite.out

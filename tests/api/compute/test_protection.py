@@ -45,7 +45,7 @@ def _due(cloud: Cloud, resource_id: str, **later: float) -> bool:
 
 
 def _ended(cloud: Cloud, resource_id: str) -> Any:
-    wait_for(lambda: not _shown(cloud, resource_id)["running"], 20, "the run did not end")
+    wait_for(lambda: not _shown(cloud, resource_id)["running"], why="the run did not end")
     return _runs(cloud, resource_id)[0]
 
 

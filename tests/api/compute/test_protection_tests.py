@@ -50,7 +50,7 @@ def _test(cloud: Cloud, resource_id: str, body: Any = None) -> Any:
 
 
 def _tested(cloud: Cloud, resource_id: str) -> Any:
-    wait_for(lambda: not _shown(cloud, resource_id)["testing"], 30, "the test did not end")
+    wait_for(lambda: not _shown(cloud, resource_id)["testing"], why="the test did not end")
     return _call(cloud, "GET", f"/{resource_id}/tests").json["tests"][0]
 
 

@@ -244,5 +244,5 @@ def test_by_itself_it_goes_when_its_time_is_up(tmp_path: Path) -> None:
         cloud = Cloud(other, other.token(), other.image())
         server_id = cloud.boot("short-lived")
         assert cloud.call("DELETE", f"/servers/{server_id}").status_code == 204
-        wait_for(lambda: cloud.get(f"/servers/{server_id}").status_code == 404, 20)
+        wait_for(lambda: cloud.get(f"/servers/{server_id}").status_code == 404)
         assert other.driver._guests == {}

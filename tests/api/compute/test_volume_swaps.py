@@ -149,5 +149,5 @@ def test_deleting_the_server_ends_it(appliance: Appliance, member: Cloud, admin:
     finally:
         gate.set()
         appliance.driver._faults._gates.clear()
-    wait_for(lambda: member.call("GET", f"/servers/{server}").status_code == 404, 30)
+    wait_for(lambda: member.call("GET", f"/servers/{server}").status_code == 404)
     wait_for(lambda: (mine.status(old), mine.status(new)) == ("available", "available"))

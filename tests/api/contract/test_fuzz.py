@@ -136,7 +136,7 @@ def test_nothing_is_left_half_made(pool: Pool) -> None:
         with built.database.read(internal()) as w:
             return not tasks.live_resources(w)
 
-    wait_for(idle, 60, "tasks did not end")
+    wait_for(idle, why="tasks did not end")
     assert examine(engine)["findings"] == []
     with built.database.read(internal()) as w:
         there = {str(one) for one in w.session.scalars(sa.select(Server.id))}

@@ -66,14 +66,14 @@ class House:
         assert answer.status_code in (200, 404), answer.text
         return answer.json["server"] if answer.status_code == 200 else None
 
-    def wait(self, server_id: str, status: str, seconds: float = 20) -> Any:
+    def wait(self, server_id: str, status: str) -> Any:
         def arrived() -> Any:
             found = self.server(server_id)
             assert found is not None, "the server is gone"
             return found if found["status"] == status and found["OS-EXT-STS:task_state"] is None else None
 
         try:
-            return wait_for(arrived, seconds)
+            return wait_for(arrived)
         except AssertionError:
             raise AssertionError(f"the server did not become {status}: {self.server(server_id)}") from None
 
@@ -84,8 +84,8 @@ class House:
     def delete(self, server_id: str) -> int:
         return int(self.appliance.call("DELETE", f"/compute/v2.1/servers/{server_id}", version=V).status_code)
 
-    def gone(self, server_id: str, seconds: float = 20) -> None:
-        wait_for(lambda: self.server(server_id) is None, seconds, f"{server_id} is still there")
+    def gone(self, server_id: str) -> None:
+        wait_for(lambda: self.server(server_id) is None, why=f"{server_id} is still there")
 
     # Steering.
 
@@ -106,21 +106,26 @@ class House:
 
         def wait() -> None:
             reached.set()
-            assert go_on.wait(30)
+            assert go_on.wait(60)
 
         self.at(boundary, wait, kind=kind)
         return reached, go_on
 
+    def hear_only_events(self) -> None:
+        """What the host does not tell is not found out by asking it now and then either."""
+        for name in ("reports", "reconcile", "unowned"):
+            self.appliance.engine.periodic._scheduler.remove_job(name)
+
     # Looking.
 
-    def idle(self, seconds: float = 20) -> None:
+    def idle(self) -> None:
         """Wait until no task is left."""
 
         def none_left() -> bool:
             with self.database.read(internal()) as w:
                 return not tasks.backlog(w)
 
-        wait_for(none_left, seconds, "tasks are left")
+        wait_for(none_left, why="tasks are left")
 
     def claims(self) -> dict[str, tuple[int, int]]:
         """host -> (servers, MiB) promised."""

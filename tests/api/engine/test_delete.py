@@ -17,7 +17,7 @@ STEPS = ("place", "wire", "image", "spawn", "finish")
 def test_during_a_boot(house: House, step: str, edge: str) -> None:
     reached, go_on = house.stopped_at(f"{step}:{edge}")
     server_id = house.ask()
-    assert reached.wait(20)
+    assert reached.wait(60)
     assert house.delete(server_id) == 204
     assert house.delete(server_id) == 204
     server = house.server(server_id)
@@ -32,7 +32,7 @@ def test_again_during_the_deletion(house: House, step: str) -> None:
     server_id = house.boot()
     reached, go_on = house.stopped_at(f"{step}:begin", kind="server.delete")
     assert house.delete(server_id) == 204
-    assert reached.wait(20)
+    assert reached.wait(60)
     assert house.delete(server_id) == 204
     go_on.set()
     house.gone(server_id)
@@ -47,7 +47,7 @@ def test_a_server_that_waits_for_its_guest_to_shut_down(build: Callable[..., Hou
     house.driver.ignore_shutdown(server_id)
     house.act(server_id, "os-stop")
     assert house.delete(server_id) == 204
-    house.gone(server_id, seconds=5)
+    house.gone(server_id)
     house.assert_empty()
 
 
@@ -69,12 +69,12 @@ def test_while_the_host_cannot_be_reached_and_its_guest_goes_when_it_is_back(bui
     server_id = house.boot()
     house.driver.set_unreachable(True)
     assert house.delete(server_id) == 204
-    house.gone(server_id, seconds=30)
+    house.gone(server_id)
     assert set(house.claims().values()) == {(0, 0)}
     house.driver.set_unreachable(False)
     from tests.api.conftest import wait_for
 
-    wait_for(lambda: house.guests() == {}, 15, "the guest nobody owns is still there")
+    wait_for(lambda: house.guests() == {}, why="the guest nobody owns is still there")
     house.assert_empty()
 
 

@@ -74,7 +74,7 @@ def test_a_disk_that_is_nearly_full_is_told(house: House) -> None:
 def test_a_guest_that_finds_no_room_stands_still_and_goes_on(house: House, by_itself: bool) -> None:
     server_id = house.boot()
     house.driver.guest_finds_no_room(server_id)
-    house.wait(server_id, "PAUSED", seconds=2)
+    house.wait(server_id, "PAUSED")
     assert _actions(house, server_id)[0] == ("pause", "Error")
     assert "disk of its host is full" in _why(house, server_id)
     assert house.findings() == []
@@ -82,7 +82,7 @@ def test_a_guest_that_finds_no_room_stands_still_and_goes_on(house: House, by_it
         house.driver.set_power(server_id, PowerAction.UNPAUSE)
     else:
         assert house.act(server_id, "unpause") == 202
-    house.wait(server_id, "ACTIVE", seconds=2)
+    house.wait(server_id, "ACTIVE")
     assert _actions(house, server_id)[0] == ("unpause", None)
     house.delete(server_id)
     house.assert_empty()

@@ -17,7 +17,7 @@ def _boot_all(house: House, number: int) -> dict[str, list[dict[str, object]]]:
     house.idle()
     with ThreadPoolExecutor(10) as pool:
         list(pool.map(lambda n: house.ask(f"s{n}"), range(number - 1)))
-    house.idle(60)
+    house.idle()
     listed = house.appliance.get("/compute/v2.1/servers/detail", version="2.95").json["servers"]
     assert len(listed) == number
     by_status: dict[str, list[dict[str, object]]] = {}

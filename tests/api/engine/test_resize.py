@@ -252,10 +252,10 @@ def test_a_server_given_another_state_by_hand_keeps_its_size_and_gives_the_old_r
     server_id = house.boot()
     reached, go_on = house.stopped_at("claimed", kind="server.confirm_resize")
     resize(house, server_id)
-    assert reached.wait(20)
+    assert reached.wait(60)
     assert house.act(server_id, "os-resetState", {"state": "active"}) == 202
     go_on.set()
-    wait_for(lambda: promised(house) == (1, 1024, 10), 20)
+    wait_for(lambda: promised(house) == (1, 1024, 10))
     house.idle()
     assert house.server(server_id)["status"] == "ACTIVE"
     assert house.driver._guests[server_id].kept == {}

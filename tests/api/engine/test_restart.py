@@ -160,7 +160,7 @@ def test_a_machine_that_restarts_under_a_running_process_starts_its_servers_too(
             _report(house)
     else:
         driver.power_cut()
-    wait_for(lambda: driver.guest(server_id).power is Power.RUNNING, 10, "the server did not start")
+    wait_for(lambda: driver.guest(server_id).power is Power.RUNNING, why="the server did not start")
     house.wait(server_id, "ACTIVE")
     house.wait(plain, "SHUTOFF")
 
@@ -210,7 +210,7 @@ def test_a_guest_nobody_owns_is_removed(lives: Lives) -> None:
     lives.end()
     lives.forget_servers()
     house = lives.begin()
-    wait_for(lambda: house.guests() == {}, 10, "the guest nobody owns is still there")
+    wait_for(lambda: house.guests() == {}, why="the guest nobody owns is still there")
 
 
 def test_claims_are_counted_again(lives: Lives) -> None:

@@ -464,7 +464,7 @@ def test_of_many_who_ask_at_once_one_gets_the_limit(appliance: Appliance, servic
     token, ready = appliance.token(), threading.Barrier(8)
 
     def send(what: str, body: dict[str, Any]) -> int:
-        ready.wait(10)
+        ready.wait(60)
         return int(appliance.call("POST", f"{V3}/{what}", json={what: [body]}, token=token).status_code)
 
     with ThreadPoolExecutor(8) as pool:

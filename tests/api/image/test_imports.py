@@ -68,7 +68,7 @@ def shown(appliance: Appliance, image_id: str) -> dict[str, Any]:
 def ended(appliance: Appliance, image_id: str) -> dict[str, Any]:
     """The image once its import is over, which the task tells last."""
     where = f"/image/v2/images/{image_id}/tasks"
-    wait_for(lambda: appliance.get(where).json["tasks"][0]["status"] in ("success", "failure"), 20)
+    wait_for(lambda: appliance.get(where).json["tasks"][0]["status"] in ("success", "failure"))
     return shown(appliance, image_id)
 
 
@@ -246,7 +246,7 @@ def test_an_image_deleted_while_it_comes_ends_the_transfer(appliance: Appliance,
     wait_for(lambda: web.asked)
     assert appliance.call("DELETE", f"/image/v2/images/{image}").status_code == 204
     web.held.set()
-    wait_for(lambda: appliance.get("/image/v2/tasks?status=processing").json["tasks"] == [], 20)
+    wait_for(lambda: appliance.get("/image/v2/tasks?status=processing").json["tasks"] == [])
     assert staged(appliance) == []
     assert image not in appliance.built.store.ids()
 

@@ -92,7 +92,7 @@ class Application(BaseApplication):
             "bind": [f"fd://{sys.argv[1]}"],
             "worker_class": "novalite.api.kit.gunicorn_worker.HandoffWorker",
             "threads": int(sys.argv[2]),
-            "graceful_timeout": 30,
+            "graceful_timeout": 600,
             "keepalive": 30,
             "control_socket_disable": True,
             "post_worker_init": remember,

@@ -178,7 +178,7 @@ def open_console(appliance: Appliance, token: str) -> socket.socket:
     assert answer.status_code == 101
     assert slot.callback is not None
     mine, theirs = socket.socketpair()
-    mine.settimeout(10)
+    mine.settimeout(60)
     slot.callback(theirs, b"")
     got = b""
     while b"RFB 003.008\n" not in got:

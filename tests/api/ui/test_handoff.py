@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,11 +39,11 @@ def served(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
             yield process, port
         finally:
             process.terminate()
-            process.wait(timeout=40)
+            process.wait(60)
             log.close()
 
 
-def ask(port: int, path: str, timeout: float = 20) -> tuple[int, bytes]:
+def ask(port: int, path: str, timeout: float = 60) -> tuple[int, bytes]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     connection.request("GET", path)
     answer = connection.getresponse()
@@ -60,7 +59,7 @@ def settles(port: int, figures: dict[str, int]) -> bool:
 
 
 def open_stream(port: int, more: bytes = b"", path: bytes = b"/stream") -> socket.socket:
-    stream = socket.create_connection(("127.0.0.1", port), timeout=20)
+    stream = socket.create_connection(("127.0.0.1", port), timeout=60)
     stream.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: here\r\n\r\n" + more)
     return stream
 
@@ -136,11 +135,9 @@ def test_open_streams_do_not_hold_up_the_drain(served: tuple[subprocess.Popen[by
     process, port = served
     with open_stream(port) as stream:
         read_until(stream, b"hello\n")
-        started = time.monotonic()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=20) == 0
-        assert time.monotonic() - started < 10, "the graceful time-out is 30 s"
-        readable, _, _ = select.select([stream], [], [], 5)
+        assert process.wait(60) == 0, "long before the graceful time-out of ten minutes"
+        readable, _, _ = select.select([stream], [], [], 60)
         assert readable
         assert stream.recv(100) == b"bye\n", "its owner, not the worker, ends a stream"
 

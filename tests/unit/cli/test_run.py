@@ -265,7 +265,7 @@ def test_help_loads_nothing_heavy() -> None:
         "import sys; from novalite.cli.main import run; run(['--help']); "
         "print(sorted({'httpx', 'rich', 'flask', 'sqlalchemy', 'libvirt', 'msgspec'} & set(sys.modules)))"
     )
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30).stdout
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout
     assert shown.splitlines()[-1] == "[]"
 
 

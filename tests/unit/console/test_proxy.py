@@ -6,7 +6,6 @@ import contextlib
 import socket
 import struct
 import threading
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -14,6 +13,7 @@ from websockify.websocket import WebSocket, WebSocketWantReadError
 
 from novalite.engine.console.proxy import ConsoleProxy
 from novalite.errors import DriverError
+from tests.contracts.waiting import until
 
 HEADERS = {
     "Host": "here",
@@ -25,20 +25,12 @@ HEADERS = {
 }
 
 
-def until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    pause = threading.Event()
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        pause.wait(0.005)
-
-
 @pytest.fixture
 def proxy() -> Iterator[ConsoleProxy]:
     proxy = ConsoleProxy(max_open=3)
     yield proxy
     proxy.stop()
-    until(lambda: proxy.open_consoles == 0)
+    until(lambda: proxy.open_consoles == 0, "no console is open")
 
 
 class Browser:
@@ -56,7 +48,7 @@ class Browser:
         self.guest, far = socket.socketpair()
         self._far = far
         for sock in (self.sock, self.guest):
-            sock.settimeout(10)
+            sock.settimeout(60)
         proxy.adopt(theirs, HEADERS, target or (lambda: far), server_id=server_id, leftover=leftover)
         self.answer = b""
         while not self.answer.endswith(b"\r\n\r\n"):
@@ -158,7 +150,7 @@ def test_when_the_browser_leaves_the_guest_end_is_closed(proxy: ConsoleProxy) ->
     with Browser(proxy) as browser:
         browser.web.close()
         assert browser.guest.recv(1) == b""
-        until(lambda: proxy.open_consoles == 0)
+        until(lambda: proxy.open_consoles == 0, "no console is open")
 
 
 def test_a_guest_that_cannot_be_reached_is_named_as_the_failing_hop(proxy: ConsoleProxy) -> None:
@@ -232,7 +224,7 @@ def _drain(sock: socket.socket) -> None:
 
 
 def test_a_silent_browser_is_pinged_and_then_let_go() -> None:
-    proxy = ConsoleProxy(ping_seconds=0.05, silence_seconds=0.2)
+    proxy = ConsoleProxy(ping_seconds=0.05, silence_seconds=1)
     with Browser(proxy) as browser:
         got = b""
         with contextlib.suppress(OSError):
@@ -240,7 +232,7 @@ def test_a_silent_browser_is_pinged_and_then_let_go() -> None:
                 got += piece
         assert b"\x89\x00" in got, "a ping"
         assert b"has not answered" in got
-    until(lambda: proxy.open_consoles == 0)
+    until(lambda: proxy.open_consoles == 0, "no console is open")
 
 
 def test_threads_are_named_after_their_server(proxy: ConsoleProxy) -> None:

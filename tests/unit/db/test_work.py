@@ -69,8 +69,8 @@ def test_not_even_across_two_databases(database: Database, tmp_path: Path) -> No
 
 def test_a_unit_of_one_thread_does_not_hinder_another(database: Database) -> None:
     with database.read(internal()), ThreadPoolExecutor(1) as pool:
-        assert pool.submit(_value, database).result(10) == 0
-        assert pool.submit(unit_is_open).result(10) is False
+        assert pool.submit(_value, database).result(60) == 0
+        assert pool.submit(unit_is_open).result(60) is False
 
 
 def test_what_raises_leaves_nothing_and_the_thread_is_free_again(database: Database) -> None:
@@ -131,7 +131,7 @@ def test_writers_of_many_threads_queue_and_lose_nothing(database: Database) -> N
 def test_a_reader_is_not_held_up_by_a_writer(database: Database) -> None:
     with database.write(internal()) as w, ThreadPoolExecutor(1) as pool:
         w.changed(sa.update(Counter).values(value=9))
-        assert pool.submit(_value, database).result(5) == 0
+        assert pool.submit(_value, database).result(60) == 0
 
 
 def test_one_unit_has_one_time(database: Database) -> None:
@@ -195,9 +195,9 @@ class TestLockedByAnotherProcess:
 
         with ThreadPoolExecutor(1) as pool:
             writing = pool.submit(write)
-            assert began.wait(10)
+            assert began.wait(60)
             lock.execute("ROLLBACK")
-            writing.result(20)
+            writing.result(60)
         patient.close()
         assert _value(database) == 7
 

@@ -106,7 +106,7 @@ def test_a_hold_lets_one_at_a_time_count_and_add(database: Database) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert len(taken) == 3
 
 

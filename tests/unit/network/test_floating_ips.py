@@ -97,7 +97,7 @@ def test_a_quota_holds_against_many_at_once(site: Site) -> None:
     ready, refused = Barrier(12), []
 
     def ask(number: int) -> None:
-        ready.wait(10)
+        ready.wait(60)
         try:
             with site.database.write(MEMBER) as w:
                 if number % 2:
@@ -111,7 +111,7 @@ def test_a_quota_holds_against_many_at_once(site: Site) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert sorted(refused) == ["floatingip"] * 3 + ["router"] * 4
     with site.database.read(MEMBER) as w:
         assert len(floating_ips.list_visible(w)) == 4

@@ -50,7 +50,7 @@ class Place:
 
 
 def ask(where: tuple[Any, ...], headers: dict[str, str] | None = None) -> str:
-    connection = http.client.HTTPConnection(where[0], where[1], timeout=5)
+    connection = http.client.HTTPConnection(where[0], where[1], timeout=60)
     try:
         connection.request("GET", "/", headers=headers or {})
         return connection.getresponse().read().decode()
@@ -78,7 +78,7 @@ def service(place: Place) -> Iterator[MetadataService]:
     thread.start()
     yield made
     stop.set()
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
     assert all(one.fileno() == -1 for opened in place.opened.values() for one in opened)
 
@@ -114,7 +114,7 @@ def test_a_network_made_anew_gets_new_sockets(place: Place, service: MetadataSer
 def test_connections_end_with_their_network(place: Place, service: MetadataService) -> None:
     service.sync([_spec(FIRST)])
     until(service.alive, "it is served")
-    with socket.create_connection(place.opened[FIRST][0].getsockname(), timeout=5) as held:
+    with socket.create_connection(place.opened[FIRST][0].getsockname(), timeout=60) as held:
         held.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         said = b""
         while not said.endswith(b"127.0.0.1"):
@@ -142,9 +142,9 @@ def test_a_guest_that_hoards_connections_is_refused_more(place: Place, service: 
     service.sync([_spec(FIRST)])
     until(service.alive, "it is served")
     where = place.opened[FIRST][0].getsockname()
-    held = [socket.create_connection(where, timeout=5) for _ in range(32)]
+    held = [socket.create_connection(where, timeout=60) for _ in range(32)]
     try:
-        with socket.create_connection(where, timeout=5) as one_more:
+        with socket.create_connection(where, timeout=60) as one_more:
             assert one_more.recv(1) == b""
     finally:
         for one in held:

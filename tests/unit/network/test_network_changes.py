@@ -103,10 +103,10 @@ def test_what_failed_is_done_again(site: Site) -> None:
     thread = threading.Thread(target=site.changes.loop, args=(stop,))
     thread.start()
     try:
-        until(lambda: group_id in site.driver.groups, "the loop does it again", 10)
+        until(lambda: group_id in site.driver.groups, "the loop does it again")
     finally:
         stop.set()
-        thread.join(10)
+        thread.join(60)
     assert not thread.is_alive()
 
 

@@ -199,17 +199,17 @@ def test_equal_hosts_are_drawn_by_lot_that_each_server_repeats() -> None:
 
 
 @pytest.mark.parametrize("memory_mib", [512, 10**7], ids=["one fits", "none fits"])
-def test_a_thousand_hosts_take_milliseconds(memory_mib: int) -> None:
+def test_ten_times_the_hosts_take_about_ten_times_as_long(memory_mib: int) -> None:
     hosts = [small(f"h{number}", memory_mib_used=number, server_count=number % 7) for number in range(1000)]
     request = Request(server_id="s", vcpus=1, memory_mib=memory_mib, disk_gib=1)
-    best = min(_seconds(request, hosts) for _ in range(5))
-    assert best < 0.02
+    few, many = (min(_seconds(request, hosts[:number]) for _ in range(5)) for number in (100, 1000))
+    assert many < 40 * few
 
 
 def _seconds(request: Request, hosts: list[HostView]) -> float:
-    start = time.perf_counter()
+    start = time.thread_time()
     choose(request, hosts)
-    return time.perf_counter() - start
+    return time.thread_time() - start
 
 
 def test_a_host_that_never_reported_is_only_said_to_be_down() -> None:

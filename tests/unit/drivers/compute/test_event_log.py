@@ -65,7 +65,7 @@ def test_closing_wakes_everyone() -> None:
         thread.start()
     log.close()
     for thread in waiting:
-        thread.join(5)
+        thread.join(60)
     assert ends == ["told"] * 3
     with pytest.raises(HostUnreachable):
         log.since("", 60)

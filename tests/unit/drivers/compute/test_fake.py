@@ -49,7 +49,7 @@ def test_a_held_call_waits_until_it_is_let_go(fake: FakeDriver) -> None:
     until(lambda: fake.calls.get("delete_guest"), "the call has begun")
     assert fake.guest(spec.id).power is Power.RUNNING
     gate.set()
-    deleting.join(5)
+    deleting.join(60)
     assert fake.guest(spec.id).power is Power.ABSENT
 
 
@@ -71,7 +71,7 @@ def test_a_delay_makes_calls_slow_and_ends_with_the_driver(fake: FakeDriver) -> 
     asking.start()
     until(lambda: fake.calls["guest"] == 2, "the call has begun")
     fake.close()
-    asking.join(5)
+    asking.join(60)
     assert ends == [HostUnreachable]
 
 

@@ -66,7 +66,7 @@ def test_many_boots_at_once_fetch_an_image_once(cache: ImageCache) -> None:
     _Counted.asked, failed, ready = 0, [], threading.Barrier(20)
 
     def boot() -> None:
-        ready.wait(10)
+        ready.wait(60)
         try:
             cache.ensure(image, source)
             assert cache.get(image.id).virtual_size == len(_CONTENT)
@@ -77,7 +77,7 @@ def test_many_boots_at_once_fetch_an_image_once(cache: ImageCache) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert failed == []
     assert _Counted.asked == 1
 

@@ -259,7 +259,7 @@ def test_a_client_that_does_not_read_is_dropped_and_others_go_on(tmp_path: Path)
             wanted = sent * len(flood)  # a reader that lags behind would rightly be dropped as well
             until(lambda wanted=wanted: heard[0] == wanted, "the reader has it all")  # type: ignore[misc]
         guest.close()
-        reading.join(5)
+        reading.join(60)
         stuck.close()
         reader.close()
         lines.close()

@@ -71,7 +71,7 @@ def client(path: Path) -> Iterator[PrivilegedNetworkDriver]:
 def say(path: Path, data: bytes, *, end: bool = True) -> bytes:
     """All that comes back for these bytes."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(10)
+        connection.settimeout(60)
         connection.connect(str(path))
         connection.sendall(data)
         if end:
@@ -102,14 +102,14 @@ def test_sockets_come_out_open_and_are_kept_by_nobody_else(client: PrivilegedNet
     assert [one.family for one in opened] == [socket.AF_INET, socket.AF_INET6]
     assert not any(one.get_inheritable() for one in opened)
     for one in opened:
-        with socket.create_connection(one.getsockname()[:2], timeout=5), one.accept()[0]:
+        with socket.create_connection(one.getsockname()[:2], timeout=60), one.accept()[0]:
             pass
     until(lambda: all(one.fileno() == -1 for one in place.opened), "the other side has let go of them")
     for one in opened:
         where = one.getsockname()[:2]
         one.close()
         with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(where, timeout=5)
+            socket.create_connection(where, timeout=60)
 
 
 def test_errors_come_out_as_themselves(client: PrivilegedNetworkDriver, place: Place) -> None:
@@ -134,7 +134,7 @@ def test_waiting_ends_with_the_client(client: PrivilegedNetworkDriver) -> None:
     while not client._waiting:
         assert thread.is_alive()
     client.close()
-    thread.join(10)
+    thread.join(60)
     assert found == [()]
 
 
@@ -145,7 +145,7 @@ def test_a_wait_is_answered_and_disturbs_no_other_call(client: PrivilegedNetwork
     thread.start()
     assert client.check().networks == (NETWORK.id,)
     place.kill_dhcp(NETWORK.id)
-    thread.join(10)
+    thread.join(60)
     assert found == [(NETWORK.id,)]
 
 

@@ -47,7 +47,7 @@ def test_packed_modules_are_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("script", ["rc", "rc.stop", "init", "udhcpc.sh", "chpasswd", "shutdown", "serial-writer"])
 def test_every_script_of_the_guest_parses(script: str) -> None:
-    subprocess.run(["sh", "-n"], input=(GUEST / script).read_bytes(), check=True, timeout=20)
+    subprocess.run(["sh", "-n"], input=(GUEST / script).read_bytes(), check=True, timeout=60)
 
 
 def test_a_lease_takes_no_ipv6_address_away() -> None:

@@ -161,7 +161,7 @@ def test_a_disk_larger_than_allowed_is_refused(tmp_path: Path) -> None:
 def test_what_tar_itself_makes_is_read(tmp_path: Path) -> None:
     (tmp_path / "machine.ovf").write_bytes(ovf()[1])
     (tmp_path / "disk.vmdk").write_bytes(DISK)
-    subprocess.run(["tar", "cf", "a.ova", "machine.ovf", "disk.vmdk"], cwd=tmp_path, check=True, timeout=20)
+    subprocess.run(["tar", "cf", "a.ova", "machine.ovf", "disk.vmdk"], cwd=tmp_path, check=True, timeout=60)
     assert taken(tmp_path / "a.ova") == DISK
 
 

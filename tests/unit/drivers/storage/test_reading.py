@@ -98,7 +98,7 @@ def test_a_disk_in_use_is_refused(tmp_path: Path) -> None:
         return ""
 
     with subprocess.Popen(["qemu-io", "-f", "qcow2", "-c", "sleep 60000", str(disk)]) as user:
-        until(lambda: refusal() != "", "the disk is in use", 30)
+        until(lambda: refusal() != "", "the disk is in use")
         assert refusal() == "volume.busy"
         user.kill()
     assert refusal() == ""

@@ -46,7 +46,7 @@ def server() -> Iterator[_Server]:
         thread.start()
         yield made
         made.shutdown()
-        thread.join(10)
+        thread.join(60)
 
 
 def objects(server: _Server, retry_seconds: float = 10) -> S3Objects:
