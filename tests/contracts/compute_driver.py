@@ -23,7 +23,7 @@ from novalite.drivers.compute.base import (
 )
 from novalite.errors import DriverError
 from tests.contracts.boot_sector import GREETING, BytesSource, bootable_iso, image_of, obedient
-from tests.contracts.waiting import until
+from tests.contracts.waiting import PATIENCE, until
 
 IMAGE = obedient()
 
@@ -86,7 +86,7 @@ class Watcher:
         self._position = driver.events("", 0).position
         self.seen: list[tuple[str, Power]] = []
 
-    def wait_for(self, guest_id: str, power: Power, seconds: float = 60) -> None:
+    def wait_for(self, guest_id: str, power: Power, seconds: float = PATIENCE) -> None:
         def came() -> bool:
             batch = self._driver.events(self._position, 0.2)
             self._position = batch.position
@@ -268,7 +268,7 @@ class ComputeDriverContract:
         spec = bench.boot()
         watcher = Watcher(bench.driver)
         bench.guests.power_off(spec.id)
-        watcher.wait_for(spec.id, Power.OFF, seconds=3)
+        watcher.wait_for(spec.id, Power.OFF)
         assert bench.driver.guest(spec.id).power is Power.OFF
         changed = replace(spec, memory_mib=96)
         assert bench.driver.ensure_guest(changed).power is Power.RUNNING
@@ -279,7 +279,7 @@ class ComputeDriverContract:
         spec = bench.boot()
         watcher = Watcher(bench.driver)
         bench.guests.panic(spec.id)
-        watcher.wait_for(spec.id, Power.CRASHED, seconds=5)
+        watcher.wait_for(spec.id, Power.CRASHED)
         until(lambda: bench.driver.guest(spec.id).power is Power.CRASHED, "it is down")
         assert bench.driver.guest(spec.id).detail
         assert bench.driver.set_power(spec.id, PowerAction.START).power is Power.RUNNING

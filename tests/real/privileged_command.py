@@ -58,7 +58,7 @@ def privileged_command(directory: Path, capabilities: str, user: str = "nobody")
         yield path, Path("/run") / run_dir
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(300)
         subprocess.run(["rm", "-rf", f"/run/{run_dir}"], check=True)
     assert process.returncode == 0
 

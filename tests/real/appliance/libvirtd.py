@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 from pathlib import Path
 
@@ -18,17 +19,22 @@ log_outputs = "3:file:/var/log/libvirt/libvirtd.log"
 
 def answers() -> bool:
     probe = ["virsh", "-q", "-c", "qemu:///system", "version"]
-    return subprocess.run(probe, capture_output=True, timeout=20, check=False).returncode == 0
+    return subprocess.run(probe, capture_output=True, timeout=300, check=False).returncode == 0
 
 
 def ensure_libvirtd() -> None:
     """Leaves it running: others may use it."""
-    if answers():
-        return
     directory = Path("/run/novalite")
     directory.mkdir(exist_ok=True)
+    with (directory / "tests.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not answers():
+            _start(directory)
+
+
+def _start(directory: Path) -> None:
     conf = directory / "libvirtd.conf"
     conf.write_text(_CONF)
     pid_file = str(directory / "libvirtd.pid")
-    subprocess.run(["libvirtd", "--daemon", "--config", str(conf), "--pid-file", pid_file], timeout=30, check=True)
+    subprocess.run(["libvirtd", "--daemon", "--config", str(conf), "--pid-file", pid_file], timeout=300, check=True)
     until(answers, "libvirtd answers")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -22,16 +22,24 @@ from novalite.cloud.identity import credentials
 from novalite.cloud.network import networks
 from novalite.context import internal
 from novalite.settings import Settings
-from tests.contracts.waiting import until
+from tests.contracts.ports import free_port
+from tests.contracts.waiting import PATIENCE, until
 
 NOVALITE = str(Path(sys.executable).with_name("novalite"))
 SETTLED = ("ACTIVE", "ERROR", "SHUTOFF", "PAUSED", "SUSPENDED", "DELETED")
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _own_ranges() -> dict[str, str]:
+    """Where several processes test at once, two appliances that start at one moment would find the same range free."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+    if not worker:
+        return {}
+    first = 2 * next(_number) % 256
+    network = f"10.{100 + int(worker)}"
+    return {"network.cidr": f"{network}.{first}.0/24", "network.public_cidr": f"{network}.{first + 1}.0/24"}
+
+
+_number = itertools.count()
 
 
 class RealAppliance:
@@ -49,10 +57,11 @@ class RealAppliance:
         self.state_dir = state_dir
         self.driver = driver
         self.port = free_port()
-        self.given = {"http.drain_seconds": 10, "tasks.sweep_seconds": 1, **(given or {})}
+        ranges = _own_ranges() if driver == "libvirt" else {}
+        self.given = {"http.drain_seconds": 10, "tasks.sweep_seconds": 1, **ranges, **(given or {})}
         self.process: subprocess.Popen[bytes] | None = None
         self._program = program
-        self._http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60)
+        self._http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=PATIENCE)
         self._token = ""
 
     # Its life.
@@ -88,7 +97,7 @@ class RealAppliance:
         """All it has said, over all its starts."""
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
 
-    def start(self, *, seconds: float = 60) -> None:
+    def start(self, *, seconds: float = PATIENCE) -> None:
         """Start it and wait until it says that it is ready."""
         self.state_dir.parent.mkdir(parents=True, exist_ok=True)
         plain = {k: v for k, v in os.environ.items() if not k.startswith(("NOVALITE_", "OS_"))}
@@ -98,7 +107,7 @@ class RealAppliance:
             )
         self.wait_ready(seconds=seconds)
 
-    def wait_ready(self, *, seconds: float = 60) -> None:
+    def wait_ready(self, *, seconds: float = PATIENCE) -> None:
         until(self._answers_or_is_dead, f"the appliance is ready\n{self.log[-4000:]}", seconds)
         assert self.alive, f"the appliance ended:\n{self.log[-4000:]}"
 
@@ -133,7 +142,7 @@ class RealAppliance:
                 os.kill(pid, signal.SIGKILL)
         self.wait_dead()
 
-    def wait_dead(self, *, seconds: float = 30) -> int:
+    def wait_dead(self, *, seconds: float = PATIENCE) -> int:
         """Its exit code once the parent has ended and let go of the state directory."""
         assert self.process is not None
         code = self.process.wait(seconds)
@@ -150,7 +159,7 @@ class RealAppliance:
             return False
         return True
 
-    def terminate(self, *, seconds: float = 30) -> int:
+    def terminate(self, *, seconds: float = PATIENCE) -> int:
         """SIGTERM; the exit code."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
@@ -237,7 +246,7 @@ class RealAppliance:
         answer = self.call("DELETE", f"/compute/v2.1/servers/{server_id}")
         assert answer.status_code in (204, 404), answer.text
 
-    def wait_status(self, server_id: str, *wanted: str, seconds: float = 60) -> dict[str, Any]:
+    def wait_status(self, server_id: str, *wanted: str, seconds: float = PATIENCE) -> dict[str, Any]:
         """The server once it has one of the statuses and nothing goes on."""
         last: dict[str, Any] = {}
 
@@ -250,7 +259,7 @@ class RealAppliance:
         until_or(reached, lambda: f"{what}; it is {last}\n{self.log[-3000:]}", seconds)
         return last
 
-    def wait_gone(self, server_id: str, seconds: float = 60) -> None:
+    def wait_gone(self, server_id: str, seconds: float = PATIENCE) -> None:
         until_or(
             lambda: self.server(server_id) is None,
             lambda: f"server {server_id} is gone; it is {self.server(server_id)}\n{self.log[-3000:]}",
@@ -268,7 +277,7 @@ class RealAppliance:
             remove_host_state(self.settings)
 
 
-def until_or(condition: Callable[[], bool], what: Callable[[], str], seconds: float) -> None:
+def until_or(condition: Callable[[], bool], what: Callable[[], str], seconds: float = PATIENCE) -> None:
     """Like ``until``, with words that are only looked for at the end."""
     try:
         until(condition, "", seconds)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.real.appliance.process import running
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.real
 
 
 def test_a_process_starts_on_a_full_disk(tmp_path: Path) -> None:

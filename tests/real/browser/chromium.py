@@ -12,6 +12,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Frame, Page, sync_playwright
 
+from tests.contracts.waiting import PATIENCE
 from tests.real.appliance.process import RealAppliance
 
 STARTER = Path(__file__).with_name("steady_chromium.py")
@@ -49,7 +50,7 @@ class Person:
         self.appliance = appliance
         self.context = browser.new_context(**{"viewport": {"width": 1180, "height": 820}, **context})
         self.page: Page = self.context.new_page()
-        self.page.set_default_timeout(30_000)
+        self.page.set_default_timeout(PATIENCE * 1000)
         self.complaints: list[str] = []
         self.requests: list[str] = []
         self.page.on("console", lambda message: message.type == "error" and self.complaints.append(message.text))
@@ -77,7 +78,7 @@ class Person:
         self.page.wait_for_url(SERVER_PAGE)
         return self.page.url.rpartition("/")[2]
 
-    def wait_state(self, state: str, seconds: float = 60) -> None:
+    def wait_state(self, state: str, seconds: float = PATIENCE) -> None:
         """The state in the open server's title, which has to come by itself."""
         title = self.page.locator("#server .title .state")
         title.filter(has_text=re.compile(f"^{state}$")).wait_for(timeout=seconds * 1000)

@@ -62,7 +62,7 @@ def test_a_guest_from_launch_to_deletion(appliance: RealAppliance, person: Perso
     server_id = someone.launch("hello", user_data="#!/bin/sh\necho user data ran here\n")
     someone.page.evaluate("document.body.dataset.same = 'yes'")
     someone.wait_state("ACTIVE", 60)
-    page.locator(".log", has_text="hello login:").wait_for(timeout=120_000)
+    page.locator(".log", has_text="hello login:").wait_for()
     page.locator(".log", has_text=re.compile("userdata exit=0")).wait_for()
     assert page.evaluate("document.body.dataset.same") == "yes", "all this without a reload"
 
@@ -82,7 +82,7 @@ def test_a_guest_from_launch_to_deletion(appliance: RealAppliance, person: Perso
     frame.get_by_role("button", name="Type it").click()
     frame.get_by_role("status").filter(has_text=re.compile("Typed .* characters")).wait_for()
     page.get_by_role("link", name="hello", exact=True).click()
-    page.locator(".log", has_text="Typed: hello|ok").wait_for(timeout=30_000)
+    page.locator(".log", has_text="Typed: hello|ok").wait_for()
 
     someone.delete("hello")
     appliance.wait_gone(server_id)
@@ -108,7 +108,7 @@ def test_the_serial_console_is_a_terminal(appliance: RealAppliance, person: Pers
     someone = person(appliance)
     page = someone.page
     someone.launch("lines")
-    page.locator(".log", has_text="lines login:").wait_for(timeout=120_000)
+    page.locator(".log", has_text="lines login:").wait_for()
     page.get_by_role("link", name="Open console").click()
     page.get_by_role("link", name="Serial console").click()
     page.wait_for_url(re.compile("kind=serial"))

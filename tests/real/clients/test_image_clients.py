@@ -13,9 +13,9 @@ import pytest
 from tests.contracts.waiting import until
 from tests.contracts.web_server import Web, serving
 from tests.real.appliance.process import RealAppliance, running
-from tests.real.clients.shell import Shell
+from tests.real.clients.shell import NewShell, Shell
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.real
 DATA = bytes(range(256)) * 8192
 
 
@@ -34,8 +34,8 @@ def appliance(tmp_path_factory: pytest.TempPathFactory, web: Web) -> Iterator[Re
 
 
 @pytest.fixture(scope="module")
-def openstack(appliance: RealAppliance, tmp_path_factory: pytest.TempPathFactory) -> Shell:
-    made = Shell(appliance, tmp_path_factory.mktemp("shell"))
+def openstack(appliance: RealAppliance, new_shell: NewShell, tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    made = new_shell(appliance, tmp_path_factory.mktemp("shell"))
     (made.directory / "disk.raw").write_bytes(DATA)
     return made
 
@@ -45,7 +45,7 @@ def active(openstack: Shell, name: str) -> dict[str, Any]:
         [image] = openstack.appliance.get(f"/image/v2/images?name={name}")["images"]
         return dict(image)
 
-    until(lambda: shown()["status"] == "active", f"{name} is active", 60)
+    until(lambda: shown()["status"] == "active", f"{name} is active")
     return shown()
 
 
@@ -107,7 +107,7 @@ def test_the_sdk_uploads_downloads_and_imports(appliance: RealAppliance, web: We
         assert cloud.image.download_image(image, stream=False).content == DATA
         second = cloud.image.create_image("by sdk 2", disk_format="raw", container_format="bare")
         cloud.image.import_image(second, method="web-download", uri=web.url("/disk.raw"))
-        until(lambda: cloud.image.get_image(second.id).status == "active", "the import ends", 60)
+        until(lambda: cloud.image.get_image(second.id).status == "active", "the import ends")
         cloud.image.delete_image(second.id)
         cloud.image.delete_image(image.id)
         cloud.close()

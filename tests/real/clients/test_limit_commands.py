@@ -11,9 +11,9 @@ import pytest
 from openstack.exceptions import HttpException
 
 from tests.real.appliance.process import RealAppliance, running
-from tests.real.clients.shell import Shell
+from tests.real.clients.shell import NewShell, Shell
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.real
 MIB = 1 << 20
 RAW = ("--disk-format", "raw", "--container-format", "bare")
 
@@ -25,8 +25,8 @@ def appliance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealApplianc
 
 
 @pytest.fixture(scope="module")
-def openstack(appliance: RealAppliance, tmp_path_factory: pytest.TempPathFactory) -> Shell:
-    return Shell(appliance, tmp_path_factory.mktemp("shell"))
+def openstack(appliance: RealAppliance, new_shell: NewShell, tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    return new_shell(appliance, tmp_path_factory.mktemp("shell"))
 
 
 def named(openstack: Shell, service: str, name: str) -> dict[str, Any]:

@@ -7,16 +7,16 @@ from collections.abc import Iterator
 import pytest
 
 from tests.real.appliance.process import running
-from tests.real.clients.shell import Shell
+from tests.real.clients.shell import NewShell, Shell
 
 pytestmark = pytest.mark.real
 
 
 @pytest.fixture(scope="module")
-def openstack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+def openstack(new_shell: NewShell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     directory = tmp_path_factory.mktemp("client")
     with running(directory / "state", driver="fake") as appliance:
-        shell = Shell(appliance, directory)
+        shell = new_shell(appliance, directory)
         shell("network", "create", "blue")
         shell("subnet", "create", "--network", "blue", "--subnet-range", "10.2.0.0/24", "blue4")
         yield shell

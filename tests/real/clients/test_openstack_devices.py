@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.real.appliance.process import running
-from tests.real.clients.shell import Shell
+from tests.real.clients.shell import NewShell, Shell
 
 pytestmark = pytest.mark.real
 
@@ -15,14 +15,14 @@ CREATE = ("server", "create", "--wait", "--image", "tiny", "--flavor", "small", 
 
 
 @pytest.fixture(scope="module")
-def openstack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+def openstack(new_shell: NewShell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     """A shell with an image, two flavors and a server named box."""
     directory = tmp_path_factory.mktemp("client")
     with running(directory / "state", given={"compute.stop_timeout_seconds": 2}) as appliance:
         appliance.image(bytes(1 << 20))
         for name, ram in (("small", 128), ("large", 256)):
             appliance.flavor(name, ram=ram, disk=1)
-        made = Shell(appliance, directory)
+        made = new_shell(appliance, directory)
         made(*CREATE, "box")
         yield made
 

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import openstack
@@ -15,10 +10,9 @@ import pytest
 
 from tests.contracts.waiting import until
 from tests.real.appliance.process import RealAppliance, running
+from tests.real.clients.shell import NewShell, Shell
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
-
-OPENSTACK = str(Path(sys.executable).with_name("openstack"))
+pytestmark = pytest.mark.real
 
 
 @pytest.fixture(scope="module")
@@ -27,22 +21,9 @@ def appliance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealApplianc
         yield made
 
 
-class Shell:
-    """``openstack`` with the appliance's credentials; ``json`` reads what it shows."""
-
-    def __init__(self, appliance: RealAppliance) -> None:
-        plain = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
-        self._environment = plain | appliance.environment
-
-    def __call__(self, *words: str) -> str:
-        done = subprocess.run(
-            [OPENSTACK, *words], capture_output=True, text=True, timeout=120, check=False, env=self._environment
-        )
-        assert done.returncode == 0, f"openstack {' '.join(words)}: {done.stdout}{done.stderr}"
-        return done.stdout
-
-    def json(self, *words: str) -> Any:
-        return json.loads(self(*words, "-f", "json"))
+@pytest.fixture(scope="module")
+def cli(appliance: RealAppliance, new_shell: NewShell, tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    return new_shell(appliance, tmp_path_factory.mktemp("shell"))
 
 
 def settled(appliance: RealAppliance, kind: str = "volumes") -> list[dict[str, Any]]:
@@ -53,12 +34,11 @@ def settled(appliance: RealAppliance, kind: str = "volumes") -> list[dict[str, A
         found[:] = appliance.get(f"/volume/v3/{kind}/detail")[kind]
         return all(one["status"] == "available" for one in found)
 
-    until(done, f"all {kind} are available", 60)
+    until(done, f"all {kind} are available")
     return found
 
 
-def test_the_commands(appliance: RealAppliance) -> None:
-    cli = Shell(appliance)
+def test_the_commands(appliance: RealAppliance, cli: Shell) -> None:
     assert cli.json("volume", "create", "--size", "1", "--property", "a=b", "one")["status"] == "creating"
     settled(appliance)
     cli("volume", "set", "--size", "2", "--bootable", "one")
@@ -76,13 +56,12 @@ def test_the_commands(appliance: RealAppliance) -> None:
     settled(appliance)
     assert [image["status"] for image in appliance.get("/image/v2/images?name=copy")["images"]] == ["active"]
     cli("volume", "snapshot", "delete", "kept")
-    until(lambda: settled(appliance, "snapshots") == [], "the snapshot is gone", 60)
+    until(lambda: settled(appliance, "snapshots") == [], "the snapshot is gone")
     cli("volume", "delete", "one", "two")
-    until(lambda: appliance.get("/volume/v3/volumes")["volumes"] == [], "both volumes are gone", 60)
+    until(lambda: appliance.get("/volume/v3/volumes")["volumes"] == [], "both volumes are gone")
 
 
-def test_the_commands_of_encryption(appliance: RealAppliance) -> None:
-    cli = Shell(appliance)
+def test_the_commands_of_encryption(appliance: RealAppliance, cli: Shell) -> None:
     made = cli.json("volume", "type", "create", "--encryption-provider", "luks", "--encryption-cipher",
                     "aes-xts-plain64", "--encryption-key-size", "256", "--encryption-control-location", "front-end",
                     "locked")  # fmt: skip
@@ -94,7 +73,7 @@ def test_the_commands_of_encryption(appliance: RealAppliance) -> None:
     settled(appliance)
     assert cli.json("volume", "show", "secret")["encrypted"] is True
     cli("volume", "delete", "secret")
-    until(lambda: appliance.get("/volume/v3/volumes")["volumes"] == [], "the volume is gone", 60)
+    until(lambda: appliance.get("/volume/v3/volumes")["volumes"] == [], "the volume is gone")
     cli("volume", "type", "set", "--encryption-key-size", "128", "locked")
     assert cli.json("volume", "type", "show", "--encryption-type", "locked")["encryption"]["key_size"] == 128
     cli("volume", "type", "unset", "--encryption-type", "locked")
@@ -111,13 +90,13 @@ def test_the_library(appliance: RealAppliance) -> None:
         region_name=given["OS_REGION_NAME"],
     )  # fmt: skip
     try:
-        made = cloud.create_volume(size=1, name="sdk", wait=True, timeout=60)
-        snapshot = cloud.create_volume_snapshot(made.id, name="sdk", wait=True, timeout=60)
+        made = cloud.create_volume(size=1, name="sdk", wait=True, timeout=300)
+        snapshot = cloud.create_volume_snapshot(made.id, name="sdk", wait=True, timeout=300)
         assert (made.status, snapshot.status, snapshot.volume_id) == ("available", "available", made.id)
         cloud.block_storage.extend_volume(made.id, 2)
-        until(lambda: cloud.block_storage.get_volume(made.id).size == 2, "it has grown", 60)
+        until(lambda: cloud.block_storage.get_volume(made.id).size == 2, "it has grown")
         assert [one.name for one in cloud.block_storage.volumes(name="sdk")] == ["sdk"]
-        assert cloud.delete_volume_snapshot(snapshot.id, wait=True, timeout=60)
-        assert cloud.delete_volume(made.id, wait=True, timeout=60)
+        assert cloud.delete_volume_snapshot(snapshot.id, wait=True, timeout=300)
+        assert cloud.delete_volume(made.id, wait=True, timeout=300)
     finally:
         cloud.close()

@@ -107,7 +107,7 @@ class PrivateLibvirtd:
                 continue
         assert self._keeper.stdin is not None
         self._keeper.stdin.close()
-        self._keeper.wait(20)
+        self._keeper.wait(300)
 
 
 def _adopt_orphans() -> None:

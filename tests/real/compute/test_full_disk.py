@@ -216,13 +216,13 @@ def test_two_copies_do_not_promise_themselves_the_same_room(bench: Bench, small:
     class Slow(BytesSource):
         def chunks(self) -> Iterator[bytes]:
             begun.set()
-            assert hold.wait(30)
+            assert hold.wait(300)
             yield from super().chunks()
 
     first, second = (image_of(str(uuid4()), content) for _ in range(2))
     fetching = threading.Thread(target=bench.driver.ensure_image, args=(first, Slow(content)))
     fetching.start()
-    assert begun.wait(10)
+    assert begun.wait(300)
     with pytest.raises(DriverError, match="30 are promised to other copies"):
         bench.driver.ensure_image(second, BytesSource(content))
     hold.set()

@@ -289,7 +289,7 @@ def test_an_agent_sets_passwords_and_holds_still_for_a_snapshot(bench: Bench, ho
     root = DiskSpec("root", "vda", 1, image, boot_index=0)
     spec = bench.spec(disks=(root,), memory_mib=256)
     bench.driver.ensure_guest(spec)
-    until(lambda: bench.driver.has_agent(spec.id), "the agent answers", 90)
+    until(lambda: bench.driver.has_agent(spec.id), "the agent answers")
     bench.driver.set_password(spec.id, "root", "n3w-s3cret")
     assert bench.driver.take_snapshot(spec.id, "root", "still").quiesced
     with tap_link() as tap:
@@ -301,7 +301,7 @@ def test_an_agent_sets_passwords_and_holds_still_for_a_snapshot(bench: Bench, ho
     bench.driver.detach_disk(spec.id, "volume-9")
     _forgotten_freeze(host, spec.id)
     bench.driver.drop_snapshot(spec.id, "never")
-    until(lambda: _frozen(host, spec.id) == "thawed", "it goes on", 10)
+    until(lambda: _frozen(host, spec.id) == "thawed", "it goes on")
     bench.driver.delete_guest(spec.id)
 
 

@@ -110,27 +110,27 @@ def test_a_stopped_libvirtd_is_an_unreachable_host_that_heals(bench: Bench, host
     stays, leaves = bench.boot(), bench.boot()
     position = host.driver.events("", 0).position
     host.libvirtd.stop()
-    until(lambda: _unreachable(host.driver), "the host is unreachable", 5)
+    until(lambda: _unreachable(host.driver), "the host is unreachable")
     with pytest.raises(HostUnreachable):
         host.driver.ensure_guest(bench.spec())
     os.kill(host.libvirtd.guest_pid(leaves.id), signal.SIGKILL)
     host.libvirtd.start()
-    until(lambda: not _unreachable(host.driver), "the host is back", 10)
+    until(lambda: not _unreachable(host.driver), "the host is back")
     events = host.driver.events(position, 5).events
     assert EventKind.RESYNC in {event.kind for event in events}
     assert host.driver.guest(stays.id).power is Power.RUNNING
     assert host.driver.guest(leaves.id).power in (Power.OFF, Power.CRASHED)
     watcher = Watcher(host.driver)
     host.driver.set_power(stays.id, PowerAction.PAUSE)
-    watcher.wait_for(stays.id, Power.PAUSED, 2)
+    watcher.wait_for(stays.id, Power.PAUSED)
 
 
 def test_a_driver_may_be_made_before_libvirtd_runs(host: Host) -> None:
     host.libvirtd.stop(signal.SIGKILL)
     early = host.second_driver(host.appliance_id, host.state_dir)
-    until(lambda: _unreachable(early), "it says so", 10)
+    until(lambda: _unreachable(early), "it says so")
     host.libvirtd.start()
-    until(lambda: not _unreachable(early), "it heals", 10)
+    until(lambda: not _unreachable(early), "it heals")
     early.close()
 
 
@@ -138,7 +138,7 @@ def test_a_killed_hypervisor_process_is_a_crash(bench: Bench, host: Host) -> Non
     spec = bench.boot()
     watcher = Watcher(host.driver)
     os.kill(host.libvirtd.guest_pid(spec.id), signal.SIGKILL)
-    watcher.wait_for(spec.id, Power.CRASHED, 3)
+    watcher.wait_for(spec.id, Power.CRASHED)
     assert host.driver.guest(spec.id).power is Power.CRASHED
 
 

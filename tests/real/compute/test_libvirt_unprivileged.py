@@ -17,9 +17,10 @@ from novalite.drivers.compute.base import ConfigDrive, Power
 from novalite.drivers.compute.remote import connect
 from tests.contracts.compute_driver import Bench, ComputeDriverContract, new_bench
 from tests.contracts.compute_driver_changes import ChangesContract
+from tests.contracts.ports import free_port
 from tests.contracts.waiting import until
 from tests.real import as_user
-from tests.real.appliance.process import NOVALITE, free_port
+from tests.real.appliance.process import NOVALITE
 from tests.real.compute.hosts import BootSectorGuests
 from tests.real.compute.private_libvirtd import PrivateLibvirtd
 
@@ -67,7 +68,7 @@ class Unprivileged:
             self.driver.delete_guest(state.id)
         self.driver.close()
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(300)
         self.libvirtd.close()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.contracts.waiting import until
+from tests.contracts.waiting import PATIENCE, until
 from tests.real.appliance.process import RealAppliance, until_or
 from tests.real.crash.serve import HELD_AT, HOLD_AT
 
@@ -35,7 +35,6 @@ class Doomed(RealAppliance):
         until_or(
             lambda: self._held.exists() and self._held.read_text() == boundary,
             lambda: f"{boundary} was not reached\n{self.log[-3000:]}",
-            30,
         )
 
     def dies_at(self, boundary: str) -> None:
@@ -45,7 +44,7 @@ class Doomed(RealAppliance):
         (self.state_dir / HOLD_AT).unlink()
         self.start()
 
-    def idle(self, seconds: float = 60) -> None:
+    def idle(self, seconds: float = PATIENCE) -> None:
         """Wait until no task is left."""
         until(lambda: not self.get("/admin/status")["tasks"], f"all tasks end\n{self.log[-3000:]}", seconds)
 

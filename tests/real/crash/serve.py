@@ -33,7 +33,7 @@ def main() -> None:
     def boundary(name: str) -> None:
         if name == _wish(hold_at):
             held_at.write_text(name)
-            until(lambda: _wish(hold_at) != name, f"the test lets {name} go on", 60)
+            until(lambda: _wish(hold_at) != name, f"the test lets {name} go on")
 
     arguments = {"state_dir": str(given.state_dir), "http.port": given.port, "compute.driver": given.driver}
     arguments |= dict(item.split("=", 1) for item in given.set)

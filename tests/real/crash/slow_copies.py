@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.contracts.waiting import until
+from tests.contracts.waiting import PATIENCE, until
 
 _PROGRAM = """#!/bin/sh
 if [ "$1" = convert ] && [ -e '{slow}' ]; then
@@ -42,7 +42,7 @@ class SlowCopies:
     def end(self) -> None:
         self._slow.unlink(missing_ok=True)
 
-    def until_in_the_middle(self, seconds: float = 40) -> psutil.Process:
+    def until_in_the_middle(self, seconds: float = PATIENCE) -> psutil.Process:
         """The copy, once it has written some of its data."""
         until(self._pid.exists, "a copy begins", seconds)
         copy = psutil.Process(int(self._pid.read_text()))

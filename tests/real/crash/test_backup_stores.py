@@ -18,7 +18,7 @@ from tests.contracts.waiting import until
 from tests.real.crash.conftest import Doomed
 from tests.real.volume import gateway
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.real
 _MIB = 1 << 20
 _CONTENT = os.urandom(96 * _MIB)
 V = "/volume/v3"
@@ -60,7 +60,7 @@ class _Kept:
         return str(found["status"])
 
     def becomes(self, kind: str, id: str, status: str) -> None:
-        until(lambda: self.status(kind, id) == status, f"{status}\n{self.cloud.log[-3000:]}", 120)
+        until(lambda: self.status(kind, id) == status, f"{status}\n{self.cloud.log[-3000:]}")
         self.cloud.idle()
 
     def begin(self) -> str:
@@ -72,13 +72,13 @@ class _Kept:
     def killed_on_the_way(self) -> str:
         """Some pieces are there, and no manifest."""
         backup_id = self.begin()
-        until(lambda: self.pieces() >= 3, "pieces arrive", 60)
+        until(lambda: self.pieces() >= 3, "pieces arrive")
         self.cloud.kill()
         assert self.store.ids() == ()
         return backup_id
 
     def gone(self, backup_id: str) -> None:
-        until(lambda: self.cloud.call("GET", f"{V}/backups/{backup_id}").status_code == 404, "it goes", 120)
+        until(lambda: self.cloud.call("GET", f"{V}/backups/{backup_id}").status_code == 404, "it goes")
         self.cloud.idle()
 
 

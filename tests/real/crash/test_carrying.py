@@ -12,7 +12,7 @@ from novalite.engine.conductor import registry
 from tests.contracts.waiting import until
 from tests.real.crash.conftest import Doomed
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.real
 V = "/volume/v3"
 _EDGES = ("begin", "done", "recorded")
 
@@ -43,7 +43,7 @@ class _Carried:
         self.forget("exports", self.export["id"])
 
     def _until(self, what: Callable[[], Any]) -> None:
-        until(what, f"it ends\n{self.cloud.log[-3000:]}", 60)
+        until(what, f"it ends\n{self.cloud.log[-3000:]}")
 
     def begin_export(self) -> str:
         return str(self.cloud.post("/admin/exports", {"export": {"server_id": self.server_id}})["export"]["id"])

@@ -13,7 +13,7 @@ from novalite.cloud.volume import keys
 from novalite.engine.conductor import registry
 from tests.real.crash.conftest import Doomed
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.real
 
 MARK = b"nobody may find this text on a disk"
 LUKS = {"provider": "luks", "control_location": "front-end"}
@@ -60,7 +60,7 @@ class _Vault:
         file = self.cloud.state_dir / "volume-backends" / "local" / volume_id
         options = f"driver=qcow2,file.filename={file},encrypt.key-secret=s"
         words = ["qemu-img", "convert", "--object", f"secret,id=s,file={secret}", "--image-opts", "-O", "raw", options]
-        subprocess.run([*words, str(raw)], check=True, timeout=120)
+        subprocess.run([*words, str(raw)], check=True, timeout=300)
         secret.unlink()
         with raw.open("rb") as opened:
             assert opened.read(len(MARK)) == MARK

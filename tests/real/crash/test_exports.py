@@ -15,7 +15,7 @@ from tests.contracts.agents import serving
 from tests.contracts.waiting import until
 from tests.real.crash.conftest import Doomed
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.real
 V, C = "/volume/v3", "/compute/v2.1"
 HERE, THERE, SECRET = "here", "there", "the secret of this agent"
 
@@ -46,7 +46,7 @@ class Cloud:
         def reached() -> bool:
             return bool(self.doomed.get(f"{V}/volumes/{volume_id}")["volume"]["status"] == status)
 
-        until(reached, f"the volume becomes {status}\n{self.doomed.log[-3000:]}", 60)
+        until(reached, f"the volume becomes {status}\n{self.doomed.log[-3000:]}")
 
     def attach(self, server_id: str, volume_id: str) -> None:
         body = {"volumeAttachment": {"volumeId": volume_id}}

@@ -13,7 +13,7 @@ from novalite.engine.conductor import registry
 from tests.contracts.waiting import until
 from tests.real.crash.conftest import Doomed
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.real
 
 
 def _boundaries(kind: str) -> list[str]:

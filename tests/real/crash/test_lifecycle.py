@@ -11,7 +11,7 @@ import pytest
 from novalite.engine.conductor import registry
 from tests.real.crash.conftest import Doomed
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.real
 
 
 def _done(kind: str) -> list[str]:

@@ -14,7 +14,7 @@ import pytest
 from novalite.engine.conductor import registry
 from tests.real.crash.conftest import Doomed
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.real
 
 SMALL, BIG = {"ram": 256, "disk": 1}, {"ram": 512, "disk": 3}
 HOST = "OS-EXT-SRV-ATTR:host"

@@ -11,7 +11,7 @@ from novalite.engine.conductor import registry
 from tests.contracts.waiting import until
 from tests.real.crash.conftest import Doomed
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.real
 _KIND = "protection.run"
 _STEPS = [step.name for step in registry().flow(_KIND).steps]
 _BOUNDARIES = [
@@ -30,7 +30,7 @@ class _Protected:
         self.server_id = cloud.create("s", self.base, "1")
         cloud.wait_status(self.server_id, "ACTIVE")
         self.volume_id = str(cloud.post(f"{V}/volumes", {"volume": {"size": 1}})["volume"]["id"])
-        until(lambda: cloud.get(f"{V}/volumes/{self.volume_id}")["volume"]["status"] == "available", "the volume", 60)
+        until(lambda: cloud.get(f"{V}/volumes/{self.volume_id}")["volume"]["status"] == "available", "the volume")
         for resource_id in (self.server_id, self.volume_id):
             body = {"protection": {"schedule": "monthly, keep 1"}}
             assert cloud.call("PUT", f"/admin/protections/{resource_id}", json=body).status_code == 200
@@ -58,7 +58,7 @@ class _Protected:
         def shown() -> Any:
             return self.cloud.get(f"/admin/protections/{resource_id}")["protection"]
 
-        until(lambda: not shown()["running"], f"the run ends\n{self.cloud.log[-3000:]}", 60)
+        until(lambda: not shown()["running"], f"the run ends\n{self.cloud.log[-3000:]}")
         self.cloud.idle()
         assert (shown()["last_run"]["result"], shown()["last_run"]["problem"]) == ("done", "")
 

@@ -11,7 +11,7 @@ from novalite.engine.conductor import registry
 from tests.contracts.waiting import until
 from tests.real.crash.conftest import Doomed
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.real
 _KIND = "protection.test"
 _STEPS = [step.name for step in registry().flow(_KIND).steps]
 _EDGES = ("begin", "done", "recorded")
@@ -28,7 +28,7 @@ class _Tested:
         self.server_id = cloud.create("s", image_id, "1")
         cloud.wait_status(self.server_id, "ACTIVE")
         self.volume_id = str(cloud.post(f"{V}/volumes", {"volume": {"size": 1, "imageRef": image_id}})["volume"]["id"])
-        until(lambda: self._volume()["status"] == "available", "the volume", 60)
+        until(lambda: self._volume()["status"] == "available", "the volume")
         for resource_id in (self.server_id, self.volume_id):
             body = {"protection": {"schedule": "monthly, keep 1", "test": {"every": "monthly", "seconds": 30}}}
             assert cloud.call("PUT", f"/admin/protections/{resource_id}", json=body).status_code == 200
@@ -42,7 +42,7 @@ class _Tested:
         return self.cloud.get(f"/admin/protections/{resource_id}")["protection"]
 
     def ends(self, resource_id: str, what: str) -> None:
-        until(lambda: not self.shown(resource_id)[what], f"it ends\n{self.cloud.log[-3000:]}", 90)
+        until(lambda: not self.shown(resource_id)[what], f"it ends\n{self.cloud.log[-3000:]}")
         self.cloud.idle()
 
     def begin(self, resource_id: str) -> None:

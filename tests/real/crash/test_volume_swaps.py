@@ -13,7 +13,7 @@ from novalite.engine.conductor import registry
 from tests.contracts.waiting import until
 from tests.real.crash.conftest import Doomed
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.real
 V, C = "/volume/v3", "/compute/v2.1"
 
 
@@ -41,7 +41,7 @@ class _Cloud:
         return found
 
     def until(self, volume_id: str, status: str) -> None:
-        until(lambda: self.volume(volume_id)["status"] == status, f"it becomes {status}\n{self.cloud.log[-3000:]}", 60)
+        until(lambda: self.volume(volume_id)["status"] == status, f"it becomes {status}\n{self.cloud.log[-3000:]}")
 
     def attach(self, volume_id: str) -> None:
         self.cloud.post(self.attachments, {"volumeAttachment": {"volumeId": volume_id}})

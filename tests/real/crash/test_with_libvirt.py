@@ -14,7 +14,7 @@ from tests.real.appliance.libvirtd import ensure_libvirtd
 from tests.real.compute.taps import link_state
 from tests.real.crash.conftest import Doomed
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.real
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def _create(cloud: Doomed) -> str:
 def _domains(server_id: str) -> list[str]:
     listed = subprocess.run(
         ["virsh", "-q", "-c", "qemu:///system", "list", "--all", "--name"],
-        capture_output=True, text=True, timeout=30, check=True,
+        capture_output=True, text=True, timeout=300, check=True,
     )  # fmt: skip
     return [name for name in listed.stdout.split() if server_id in name]
 

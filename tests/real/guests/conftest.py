@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from novalite.drivers.network.base import tap_name
-from tests.contracts.waiting import until
+from tests.contracts.waiting import PATIENCE, until
 from tests.real.appliance.images import bundled_guest_image
 from tests.real.appliance.process import RealAppliance, running, until_or
 from tests.real.compute.private_libvirtd import PrivateLibvirtd
@@ -26,10 +26,10 @@ SSH = (
     "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
     "-o", "ConnectTimeout=10", "-o", "BatchMode=yes", "-o", "ServerAliveInterval=5",
 )  # fmt: skip
-BOOT_SECONDS = 180
+BOOT_SECONDS = PATIENCE
 
 
-def sh(*argv: str, seconds: float = 30, check: bool = True) -> str:
+def sh(*argv: str, seconds: float = PATIENCE, check: bool = True) -> str:
     done = subprocess.run(argv, capture_output=True, text=True, timeout=seconds, check=False)
     assert not check or done.returncode == 0, f"{' '.join(argv)}: {done.returncode} {done.stdout}{done.stderr}"
     return done.stdout
@@ -102,7 +102,7 @@ class Guest:
         """What the guest's own lines on the console say that match."""
         return re.findall(rf"GUEST: ({pattern})", self.console())
 
-    def wait(self, *statuses: str, seconds: float = 60) -> None:
+    def wait(self, *statuses: str, seconds: float = PATIENCE) -> None:
         self.cloud.appliance.wait_status(self.id, *statuses, seconds=seconds)
 
     def wait_said(self, pattern: str, times: int = 1, seconds: float = BOOT_SECONDS) -> None:
@@ -119,7 +119,7 @@ class Guest:
         answer = self.cloud.appliance.act(self.id, action, value)
         assert answer.status_code == 202, answer.text
 
-    def ssh(self, command: str, *, seconds: float = 60) -> str:
+    def ssh(self, command: str, *, seconds: float = PATIENCE) -> str:
         """What a command prints inside the guest."""
         return sh("ssh", *SSH, "-i", str(self.cloud.key), f"root@{self.address}", command, seconds=seconds).strip()
 
@@ -174,7 +174,7 @@ def outside() -> Iterator[Outside]:
     finally:
         if server is not None:
             server.kill()
-            server.wait(10)
+            server.wait(300)
         if Path(f"/sys/class/net/{card}").exists():
             sh("ip", "link", "delete", card)  # and its peer with it
         sh("ip", "netns", "delete", here.namespace)

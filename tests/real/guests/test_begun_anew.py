@@ -10,7 +10,7 @@ import pytest
 from tests.contracts.waiting import until
 from tests.real.guests.conftest import BOOT_SECONDS, Cloud, Guest
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.real
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def test_the_agent_sets_its_password(guest: Guest) -> None:
 def test_rescued_it_has_its_own_disk_beside(guest: Guest) -> None:
     answer = guest.cloud.appliance.act(guest.id, "rescue", {"adminPass": "in need"})
     assert answer.status_code == 200
-    guest.wait("RESCUE", seconds=120)
+    guest.wait("RESCUE")
     until_ssh(guest)
     assert has_password(guest, "in need")
     found = "for d in /dev/vd?2; do mount -o ro $d /mnt 2>/dev/null && { cat /mnt/root/marker; umount /mnt; }; done"
@@ -58,7 +58,7 @@ def test_rescued_it_has_its_own_disk_beside(guest: Guest) -> None:
 
 def test_brought_back_it_is_what_it_was(guest: Guest) -> None:
     guest.act("unrescue")
-    guest.wait("ACTIVE", seconds=120)
+    guest.wait("ACTIVE")
     until_ssh(guest)
     assert guest.ssh("cat /root/marker") == "before"
     assert has_password(guest, "set by the agent")
@@ -71,12 +71,12 @@ def test_rebuilt_it_knows_nothing_but_what_it_is_told_anew(guest: Guest) -> None
         "imageRef": guest.cloud.image_id, "name": "anew", "metadata": {"colour": "red"}, "user_data": script,
         "adminPass": "of the rebuild", "hostname": "begun-anew",
     })  # fmt: skip
-    guest.wait("ACTIVE", seconds=180)
+    guest.wait("ACTIVE")
     until_ssh(guest)
     assert guest.address == address
     assert guest.ssh("cat /root/marker 2>/dev/null || echo none") == "none"
     assert guest.ssh("hostname") == "begun-anew"
-    until(lambda: guest.ssh("cat /root/proof 2>/dev/null || true") == "anew", "its user data has run", 60)
+    until(lambda: guest.ssh("cat /root/proof 2>/dev/null || true") == "anew", "its user data has run")
     assert has_password(guest, "of the rebuild")
     told = guest.ssh("wget -q -O - http://169.254.169.254/openstack/latest/meta_data.json")
     assert '"colour":"red"' in told.replace(" ", "")

@@ -41,7 +41,7 @@ def _content(path: Path, form: str) -> str:
     """The hash of what a guest sees of a disk."""
     plain = path.with_name(f"{uuid4().hex}.plain")
     try:
-        subprocess.run(["qemu-img", "convert", "-U", "-f", form, "-O", "raw", path, plain], timeout=120, check=True)
+        subprocess.run(["qemu-img", "convert", "-U", "-f", form, "-O", "raw", path, plain], timeout=300, check=True)
         digest = hashlib.sha256()
         with plain.open("rb") as file:
             while piece := file.read(1 << 20):
@@ -53,14 +53,14 @@ def _content(path: Path, form: str) -> str:
 
 def _volume(appliance: RealAppliance, **values: Any) -> str:
     volume_id = str(appliance.post(f"{V}/volumes", {"volume": {"size": 1, **values}})["volume"]["id"])
-    until(lambda: appliance.get(f"{V}/volumes/{volume_id}")["volume"]["status"] == "available", "the volume", 120)
+    until(lambda: appliance.get(f"{V}/volumes/{volume_id}")["volume"]["status"] == "available", "the volume")
     return volume_id
 
 
 def _attach(appliance: RealAppliance, server_id: str, volume_id: str) -> None:
     appliance.post(f"/compute/v2.1/servers/{server_id}/os-volume_attachments",
                    {"volumeAttachment": {"volumeId": volume_id}})  # fmt: skip
-    until(lambda: appliance.get(f"{V}/volumes/{volume_id}")["volume"]["status"] == "in-use", "it is attached", 120)
+    until(lambda: appliance.get(f"{V}/volumes/{volume_id}")["volume"]["status"] == "in-use", "it is attached")
 
 
 _WRITER = (
@@ -112,7 +112,7 @@ def test_the_copy_of_a_running_server_has_what_it_wrote_on_all_disks_at_one_mome
             writing.kill()
     assert [file.name for file in (here.state_dir / "guests" / guest.id).glob("snapshot-*")] == []
     guest.act("os-stop")
-    guest.wait("SHUTOFF", seconds=120)
+    guest.wait("SHUTOFF")
     _novalite(here, "import", str(path), "--name", "second")
     [found] = here.get("/compute/v2.1/servers?name=second")["servers"]
     copy = Guest(cloud, "second", found["id"])
@@ -211,7 +211,7 @@ def test_somebody_elses_linux_by_uefi(cloud: Cloud, tmp_path: Path) -> None:
     ours = sh(*virsh, "dumpxml", server_id)
     assert ("pc-q35" in ours, "OVMF" in ours) == (True, True)
     guest.act("os-stop")
-    guest.wait("SHUTOFF", seconds=120)
+    guest.wait("SHUTOFF")
     _novalite(cloud.appliance, "adopt", "own", "--undo")
     assert sh(*virsh, "dumpxml", "--inactive", "own") == before
     assert (_content(data, "raw"), root.stat().st_ino) == facts

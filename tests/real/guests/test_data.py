@@ -65,7 +65,7 @@ class Writer:
 
     def until_further(self, by: int) -> int:
         wanted = self.acknowledged + by
-        until(lambda: self.acknowledged >= wanted, f"the writer gets to {wanted}; it is at {self.acknowledged}", 120)
+        until(lambda: self.acknowledged >= wanted, f"the writer gets to {wanted}; it is at {self.acknowledged}")
         return self.acknowledged
 
     @property
@@ -74,14 +74,14 @@ class Writer:
 
     def stop(self) -> None:
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(300)
         self._listener.join(10)
 
 
 def _records(guest: Guest) -> list[bool]:
     """Whether each record that the guest has is what was written."""
     words = ["ssh", *SSH, "-i", str(guest.cloud.key), f"root@{guest.address}", "cat /root/records"]
-    data = subprocess.run(words, check=True, capture_output=True, timeout=120).stdout
+    data = subprocess.run(words, check=True, capture_output=True, timeout=300).stdout
     records = [data[at : at + _RECORD] for at in range(0, len(data), _RECORD)]
     return [hashlib.sha256(one[:-_DIGEST]).hexdigest().encode() == one[-_DIGEST:] for one in records]
 
@@ -157,7 +157,7 @@ def story(cloud: Cloud, guest: Guest) -> Story:
 @OVERLAYS
 def test_after_a_stop(story: Story) -> None:
     story.guest.act("os-stop")
-    story.guest.wait("SHUTOFF", seconds=120)
+    story.guest.wait("SHUTOFF")
     story.guest.act("os-start")
     story.require_same()
 
@@ -192,7 +192,7 @@ def test_resized_for_good(story: Story) -> None:
 @OVERLAYS
 def test_rescued_and_back(story: Story) -> None:
     assert story.cloud.appliance.act(story.guest.id, "rescue", {}).status_code == 200
-    story.guest.wait("RESCUE", seconds=120)
+    story.guest.wait("RESCUE")
     story.guest.act("unrescue")
     story.require_same()
 
@@ -200,7 +200,7 @@ def test_rescued_and_back(story: Story) -> None:
 @BOTH
 def test_put_away_and_brought_back(story: Story) -> None:
     story.guest.act("shelve")
-    story.guest.wait("SHELVED_OFFLOADED", seconds=240)
+    story.guest.wait("SHELVED_OFFLOADED")
     story.guest.act("unshelve")
     story.require_same()
 

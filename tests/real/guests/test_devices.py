@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.waiting import until
+from tests.contracts.waiting import PATIENCE, until
 from tests.real.guests.conftest import BOOT_SECONDS, Cloud, Guest
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.real
 V, C, N = "/volume/v3", "/compute/v2.1", "/network/v2.0"
 
 
@@ -41,7 +41,7 @@ def _volume(cloud: Cloud, volume_id: str) -> Any:
     return cloud.appliance.get(f"{V}/volumes/{volume_id}")["volume"]
 
 
-def _until_volume(cloud: Cloud, volume_id: str, status: str, seconds: float = 120) -> None:
+def _until_volume(cloud: Cloud, volume_id: str, status: str, seconds: float = PATIENCE) -> None:
     until(lambda: _volume(cloud, volume_id)["status"] == status, f"the volume becomes {status}", seconds)
 
 
@@ -76,20 +76,20 @@ def test_a_second_card_works_and_goes(cloud: Cloud, guest: Guest) -> None:
     path = f"{C}/servers/{guest.id}/os-interface"
     card = call.post(path, {"interfaceAttachment": {"net_id": network}})["interfaceAttachment"]
     assert card["port_state"] == "ACTIVE"
-    until(lambda: card["mac_addr"] in _cards(guest), "the guest sees its second card", 60)
+    until(lambda: card["mac_addr"] in _cards(guest), "the guest sees its second card")
     name = guest.ssh(f"basename $(dirname $(grep -l {card['mac_addr']} /sys/class/net/*/address))")
     guest.ssh(f"ip link set {name} up")
     lease = guest.ssh(f"udhcpc -i {name} -n -q -s /bin/true 2>&1")
     assert f"lease of {card['fixed_ips'][0]['ip_address']} obtained" in lease
     assert call.call("DELETE", f"{path}/{card['port_id']}").status_code == 202
-    until(lambda: card["mac_addr"] not in _cards(guest), "the guest lets its second card go", 120)
-    until(lambda: len(call.get(path)["interfaceAttachments"]) == 1, "the card is no longer the server's", 60)
+    until(lambda: card["mac_addr"] not in _cards(guest), "the guest lets its second card go")
+    until(lambda: len(call.get(path)["interfaceAttachments"]) == 1, "the card is no longer the server's")
     assert guest.answers(10)
 
 
 def test_a_volume_keeps_what_a_guest_writes(guest: Guest, volume_id: str) -> None:
     _attach(guest, volume_id)
-    until(lambda: bool(_disk(guest, volume_id)), "the guest sees the volume", 60)
+    until(lambda: bool(_disk(guest, volume_id)), "the guest sees the volume")
     guest.ssh(f"echo kept by the volume | dd of=/dev/{_disk(guest, volume_id)} conv=fsync && sync")
     _detach(guest, volume_id)
     assert _disk(guest, volume_id) == ""
@@ -108,7 +108,7 @@ def test_a_guest_boots_from_a_volume_and_reads_another(cloud: Cloud, guest: Gues
     }  # fmt: skip
     made = cloud.appliance.post(f"{C}/servers", {"server": server})["server"]["id"]
     booted = Guest(cloud, "volumes", made)
-    booted.wait("ACTIVE", seconds=180)
+    booted.wait("ACTIVE")
     booted.wait_ready(1)
     until(booted.answers, "the guest answers", BOOT_SECONDS)
     assert booted.ssh(f"head -c 18 /dev/{_disk(booted, volume_id)}") == "kept by the volume"
@@ -116,7 +116,7 @@ def test_a_guest_boots_from_a_volume_and_reads_another(cloud: Cloud, guest: Gues
     assert '"tags":["data"]' in told.replace(" ", "")
     booted.ssh("echo mine > /root/proof && sync")
     booted.act("reboot", {"type": "HARD"})
-    booted.wait("ACTIVE", seconds=180)
+    booted.wait("ACTIVE")
     booted.wait_ready(2)
     until(booted.answers, "the guest answers again", BOOT_SECONDS)
     assert booted.ssh("cat /root/proof") == "mine"
@@ -124,4 +124,4 @@ def test_a_guest_boots_from_a_volume_and_reads_another(cloud: Cloud, guest: Gues
     _until_volume(cloud, volume_id, "available")
     left = [one["id"] for one in cloud.appliance.get(f"{V}/volumes")["volumes"]]
     until(lambda: [one["id"] for one in cloud.appliance.get(f"{V}/volumes")["volumes"]] == [volume_id],
-          f"the root volume goes with its server, left {left}", 60)  # fmt: skip
+          f"the root volume goes with its server, left {left}")  # fmt: skip

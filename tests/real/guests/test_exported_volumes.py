@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.waiting import until
+from tests.contracts.ports import free_port
+from tests.contracts.waiting import PATIENCE, until
 from tests.real.appliance.images import bundled_guest_image
-from tests.real.appliance.process import NOVALITE, free_port, running
+from tests.real.appliance.process import NOVALITE, running
 from tests.real.compute.private_libvirtd import PrivateLibvirtd
 from tests.real.guests.conftest import BOOT_SECONDS, Cloud, Guest, let_in, sh
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.real
 V, C = "/volume/v3", "/compute/v2.1"
 HERE, THERE = "here", "there"
 PATTERN = "yes bit-for-bit | head -c 8388608"
@@ -40,7 +41,7 @@ class Pair(Cloud):
     def volume(self, volume_id: str) -> Any:
         return self.appliance.get(f"{V}/volumes/{volume_id}")["volume"]
 
-    def until_volume(self, volume_id: str, status: str, seconds: float = 180) -> None:
+    def until_volume(self, volume_id: str, status: str, seconds: float = PATIENCE) -> None:
         until(lambda: self.volume(volume_id)["status"] == status, f"the volume becomes {status}", seconds)
 
     def new_volume(self, **fields: Any) -> str:
@@ -89,14 +90,14 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     finally:
         if agent is not None:
             agent.terminate()
-            agent.wait(30)
+            agent.wait(300)
         for libvirtd in (near, far):
             libvirtd.close()
 
 
 def boot(pair: Pair, host: str) -> Guest:
     guest = pair.create(f"on-{host}", host=host)
-    guest.wait("ACTIVE", seconds=120)
+    guest.wait("ACTIVE")
     return guest
 
 
@@ -122,7 +123,7 @@ def attach(guest: Guest, pair: Pair, volume_id: str) -> str:
         found = known.get(volume_id[:20], "")
         return bool(found)
 
-    until(seen, "the guest sees the disk", 60)
+    until(seen, "the guest sees the disk")
     return f"/dev/{found}"
 
 
@@ -164,7 +165,7 @@ def test_data_come_back_from_another_host_whatever_is_killed(pair: Pair, guests:
 
     snapshot = pair.appliance.post(f"{V}/snapshots", {"snapshot": {"volume_id": volume_id, "force": True}})["snapshot"]
     path = f"{V}/snapshots/{snapshot['id']}"
-    until(lambda: pair.appliance.get(path)["snapshot"]["status"] == "available", "the snapshot is made", 120)
+    until(lambda: pair.appliance.get(path)["snapshot"]["status"] == "available", "the snapshot is made")
     detach(there, pair, volume_id)
     assert not pair.exported()
     for each in (volume_id, pair.new_volume(snapshot_id=snapshot["id"])):
@@ -199,13 +200,13 @@ def test_a_server_boots_there_from_a_volume(pair: Pair, guests: dict[str, Guest]
     body = {"name": "of-volume", "flavorRef": pair.flavor_id, "networks": "auto", "key_name": "mine", "host": THERE,
             "block_device_mapping_v2": [mapping]}  # fmt: skip
     made = Guest(pair, "of-volume", pair.appliance.post(f"{C}/servers", {"server": body})["server"]["id"])
-    made.wait("ACTIVE", seconds=180)
+    made.wait("ACTIVE")
     until(made.answers, "it answers", 2 * BOOT_SECONDS)
     made.ssh("echo kept > /root/proof; sync")
     made.act("os-stop")
-    made.wait("SHUTOFF", seconds=180)
+    made.wait("SHUTOFF")
     made.act("os-start")
-    made.wait("ACTIVE", seconds=180)
+    made.wait("ACTIVE")
     until(made.answers, "it answers again", 2 * BOOT_SECONDS)
     assert made.ssh("cat /root/proof") == "kept"
     pair.appliance.delete(made.id)

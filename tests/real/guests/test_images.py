@@ -11,7 +11,7 @@ import pytest
 from tests.contracts.waiting import until
 from tests.real.guests.conftest import BOOT_SECONDS, Cloud, Guest, sh
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.real
 SECONDS = 120
 
 
@@ -91,7 +91,7 @@ def test_brought_back_it_is_what_it_was(cloud: Cloud, guest: Guest) -> None:
     _until_ssh(guest)
     assert guest.address == address
     assert guest.ssh("cat /root/before /root/after") == "before\nafter"
-    until(lambda: not cloud.appliance.get("/image/v2/images?name=original-shelved")["images"], "the image goes", 30)
+    until(lambda: not cloud.appliance.get("/image/v2/images?name=original-shelved")["images"], "the image goes")
 
 
 def test_its_disk_goes_on_standing_on_what_it_was_shelved_as(cloud: Cloud, guest: Guest, snapshot: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 from tests.contracts.waiting import until
 from tests.real.guests.conftest import BOOT_SECONDS, Cloud, Guest
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.real
 
 _SPECS = {
     "hw:cpu_sockets": "1",
@@ -70,7 +70,7 @@ def large(cloud: Cloud) -> str:
 
 def resize(guest: Guest, flavor_id: str) -> None:
     guest.act("resize", {"flavorRef": flavor_id})
-    guest.wait("VERIFY_RESIZE", seconds=180)
+    guest.wait("VERIFY_RESIZE")
     until_ssh(guest)
 
 
@@ -94,7 +94,7 @@ def test_resized_it_has_more_of_everything_and_its_data(guest: Guest, large: str
 
 def test_reverted_it_has_the_disk_of_before(guest: Guest) -> None:
     guest.act("revertResize")
-    guest.wait("ACTIVE", seconds=180)
+    guest.wait("ACTIVE")
     until_ssh(guest)
     assert inside(guest) == (1, False, 1)
     assert guest.ssh("cat /root/marker; cat /root/later 2>/dev/null || echo none") == "before\nnone"

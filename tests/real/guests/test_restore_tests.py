@@ -30,7 +30,7 @@ def _copy(cloud: Cloud, guest: Guest, *, seconds: int = 3 * BOOT_SECONDS) -> Non
     body = {"protection": {"schedule": "daily, keep 5", "test": {"every": "daily", "seconds": seconds}}}
     assert cloud.appliance.call("PUT", f"{P}/{guest.id}", json=body).status_code == 200
     assert cloud.appliance.call("POST", f"{P}/{guest.id}/runs").status_code == 202
-    until(lambda: not _shown(cloud, guest)["running"], "the copy is made", 180)
+    until(lambda: not _shown(cloud, guest)["running"], "the copy is made")
     assert _shown(cloud, guest)["last_run"]["result"] == "done"
 
 

@@ -34,7 +34,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def key(tmp_path: Path) -> Path:
     path = tmp_path / "key"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True, timeout=30)
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True, timeout=300)
     return path
 
 
@@ -49,7 +49,7 @@ def config_drive(tmp_path: Path, key: Path, **metadata: str) -> Path:
     subprocess.run(
         ["genisoimage", "-quiet", "-o", str(iso), "-ldots", "-allow-lowercase", "-allow-multidot", "-l", "-J", "-r",
          "-V", "config-2", str(tmp_path / "drive")],
-        check=True, capture_output=True, timeout=30,
+        check=True, capture_output=True, timeout=300,
     )  # fmt: skip
     return iso
 
@@ -63,7 +63,7 @@ class Guest:
         subprocess.run(
             ["qemu-img", "create", "-q", "-f", "qcow2", "-b", str(image), "-F", "qcow2", str(disk), "1G"],
             check=True,
-            timeout=30,
+            timeout=300,
         )
         with socket.create_server(("127.0.0.1", 0)) as free:
             self._port = free.getsockname()[1]
@@ -80,7 +80,7 @@ class Guest:
     def console(self) -> str:
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
-    def until(self, pattern: str, *, times: int = 1, seconds: float = 60) -> str:
+    def until(self, pattern: str, *, times: int = 1, seconds: float = waiting.PATIENCE) -> str:
         """The console's text once ``pattern`` was seen that often."""
         waiting.until(lambda: len(re.findall(pattern, self.console)) >= times, f"{pattern!r} on the console", seconds)
         return self.console
@@ -90,7 +90,7 @@ class Guest:
             ["ssh", "-i", str(self._key), "-p", str(self._port), "-o", "StrictHostKeyChecking=no",
              "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "BatchMode=yes",
              "-o", "ConnectTimeout=10", *options, "root@127.0.0.1", command],
-            capture_output=True, text=True, timeout=60, check=False,
+            capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
 
     def ask(self, command: str) -> str:
@@ -105,7 +105,7 @@ def boot(tmp_path: Path, image: Path, key: Path) -> Iterator[list[Guest]]:
     yield guests
     for guest in guests:
         guest.process.kill()
-        guest.process.wait(timeout=30)
+        guest.process.wait(timeout=300)
 
 
 def test_the_image_passes_our_own_checks(image: Path) -> None:
@@ -157,7 +157,7 @@ def test_a_given_password_opens_the_console(tmp_path: Path, image: Path, key: Pa
     salt, stored = guest.ask("grep ^root: /etc/shadow").split(":")[1].split("$")[2:4]
     hashed = subprocess.run(
         ["openssl", "passwd", "-6", "-salt", salt, "-stdin"], input="s3cret'; reboot #\n", capture_output=True,
-        text=True, check=True, timeout=30,
+        text=True, check=True, timeout=300,
     )  # fmt: skip
     assert hashed.stdout.strip().endswith(stored)
     assert "novalite" not in guest.ask("cat /etc/issue")
@@ -173,5 +173,5 @@ def test_the_same_disk_boots_by_uefi(tmp_path: Path, image: Path, key: Path, boo
         "-drive", f"if=pflash,format=raw,file={variables}",
     )  # fmt: skip
     boot.append(guest)
-    assert "GUEST: ready" in guest.until("login: ", seconds=120)
+    assert "GUEST: ready" in guest.until("login: ")
     assert guest.ask("ls -d /sys/firmware/efi") == "/sys/firmware/efi"

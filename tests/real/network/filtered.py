@@ -31,7 +31,7 @@ TCP, UDP, ICMP, ICMP6 = 6, 17, 1, 58
 
 
 def sh(*argv: str, check: bool = True) -> str:
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False)
     assert not check or done.returncode == 0, f"{' '.join(argv)}: {done.stdout}{done.stderr}"
     return done.stdout
 
@@ -83,7 +83,7 @@ class Guest:
         return next(address for address in self.port.addresses if ":" in address)
 
     def ok(self, *argv: str) -> bool:
-        done = subprocess.run(["ip", "netns", "exec", self.name, *argv], capture_output=True, timeout=30, check=False)
+        done = subprocess.run(["ip", "netns", "exec", self.name, *argv], capture_output=True, timeout=300, check=False)
         return done.returncode == 0
 
     def pings(self, address: str, *options: str) -> bool:

@@ -27,7 +27,7 @@ public = next(each for each in cloud.list_networks() if each["router:external"])
 router = cloud.create_router("r", ext_gateway_net_id=public.id)
 cloud.add_router_interface(router, subnet_id=subnet.id)
 
-server = cloud.create_server("one", image="tiny", flavor="small", network="red", auto_ip=True, wait=True, timeout=60,
+server = cloud.create_server("one", image="tiny", flavor="small", network="red", auto_ip=True, wait=True, timeout=300,
                              security_groups=["web"])
 (floating,) = cloud.list_floating_ips()
 kinds = {each["OS-EXT-IPS:type"]: each["addr"] for each in server.addresses["red"]}
@@ -53,7 +53,7 @@ def appliance(tmp_path: Path) -> Iterator[RealAppliance]:
 
 def test_a_server_gets_a_floating_address_by_itself(appliance: RealAppliance) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", _SCRIPT], capture_output=True, text=True, timeout=120, check=False,
+        [sys.executable, "-c", _SCRIPT], capture_output=True, text=True, timeout=300, check=False,
         env={"PATH": "/usr/bin:/bin", "HOME": str(appliance.state_dir), **appliance.environment},
     )  # fmt: skip
     assert done.stdout.endswith("all done\n"), done.stdout + done.stderr

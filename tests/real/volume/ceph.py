@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+from tests.contracts.ports import free_port
 from tests.contracts.waiting import until
 
 PROGRAMS = ("ceph", "ceph-mon", "ceph-osd", "monmaptool", "rbd", "rados")
@@ -31,7 +31,7 @@ def cluster() -> Iterator[Path]:
     """The configuration of one that has a pool ``rbd``."""
     with tempfile.TemporaryDirectory(prefix="nlc-") as name:
         directory = Path(name)
-        config = _configure(directory, _free_port())
+        config = _configure(directory, free_port())
         daemons: list[subprocess.Popen[bytes]] = []
         try:
             _monitor(directory, config, daemons)
@@ -41,7 +41,7 @@ def cluster() -> Iterator[Path]:
         finally:
             for daemon in reversed(daemons):
                 daemon.send_signal(signal.SIGKILL)
-                daemon.wait(30)
+                daemon.wait(300)
 
 
 def _configure(directory: Path, port: int) -> Path:
@@ -103,17 +103,11 @@ def _osd(directory: Path, config: Path, daemons: list[subprocess.Popen[bytes]]) 
 
 
 def _until_up(config: Path) -> None:
-    until(lambda: b"1 up" in _said("ceph", "-c", str(config), "osd", "stat"), "the OSD is up", 60)
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+    until(lambda: b"1 up" in _said("ceph", "-c", str(config), "osd", "stat"), "the OSD is up")
 
 
 def _run(*words: str) -> None:
-    done = subprocess.run(words, capture_output=True, timeout=60, check=False)
+    done = subprocess.run(words, capture_output=True, timeout=300, check=False)
     assert done.returncode == 0, f"{' '.join(words)}: {done.stderr.decode(errors='replace')}"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 import httpx
 
 from novalite.drivers.storage.s3 import Bucket
+from tests.contracts.ports import free_port
 from tests.contracts.waiting import until
 from tests.real.volume import ceph
 
@@ -56,7 +56,7 @@ class Gateway:
 @contextmanager
 def gateway() -> Iterator[Gateway]:
     with ceph.cluster() as config:
-        directory, secure, plain = config.parent, _free_port(), _free_port()
+        directory, secure, plain = config.parent, free_port(), free_port()
         authority, certificate, key = _certify(directory)
         with config.open("a") as file:
             file.write(
@@ -83,11 +83,11 @@ def gateway() -> Iterator[Gateway]:
                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
         try:
             one = Gateway(f"https://localhost:{secure}", f"http://127.0.0.1:{plain}", authority, config, process)
-            until(lambda: _answers(one), "the gateway answers", 120)
+            until(lambda: _answers(one), "the gateway answers")
             yield one
         finally:
             process.kill()
-            process.wait(30)
+            process.wait(300)
 
 
 def _answers(one: Gateway) -> bool:
@@ -134,11 +134,5 @@ def _certify(directory: Path) -> tuple[Path, Path, Path]:
         str(certificate),
     )
     for words in ((*new, *made), (*new, *asked), answer):
-        subprocess.run(words, check=True, capture_output=True, timeout=60)
+        subprocess.run(words, check=True, capture_output=True, timeout=300)
     return authority, certificate, key
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])

@@ -22,7 +22,7 @@ from novalite.pki.host_keys import HostKeys
 from tests.contracts.volume_exports import MIB, Machine, VolumeExportsContract
 from tests.contracts.waiting import until
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.real
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def io(place: str, keys: Path, *commands: str, read_only: bool = False) -> subpr
     """What a host does with an export, by qemu-io."""
     options = [word for command in commands for word in ("-c", command)] + ["-r"] * read_only
     return subprocess.run(["qemu-io", *options, *sources.words(place, "raw", keys)], capture_output=True, text=True,
-                          timeout=60, check=False)  # fmt: skip
+                          timeout=300, check=False)  # fmt: skip
 
 
 def works(place: str, keys: Path, *commands: str, read_only: bool = False) -> bool:
@@ -77,7 +77,7 @@ def test_devices_are_exported_as_files_are(machine: Machine, tmp_path: Path) -> 
     """As logical volumes are; those need a kernel with device-mapper."""
     backing, keys = tmp_path / "backing", client(machine, "a")
     backing.write_bytes(bytes(MIB))
-    device = subprocess.run(["losetup", "--show", "-f", str(backing)], capture_output=True, text=True, timeout=20,
+    device = subprocess.run(["losetup", "--show", "-f", str(backing)], capture_output=True, text=True, timeout=300,
                             check=True).stdout.strip()  # fmt: skip
     try:
         spec = replace(machine.volume("raw"), place=VolumePlace(device, "raw"))
@@ -85,7 +85,7 @@ def test_devices_are_exported_as_files_are(machine: Machine, tmp_path: Path) -> 
         assert works(place, keys, "write -P 7 64k 4k", "flush")
         machine.exports.remove_export(spec.id)
     finally:
-        subprocess.run(["losetup", "-d", device], timeout=20, check=True)
+        subprocess.run(["losetup", "-d", device], timeout=300, check=True)
     assert backing.read_bytes()[65536:69632] == b"\7" * 4096
 
 
@@ -104,7 +104,7 @@ def test_only_the_host_it_is_for_gets_in(machine: Machine, tmp_path: Path) -> No
     assert not works(place, client(stranger, "a"), "read 0 4k")
     plain = sources.words(place, "raw", keys)[-1].removesuffix(",file.tls-creds=keys")
     refused = subprocess.run(["qemu-io", "-c", "read 0 4k", "--image-opts", plain], capture_output=True, text=True,
-                             timeout=60, check=False)  # fmt: skip
+                             timeout=300, check=False)  # fmt: skip
     assert "TLS" in refused.stderr
     assert refused.returncode != 0
 
@@ -150,7 +150,7 @@ def test_an_export_that_ends_cuts_off_who_has_it_open(machine: Machine) -> None:
     holder.stdin.flush()
     assert "wrote" in holder.stdout.readline() + holder.stdout.readline()
     machine.exports.remove_export(spec.id)
-    said, _ = holder.communicate("write -P 2 0 4k\nflush\nquit\n", timeout=60)
+    said, _ = holder.communicate("write -P 2 0 4k\nflush\nquit\n", timeout=300)
     assert "failed" in said
     assert Path(spec.place.path).read_bytes()[:4096] == b"\1" * 4096
 
@@ -265,11 +265,11 @@ def test_hostile_content_leads_nowhere(machine: Machine, tmp_path: Path) -> None
     secret.write_bytes(b"secret" + bytes(MIB))
     evil = tmp_path / "evil"
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(secret), str(evil)], check=True,
-                   timeout=60)  # fmt: skip
+                   timeout=300)  # fmt: skip
     spec: ExportSpec = machine.volume("raw")
     Path(spec.place.path).write_bytes(evil.read_bytes().ljust(MIB, b"\0"))
     place, back = machine.exports.ensure_export(spec), tmp_path / "back"
     words = ["qemu-img", "convert", "-O", "raw", *sources.words(place, "raw", keys), str(back)]
-    subprocess.run(words, check=True, timeout=60)
+    subprocess.run(words, check=True, timeout=300)
     assert back.read_bytes()[:4] == b"QFI\xfb"
     assert b"secret" not in back.read_bytes()[: len(b"secret")]

@@ -15,14 +15,14 @@ from tests.contracts.waiting import until
 from tests.real.appliance.libvirtd import ensure_libvirtd
 from tests.real.appliance.process import RealAppliance, running
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.real
 
 MIB, GIB = 1 << 20, 1 << 30
 DATA = os.urandom(2 * MIB)
 
 
 def output(*argv: str) -> str:
-    return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True).stdout
+    return subprocess.run(argv, capture_output=True, text=True, timeout=300, check=True).stdout
 
 
 class Cloud:

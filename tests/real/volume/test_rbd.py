@@ -15,7 +15,6 @@ from tests.real.volume import ceph
 
 pytestmark = [
     pytest.mark.real,
-    pytest.mark.timeout(300),
     pytest.mark.skipif(bool(ceph.missing()), reason=ceph.missing()),
 ]
 

@@ -20,7 +20,6 @@ from tests.real.volume.gateway import Gateway
 
 pytestmark = [
     pytest.mark.real,
-    pytest.mark.timeout(300),
     pytest.mark.skipif(bool(gateway.missing()), reason=gateway.missing()),
 ]
 
