@@ -103,10 +103,10 @@ def test_the_copy_of_a_running_server_has_what_it_wrote_on_all_disks_at_one_mome
     path = tmp_path / "first.novalite"
     with subprocess.Popen(command, stdin=subprocess.DEVNULL) as writing:
         try:
-            until(lambda: _stamps(guest, others)[2] > 0, "it writes", 120)
+            until(lambda: _stamps(guest, others)[2] > 0, "it writes")
             _novalite(here, "export", "first", str(path))
             now = _stamps(guest, others)[2]
-            until(lambda: _stamps(guest, others)[2] > now, "it has gone on", 120)
+            until(lambda: _stamps(guest, others)[2] > now, "it has gone on")
             assert writing.poll() is None, "a write failed"
         finally:
             writing.kill()
