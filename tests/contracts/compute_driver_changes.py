@@ -12,6 +12,7 @@ import pytest
 
 from novalite.drivers.compute import snapshots
 from novalite.drivers.compute.base import OPTIONAL_PORTS, DiskCopy, DiskSpec, GuestSpec, NicSpec, Power, PowerAction
+from novalite.engine.links import guarded
 from novalite.errors import DriverError
 from novalite.pki.authority import Authority
 from novalite.pki.host_keys import HostKeys
@@ -96,6 +97,7 @@ class ChangesContract:
         assert bench.driver.take_snapshot(spec.id, "root", "copy-1") == copy
         content = b"".join(snapshots.chunks(bench.driver, copy))
         assert len(content) == copy.size
+        assert b"".join(snapshots.content(guarded(bench.driver, "host"), copy, lambda: None)) == content
         file = tmp_path / "copy.qcow2"
         file.write_bytes(content)
         subprocess.run(["qemu-img", "check", "-q", "-f", "qcow2", str(file)], check=True)

@@ -364,6 +364,13 @@ class TakesSnapshots(Protocol):
         """End the copying if it goes on, and remove the copy. An absent one is a success."""
 
 
+class LendsSnapshots(Protocol):
+    """Of drivers whose host is this machine, so never asked through an agent."""
+
+    def snapshot_path(self, guest_id: str, name: str) -> Path:
+        """Where a copy that is whole lies; it is written no more. Code ``snapshot.not_found``."""
+
+
 @runtime_checkable
 class PlugsDevices(Protocol):
     """Features ``attach_nic`` and ``attach_disk``: devices come and go, whether or not the guest runs."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -11,6 +12,7 @@ from novalite import logs
 from novalite.errors import DriverError
 
 _log = logs.get("volumes")
+_BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,26 @@ class StoredImage:
     virtual_size: int
     md5: str
     sha512: str
+
+
+@dataclass(frozen=True)
+class LentFile:
+    """Content that comes to lie in a file of this machine, whole and flushed, for as long as ``lend`` lasts; nobody
+    writes to it, then or later, so who keeps it may link the file instead of writing it again. ``watch`` is called
+    while it is read, and may raise."""
+
+    lend: Callable[[], AbstractContextManager[Path]]
+    watch: Callable[[], None] = lambda: None
+
+    def __iter__(self) -> Iterator[bytes]:
+        with self.lend() as path:
+            yield from self.blocks(path)
+
+    def blocks(self, path: Path) -> Iterator[bytes]:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK_BYTES):
+                self.watch()
+                yield block
 
 
 class ImageStaging(Protocol):
@@ -67,7 +89,8 @@ class ImageStore(Protocol):
     ``TooLarge``, or ``DriverError`` with code ``disk.full``; a failed ``save`` leaves nothing."""
 
     def save(self, image_id: str, chunks: Iterable[bytes], *, disk_format: str) -> StoredImage:
-        """Store the bytes atomically after checking them against ``disk_format``."""
+        """Store the bytes atomically after checking them against ``disk_format``. Of a ``LentFile`` on its file system
+        nothing is copied."""
 
     @property
     def staging(self) -> ImageStaging: ...
@@ -193,7 +216,7 @@ class VolumeDriver(Protocol):
     def delete_snapshot(self, snapshot_id: str) -> None:
         """An absent one is a success."""
 
-    def read(self, source: OfVolume | OfSnapshot, disk_format: str) -> Iterator[bytes]:
+    def read(self, source: OfVolume | OfSnapshot, disk_format: str) -> Iterable[bytes]:
         """The data as an image of ``disk_format``, in pieces. Only for what is not encrypted: nothing else is ever laid
         down in plain."""
 

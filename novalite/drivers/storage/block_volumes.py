@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 from novalite.drivers.storage import qemu_img
 from novalite.drivers.storage.base import (
     FoundData,
+    LentFile,
     OfImage,
     OfSnapshot,
     OfStream,
@@ -27,7 +28,6 @@ from novalite.drivers.storage.volumes import require_plain, write_stream
 from novalite.errors import DriverError
 
 GIB = 1 << 30
-_CHUNK = 1 << 20
 _VOLUME, _SNAPSHOT, _PART = "volume-", "snapshot-", "part-"
 _GIVEN = "unmanaged-"
 """Before the name of what was given up, which is nobody's then."""
@@ -202,21 +202,21 @@ class BlockVolumes(ABC):
         if name not in self._names():
             self._rename(self._whole("create_snapshot", source, source.key), name)
 
-    def read(self, source: OfVolume | OfSnapshot, disk_format: str) -> Iterator[bytes]:
+    def read(self, source: OfVolume | OfSnapshot, disk_format: str) -> Iterable[bytes]:
         name = self._known("read_volume", source)
         require_plain("read_volume", source)
-        yield from self._pieces(name, disk_format)
+        return LentFile(lambda: self._copy(name, disk_format))
 
     def stream(self, source: OfVolume | OfSnapshot) -> OfStream:
-        return OfStream(self._pieces(self._known("read_volume", source), "raw"), "raw", source.key)
+        name = self._known("read_volume", source)
+        return OfStream(LentFile(lambda: self._copy(name, "raw")), "raw", source.key)
 
-    def _pieces(self, name: str, disk_format: str) -> Iterator[bytes]:
+    @contextmanager
+    def _copy(self, name: str, disk_format: str) -> Iterator[Path]:
         with self._beside() as directory:
             copy = directory / "copy"
             qemu_img.convert("read_volume", self._address(name), "raw", copy, disk_format)
-            with copy.open("rb") as file:
-                while chunk := file.read(_CHUNK):
-                    yield chunk
+            yield copy
 
     def place(self, volume_id: str) -> VolumePlace | None:
         name = _VOLUME + _checked(volume_id)

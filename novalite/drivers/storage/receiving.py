@@ -6,8 +6,9 @@ import errno
 import hashlib
 import os
 import shutil
+from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from novalite.errors import DriverError, Invalid, NotFound, TooLarge
 
 _LOOK_EVERY_BYTES = 64 << 20
 _BLOCK_BYTES = 1 << 20
+_BEHIND = 8
+"""So many blocks one checksum may be behind the other: who waits for each block waits for the slower one each time."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +76,14 @@ def receive(file: BinaryIO, chunks: Iterable[bytes], room: Room) -> Received:
 def read(chunks: Iterable[bytes]) -> Received:
     """Checksums and size of what passes. The two sums are made side by side: each takes longer than the disk."""
     md5, sha512, size = hashlib.md5(usedforsecurity=False), hashlib.sha512(), 0
+    behind: deque[Future[None]] = deque()
     with ThreadPoolExecutor(1, thread_name_prefix="md5") as beside:
         for chunk in chunks:
-            other = beside.submit(md5.update, chunk)
+            behind.append(beside.submit(md5.update, chunk))
             sha512.update(chunk)
             size += len(chunk)
-            other.result()
+            if len(behind) > _BEHIND:
+                behind.popleft().result()
     return Received(size, md5.hexdigest(), sha512.hexdigest())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TypeGuard
@@ -15,6 +15,7 @@ from novalite.drivers.storage import found_files, qcow2, qemu_img, reading
 from novalite.drivers.storage.backends import BackendOptions
 from novalite.drivers.storage.base import (
     FoundData,
+    LentFile,
     OfImage,
     OfSnapshot,
     OfStream,
@@ -162,27 +163,33 @@ class FileVolumes:
     def delete_snapshot(self, snapshot_id: str) -> None:
         _remove(self._snapshot(snapshot_id))
 
-    def read(self, source: OfVolume | OfSnapshot, disk_format: str) -> Iterator[bytes]:
+    def read(self, source: OfVolume | OfSnapshot, disk_format: str) -> Iterable[bytes]:
         """See ``VolumeDriver``. Raw content is read where it lies, as far as that goes; a copy of the rest, or of
         another format, lies beside meanwhile."""
         path, image_format = self._open("read_volume", source)
         require_plain("read_volume", source)
-        done = 0
         if disk_format == "raw":
-            try:
-                for chunk in reading.content("read_volume", path, image_format):
-                    done += len(chunk)
-                    yield chunk
-                return
-            except reading.Packed:
-                pass
-        part = path.with_name(f"{path.name}.{uuid4().hex}{_UNFINISHED}")
+            return self._read_raw(path, image_format)
+        return LentFile(lambda: self._converted(path, image_format, disk_format))
+
+    def _read_raw(self, path: Path, image_format: str) -> Iterator[bytes]:
+        done = 0
         try:
-            qemu_img.convert("read_volume", path, image_format, part, disk_format)
-            with part.open("rb") as file:
+            for chunk in reading.content("read_volume", path, image_format):
+                done += len(chunk)
+                yield chunk
+        except reading.Packed:
+            with self._converted(path, image_format, "raw") as part, part.open("rb") as file:
                 file.seek(done)
                 while chunk := file.read(_CHUNK):
                     yield chunk
+
+    @contextmanager
+    def _converted(self, path: Path, image_format: str, disk_format: str) -> Iterator[Path]:
+        part = path.with_name(f"{path.name}.{uuid4().hex}{_UNFINISHED}")
+        try:
+            qemu_img.convert("read_volume", path, image_format, part, disk_format)
+            yield part
         finally:
             part.unlink(missing_ok=True)
 

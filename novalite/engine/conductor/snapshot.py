@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 from novalite import logs
 from novalite.cloud.compute import progress, snapshots
@@ -12,7 +12,7 @@ from novalite.cloud.image import images, made
 from novalite.cloud.tasks import tasks
 from novalite.context import internal
 from novalite.db.work import Work
-from novalite.drivers.compute.snapshots import chunks
+from novalite.drivers.compute.snapshots import content
 from novalite.engine.conductor import beside, guests, outcome, volume_snapshots
 from novalite.engine.flow import Flow, Run, Step
 from novalite.errors import DriverError, Failed, NovaLiteError, Unavailable
@@ -73,16 +73,19 @@ def _store(run: Run) -> bool:
         )  # fmt: skip
 
 
-def _copied(run: Run) -> Iterator[bytes]:
+def _copied(run: Run) -> Iterable[bytes]:
     """The copy's bytes; the copy is made again if it is not there any more."""
     driver = guests.driver(run)
     snapshot = driver.take_snapshot(run.server_id, ROOT, image_id(run))
     looked = time.monotonic()
-    for piece in chunks(driver, snapshot):
+
+    def watch() -> None:
+        nonlocal looked
         if time.monotonic() - looked > _LOOK_SECONDS:
             _require_wanted(run)
             looked = time.monotonic()
-        yield piece
+
+    return content(driver, snapshot, watch)
 
 
 def _require_wanted(run: Run) -> None:

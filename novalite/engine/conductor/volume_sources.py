@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from novalite.cloud.compute import progress
 from novalite.cloud.volume import attachments, keys, snapshots, volumes
-from novalite.drivers.compute.base import PIECE_BYTES, ComputeDriver, DiskKey, Power, SnapshotFile, TakesSnapshots
+from novalite.drivers.compute.base import ComputeDriver, DiskKey, Power, TakesSnapshots
+from novalite.drivers.compute.snapshots import content
 from novalite.drivers.storage.base import OfSnapshot, OfStream, OfVolume, VolumeDriver, VolumeKey
 from novalite.engine.flow import Run
-from novalite.errors import DriverError, Failed, NovaLiteError
+from novalite.errors import Failed, NovaLiteError
 
 
 @dataclass(frozen=True)
@@ -86,19 +87,9 @@ def reading(run: Run, volume_id: str, name: str) -> Iterator[OfVolume | OfStream
         raise Failed("The host of the server cannot copy disks that are in use.", code="volume.in_use")
     copy = driver.take_snapshot(server_id, using[0].serial, name, disk_key(run, volume_id))
     try:
-        yield OfStream(_chunks(driver, copy), key=opened)
+        yield OfStream(content(driver, copy, lambda: None), key=opened)
     finally:
         driver.drop_snapshot(server_id, name)
-
-
-def _chunks(driver: TakesSnapshots, copy: SnapshotFile) -> Iterator[bytes]:
-    offset = 0
-    while offset < copy.size:
-        piece = driver.read_snapshot(copy.guest_id, copy.name, offset, PIECE_BYTES)
-        if not piece:
-            raise DriverError("read_snapshot", f"{copy.name} ends at {offset} bytes", code="snapshot.not_found")
-        offset += len(piece)
-        yield piece
 
 
 def forget(run: Run, volume_id: str, name: str) -> None:

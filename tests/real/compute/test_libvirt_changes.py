@@ -9,14 +9,17 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 from uuid import uuid4
 
 import libvirt
 import pytest
 
 from novalite.drivers.compute import snapshots
-from novalite.drivers.compute.base import DiskSpec, NicSpec, Power, PowerAction, SnapshotFile
+from novalite.drivers.compute.base import DiskSpec, LendsSnapshots, NicSpec, Power, PowerAction, SnapshotFile
 from novalite.drivers.compute.libvirt import devices
+from novalite.drivers.storage.files import FileImageStore
+from novalite.engine.links import guarded
 from novalite.errors import DriverError, HostUnreachable, NovaLiteError
 from tests.contracts.boot_sector import obedient
 from tests.contracts.compute_driver import Bench, new_bench
@@ -56,6 +59,16 @@ def _saved(bench: Bench, copy: SnapshotFile, file: Path) -> Path:
     return file
 
 
+def _is_kept_without_writing_it_again(bench: Bench, host: Host, copy: SnapshotFile) -> None:
+    store = FileImageStore(host.state_dir / "kept", max_size=1 << 40, max_virtual_size=1 << 40)
+    image_id = str(uuid4())
+    content = snapshots.content(guarded(bench.driver, "host"), copy, lambda: None)
+    assert store.save(image_id, content, disk_format="qcow2").size == copy.size
+    lent, path = cast(LendsSnapshots, bench.driver).snapshot_path(copy.guest_id, copy.name), store.path(image_id)
+    assert path is not None
+    assert path.samefile(lent)
+
+
 # Snapshots
 
 
@@ -71,6 +84,7 @@ def test_a_snapshot_holds_what_was_written_and_boots(bench: Bench, host: Host, t
         file = _saved(bench, copy, tmp_path / f"{copy.name}.qcow2")
         assert _holds(file, 0x5A)
         assert file.stat().st_size < 100 << 20  # blank parts take no room
+        _is_kept_without_writing_it_again(bench, host, copy)
         image = replace(bench.image, id=str(uuid4()), format="qcow2", size=copy.size, sha512=_sha512(file))
         bench.driver.ensure_image(image, _File(file))
         other = bench.boot(disks=(DiskSpec("root", "vda", 1, image, boot_index=0),))

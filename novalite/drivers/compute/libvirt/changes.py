@@ -83,6 +83,10 @@ class GuestChanges(ABC):
     def read_snapshot(self, guest_id: str, name: str, offset: int, max_bytes: int) -> bytes:
         return self._snapshots.read(guest_id, name, offset, max_bytes)
 
+    def snapshot_path(self, guest_id: str, name: str) -> Path:
+        """See ``LendsSnapshots``."""
+        return self._snapshots.path(guest_id, name)
+
     def drop_snapshot(self, guest_id: str, name: str) -> None:
         self._snapshots.drop(guest_id, name)
 

@@ -96,6 +96,12 @@ class Snapshots:
         except FileNotFoundError as error:
             raise DriverError("read_snapshot", f"there is no snapshot {name}", code="snapshot.not_found") from error
 
+    def path(self, guest_id: str, name: str) -> Path:
+        whole = _files("read_snapshot", self._places.guest(guest_id), name).whole
+        if not whole.exists():
+            raise DriverError("read_snapshot", f"there is no snapshot {name}", code="snapshot.not_found")
+        return whole
+
     def drop(self, guest_id: str, name: str) -> None:
         if not is_server_id(guest_id):
             return

@@ -4,13 +4,15 @@ import errno
 import hashlib
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from novalite.drivers.storage.base import ImageStore
+from novalite.drivers.storage.base import ImageStore, LentFile, OfImage, OfVolume
 from novalite.drivers.storage.files import FileImageStore
+from novalite.drivers.storage.volumes import FileVolumes
 from novalite.errors import DriverError, Invalid, NotFound, TooLarge
 
 MIB = 1 << 20
@@ -139,3 +141,87 @@ def test_an_image_deleted_during_its_upload_ends_it(store: FileImageStore, tmp_p
     with pytest.raises(NotFound):
         store.save(image_id, chunks(), disk_format="raw")
     assert left(store, tmp_path) == []
+
+
+@pytest.fixture
+def lent(tmp_path: Path) -> Path:
+    path = tmp_path / "lent"
+    path.write_bytes(os.urandom(3 * MIB))
+    return path
+
+
+def kept_of(store: FileImageStore, lent: Path) -> Path:
+    """Where it is kept; it has the right sums, and stays when what it is of goes."""
+    image_id, data = str(uuid4()), lent.read_bytes()
+    stored = store.save(image_id, LentFile(lambda: nullcontext(lent)), disk_format="raw")
+    path = store.path(image_id)
+    assert path is not None
+    assert (stored.size, stored.sha512) == (len(data), hashlib.sha512(data).hexdigest())
+    assert stored.md5 == hashlib.md5(data).hexdigest()
+    assert path.read_bytes() == data
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert store.ids() == (image_id,)
+    return path
+
+
+def test_a_lent_file_is_not_written_again(store: FileImageStore, lent: Path) -> None:
+    assert kept_of(store, lent).samefile(lent)
+
+
+@pytest.mark.parametrize("why", ["another file system", "another owner"])
+def test_a_lent_file_that_cannot_be_ours_is_copied(
+    store: FileImageStore, lent: Path, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    def refused(_old: Path, _new: Path) -> None:
+        raise OSError(errno.EXDEV, why)
+
+    if why == "another owner":
+        monkeypatch.setattr("novalite.drivers.storage.files.os.geteuid", lambda: 4321)
+    else:
+        monkeypatch.setattr("novalite.drivers.storage.files.os.link", refused)
+    assert not kept_of(store, lent).samefile(lent)
+
+
+def test_a_lent_file_that_is_refused_stays_with_its_owner(store: FileImageStore, tmp_path: Path, lent: Path) -> None:
+    for size, refusal in ((9 * MIB, TooLarge), (MIB, Invalid)):
+        with lent.open("wb") as file:
+            file.write(b"QFI\xfb")
+            file.truncate(size)
+        with pytest.raises(refusal):
+            store.save(str(uuid4()), LentFile(lambda: nullcontext(lent)), disk_format="raw")
+        assert (left(store, tmp_path), lent.stat().st_size) == ([], size)
+
+
+def test_what_watches_a_lent_file_ends_it(store: FileImageStore, tmp_path: Path, lent: Path) -> None:
+    def unwanted() -> None:
+        raise RuntimeError("nobody wants it")
+
+    with pytest.raises(RuntimeError, match="nobody"):
+        store.save(str(uuid4()), LentFile(lambda: nullcontext(lent), unwanted), disk_format="raw")
+    assert left(store, tmp_path) == []
+
+
+def test_an_image_of_a_volume_is_converted_straight_into_the_store(
+    store: FileImageStore, tmp_path: Path, lent: Path
+) -> None:
+    """Whatever the format, the disk is written to once."""
+    files, volume_id = FileVolumes(tmp_path / "volumes"), str(uuid4())
+    files.ensure_volume(volume_id, 1, OfImage(lent, "raw"))
+    roomy = FileImageStore(tmp_path / "images", max_size=1 << 40, max_virtual_size=1 << 40)
+    laid: list[int] = []
+    content = files.read(OfVolume(volume_id), "qcow2")
+    assert isinstance(content, LentFile)
+
+    @contextmanager
+    def noted() -> Iterator[Path]:
+        with content.lend() as path:
+            laid.append(path.stat().st_ino)
+            yield path
+
+    image_id = str(uuid4())
+    roomy.save(image_id, LentFile(noted), disk_format="qcow2")
+    path = roomy.path(image_id)
+    assert path is not None
+    assert laid == [path.stat().st_ino]
+    assert path.stat().st_nlink == 1
+    assert list((tmp_path / "volumes").glob("*.part")) == []
