@@ -90,6 +90,7 @@ def _ground(w: Work, server: Server, new: NewBuild) -> _Ground:
                       field="trusted_image_certificates")  # fmt: skip
     volume = volumes.get(w, root.volume_id)
     if new.begins_volumes_anew:
+        volumes.refuse_found(volume, "rebuilt")
         boot_image.refuse_unbootable(image, ram_mib=server.memory_mib, disk_gib=volume.size_gib)
         return _Ground(None, {**boot_image.copy(image), "id": ""}, volume.id)
     if image.id != (volume.image_id or volume.image_metadata.get("image_id")):

@@ -175,6 +175,7 @@ def restore(w: Work, backup_id: str, *, volume_id: str = "", name: str | None = 
         )  # fmt: skip
     else:
         volume = volumes.get(w, volume_id)
+        volumes.refuse_found(volume, "restored")
         if sealed(backup) is not None and volume.encryption_key_id is None:
             raise Invalid(f"Invalid volume: backup {backup_id} is of an encrypted volume, and volume {volume_id} is "
                           "not encrypted.", field="volume_id", code="volume.encrypted")  # fmt: skip

@@ -82,6 +82,7 @@ def revert(w: Work, volume_id: str, snapshot_id: str) -> None:
     """Bring back what the volume held at its newest snapshot. Raises ``Invalid``."""
     volume, snapshot = volumes.get(w, volume_id), snapshots.get(w, snapshot_id)
     services.require_thawed(w, volume)
+    volumes.refuse_found(volume, "reverted")
     newest = w.session.scalar(
         sa.select(Snapshot.id).where(Snapshot.volume_id == volume_id).order_by(Snapshot.created_at.desc()).limit(1)
     )
@@ -99,6 +100,7 @@ def reimage(w: Work, volume_id: str, image_id: str, *, reserved_too: bool = Fals
     off, with ``attached_too`` one that a server has, whose guest is off. Raises ``Invalid``."""
     volume, image = volumes.get(w, volume_id), new_volumes.usable_image(w, image_id, "image_id")
     services.require_thawed(w, volume)
+    volumes.refuse_found(volume, "re-imaged")
     if new_volumes.least_gib(image) > volume.size_gib:
         raise Invalid(f"Image {image_id} does not fit into {volume.size_gib} GiB.", field="image_id")
     allowed = ["available", "error", *["reserved"] * (reserved_too or attached_too), *["in-use"] * attached_too]

@@ -20,6 +20,7 @@ def is_needed(w: Work, volume: Volume, kind: VolumeType) -> bool:
 def begin(w: Work, volume: Volume, kind: VolumeType, *, may_move: bool) -> None:
     """Leave the task that does it; the status is ``retyping`` meanwhile. Cinder takes it for a migration. Raises
     ``Invalid``, ``OverQuota``."""
+    volumes.refuse_found(volume, "encrypted")
     if not may_move:
         raise Invalid("Invalid volume: Retype requires migration but is not allowed.", field="migration_policy",
                       code="volume.may_not_move")  # fmt: skip

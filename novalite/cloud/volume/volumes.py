@@ -20,6 +20,7 @@ from novalite.cloud.tasks import tasks as durable
 from novalite.cloud.volume import services, tasks
 from novalite.cloud.volume.records import Backup, Snapshot, Volume, VolumeAttachment
 from novalite.db.work import Work
+from novalite.drivers.storage.base import FOUND
 from novalite.errors import Failed, Invalid, NotFound
 
 TOPIC = "volume"
@@ -116,6 +117,16 @@ def refuse_encrypted(w: Work, volume_ids: Iterable[str], doing: str) -> None:
                 f"Volume {volume.id} is encrypted, and would lie there in plain when {doing}. Make a copy of a type "
                 "without encryption (source_volid), if this is what you want.", field="volume", code="volume.encrypted",
             )  # fmt: skip
+
+
+def refuse_found(volume: Volume, doing: str) -> None:
+    """Raises ``Invalid`` for what would write anew what lies where its owner has put it."""
+    if volume.backend == FOUND:
+        raise Invalid(
+            f"Invalid volume: volume {volume.id} was adopted where it lies, and what is there is never replaced: it "
+            f"cannot be {doing}.", field="volume", code="volume.found",
+            hint="Make a new volume of the snapshot, backup, image or volume, or move this one to another backend.",
+        )  # fmt: skip
 
 
 def refusal(volume: Volume, doing: str, allowed: Iterable[str]) -> Invalid:

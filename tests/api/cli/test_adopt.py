@@ -187,6 +187,53 @@ def test_its_volumes_are_never_begun_anew(novalite: Any, appliance: Any, tmp_pat
     assert [Path(disk.path).read_bytes() for disk in machine.disks] == content
 
 
+def test_what_would_replace_its_disks_is_refused_at_once(novalite: Any, appliance: Any, tmp_path: Path) -> None:
+    machine = _machine(tmp_path, "mine")
+    appliance.driver.somebody_makes(machine)
+    content = [Path(disk.path).read_bytes() for disk in machine.disks]
+    assert novalite("adopt", "mine") == 0, novalite.err
+    assert novalite("server", "delete", machine.id) == 0, novalite.err
+    volume_id = next(each["id"] for each in _volumes(appliance) if each["name"] == "mine vdb")
+    made = {}
+    for kind, path in (("snapshot", "snapshots"), ("backup", "backups")):
+        answer = appliance.post(f"{V}/{path}", {kind: {"volume_id": volume_id}})
+        assert answer.status_code == 202, answer.text
+        made[f"{V}/{path}/{answer.json[kind]['id']}"] = kind
+        wait_for(lambda p=path, k=kind, a=answer: appliance.get(f"{V}/{p}/{a.json[k]['id']}").json[k]["status"]
+                 == "available")  # fmt: skip
+    snapshot, backup = made
+    secret = appliance.post(f"{V}/types", {"volume_type": {"name": "adopted-secret"}}).json["volume_type"]["id"]
+    body = {"encryption": {"provider": "luks", "control_location": "front-end"}}
+    assert appliance.post(f"{V}/types/{secret}/encryption", body).status_code == 200
+    image_id = appliance.image("tiny")
+    action = f"{V}/volumes/{volume_id}/action"
+    found_host = appliance.get(f"{V}/volumes/{volume_id}").json["volume"]["os-vol-host-attr:host"]
+    for path, asked in (
+        (action, {"revert": {"snapshot_id": snapshot.rpartition("/")[2]}}),
+        (action, {"os-reimage": {"image_id": image_id}}),
+        (f"{backup}/restore", {"restore": {"volume_id": volume_id}}),
+    ):
+        refused = appliance.post(path, asked, headers={"OpenStack-API-Version": "volume 3.68"})
+        assert refused.status_code == 400, (asked, refused.text)
+        assert "adopted where it lies" in refused.text
+    assert appliance.call("DELETE", snapshot).status_code == 202
+    wait_for(lambda: appliance.get(snapshot).status_code == 404)
+    retype = {"os-retype": {"new_type": secret, "migration_policy": "on-demand"}}
+    refused = appliance.post(action, retype)
+    assert (refused.status_code, "adopted where it lies" in refused.text) == (400, True), refused.text
+    other = appliance.post(f"{V}/volumes", {"volume": {"size": 1}}).json["volume"]["id"]
+    wait_for(lambda: appliance.get(f"{V}/volumes/{other}").json["volume"]["status"] == "available")
+    refused = appliance.post(f"{V}/volumes/{other}/action", {"os-migrate_volume": {"host": found_host}})
+    assert refused.status_code == 400, refused.text
+    assert appliance.get(f"{V}/volumes/{volume_id}").json["volume"]["status"] == "available"
+    assert [Path(disk.path).read_bytes() for disk in machine.disks] == content
+    for path in (backup, f"{V}/volumes/{other}"):
+        assert appliance.call("DELETE", path).status_code == 202
+    wait_for(lambda: appliance.get(backup).status_code == 404)
+    assert novalite("adopt", "mine", "--undo") == 0, novalite.err
+    assert appliance.call("DELETE", f"{V}/types/{secret}").status_code == 202
+
+
 def _gone(appliance: Any, *names: str) -> None:
     for volume in _volumes(appliance):
         if volume["name"] in names:
