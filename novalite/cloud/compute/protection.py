@@ -11,7 +11,15 @@ import sqlalchemy as sa
 
 from novalite.cloud.compute import servers, snapshots
 from novalite.cloud.compute.protection_language import Rule, minute_of, next_time, parse
-from novalite.cloud.compute.protection_records import DONE, RUNNING, SERVER, VOLUME, Protection, ProtectionRun
+from novalite.cloud.compute.protection_records import (
+    DONE,
+    RUNNING,
+    SERVER,
+    VOLUME,
+    Protection,
+    ProtectionRun,
+    ProtectionTest,
+)
 from novalite.cloud.compute.protection_tasks import Protect, key
 from novalite.cloud.image.records import Image
 from novalite.cloud.tasks import tasks as durable
@@ -57,7 +65,7 @@ def list_visible(w: Work) -> list[Protection]:
 
 def protect(w: Work, resource_id: str, schedule: str) -> Protection:
     """Copy a server or a volume by the clock from now on; what was asked before is replaced. Raises ``NotFound``,
-    ``Invalid``."""
+    ``Invalid``, and ``Conflict`` while a copy is made for the project that had the volume before."""
     rules = parse(schedule)
     kind, name, project_id = _resource(w, resource_id)
     planned = _planned(rules, resource_id, w.now)
@@ -65,11 +73,22 @@ def protect(w: Work, resource_id: str, schedule: str) -> Protection:
     if found is None:
         found = Protection(resource_id=resource_id, resource_type=kind, project_id=project_id, created_at=w.now)
         w.session.add(found)
+    elif found.project_id != project_id:
+        _forget_runs(w, found)
     found.resource_name, found.user_id, found.project_id, found.updated_at = name, w.ctx.user_id, project_id, w.now
     found.rules, found.next_at = planned, _first(planned)
     w.session.flush()
     announce(w, found)
     return found
+
+
+def _forget_runs(w: Work, found: Protection) -> None:
+    """Of a volume that was given to another project: its copies stay their owner's. Raises ``Conflict`` while one is
+    made or tested."""
+    if found.run_id or found.test_id:
+        raise Conflict(f"{found.resource_id} is being copied for another project.", code="protection.running")
+    for record in (ProtectionRun, ProtectionTest):
+        w.changed(sa.delete(record).where(record.resource_id == found.resource_id))
 
 
 def _resource(w: Work, resource_id: str) -> tuple[str, str, str]:
@@ -151,7 +170,7 @@ def begin_due(w: Work, resource_id: str) -> bool:
     found = find(w, resource_id)
     if found is None or found.next_at is None or found.next_at > w.now:
         return False
-    if not _exists(w, found):
+    if not _is_theirs(w, found):
         found.rules, found.next_at = [], None
         return False
     frequencies = [each["every"] for each in found.rules if datetime.fromisoformat(each["next_at"]) <= w.now]
@@ -169,9 +188,11 @@ def begin_due(w: Work, resource_id: str) -> bool:
     return True
 
 
-def _exists(w: Work, found: Protection) -> bool:
+def _is_theirs(w: Work, found: Protection) -> bool:
+    """Whether it still is there, and has not been given to another project."""
     if found.resource_type == VOLUME:
-        return volumes.find(w, found.resource_id) is not None
+        volume = volumes.find(w, found.resource_id)
+        return volume is not None and volume.project_id == found.project_id
     server = w.session.get(servers.Server, found.resource_id)
     return server is not None and server.deleted_at is None
 

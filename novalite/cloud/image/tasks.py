@@ -61,8 +61,8 @@ def expires_at(task: Task) -> datetime | None:
 
 
 def of_image(w: Work, image_id: str) -> list[Task]:
-    """Newest first. The caller has looked whether the image may be seen."""
-    query = sa.select(Task).where(Task.kind == ImageImport.kind, Task.resource_id == image_id)
+    """Newest first; to those who only see the image it is not told where its data came from."""
+    query = sa.select(Task).where(_visible(w), Task.resource_id == image_id)
     return list(w.session.scalars(query.order_by(Task.created_at.desc(), Task.id)))
 
 

@@ -10,9 +10,9 @@ from novalite.cloud.compute.carrying_tasks import AdoptGuest, GiveGuestBack
 from novalite.context import internal
 from novalite.db.work import Work
 from novalite.drivers.storage.base import FoundDriver
-from novalite.engine.conductor import guests
+from novalite.engine.conductor import guests, outcome
 from novalite.engine.flow import Flow, Run, Step
-from novalite.errors import Failed, NovaLiteError
+from novalite.errors import Failed
 
 
 def _record(run: Run) -> Adoption:
@@ -89,9 +89,8 @@ def _end(run: Run) -> None:
 
 
 def _not_given_back(run: Run, error: Exception) -> None:
-    why = str(error) if isinstance(error, NovaLiteError) else "Something failed; the log tells what."
     with run.parts.database.write(internal()) as w:
-        adoptions.not_given_back(w, run.server_id, why)
+        adoptions.not_given_back(w, run.server_id, outcome.message_of(error))
 
 
 FLOWS = (

@@ -25,10 +25,11 @@ def failed_in_place(run: Run, error: Exception) -> None:
 
 
 def message_of(error: Exception) -> str:
-    """What a fault tells users. Where their server's host is, and how it is reached, is for operators."""
-    if isinstance(error, HostUnreachable):
+    """What users are told of a failure. Where their server's host is, and how it is reached, is for operators; of an
+    error that a task has met only its code is left to tell it by."""
+    if isinstance(error, NovaLiteError) and error.code == HostUnreachable.default_code:
         return "The host of the server does not answer."
-    return f"{error.message} {error.hint}".strip() if isinstance(error, NovaLiteError) else str(error)
+    return str(error)
 
 
 def _record(run: Run, error: Exception, vm_state: str | None) -> None:

@@ -11,9 +11,9 @@ from novalite.cloud.compute.protection_tasks import Protect
 from novalite.cloud.image import made
 from novalite.context import Context, internal
 from novalite.drivers.compute.base import DiskCopy
-from novalite.engine.conductor import snapshot, volume_backups, volume_sources
+from novalite.engine.conductor import outcome, snapshot, volume_backups, volume_sources
 from novalite.engine.flow import Flow, Run, Step, Wait
-from novalite.errors import Conflict, DriverError, Invalid, NovaLiteError
+from novalite.errors import Conflict, DriverError, Invalid
 
 _BUSY_SECONDS = 1800.0
 """How long a run waits until what else goes on with a server or volume has ended."""
@@ -129,9 +129,8 @@ def _finish(run: Run) -> None:
 
 
 def _failed(run: Run, error: Exception) -> None:
-    why = str(error) if isinstance(error, NovaLiteError) else "Something failed; the log tells what."
     with run.parts.database.write(internal()) as w:
-        protection_runs.failed(w, _run_id(run), why)
+        protection_runs.failed(w, _run_id(run), outcome.message_of(error))
 
 
 def _cancelled(run: Run) -> None:

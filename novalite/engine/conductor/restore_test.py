@@ -22,7 +22,7 @@ from novalite.cloud.volume.records import Backup
 from novalite.context import internal
 from novalite.drivers.compute.base import DiskKey, DiskSpec, FullDriver, GuestSpec, Power
 from novalite.drivers.storage.base import OfStream, VolumeKey
-from novalite.engine.conductor import boot_signs, guests, placement
+from novalite.engine.conductor import boot_signs, guests, outcome, placement
 from novalite.engine.flow import Flow, Run, Step, Wait
 from novalite.engine.scheduler.snapshot import Request
 from novalite.errors import Conflict, Failed, HostUnreachable, NovaLiteError
@@ -304,10 +304,8 @@ def _finish(run: Run) -> None:
 
 def _failed(run: Run, error: Exception) -> None:
     """A copy that cannot be read has failed; otherwise it is the test that has, and nothing is known of the copy."""
-    if isinstance(error, NovaLiteError):
-        _over(run, FAILED if error.code in _DAMAGED else UNKNOWN, str(error))
-    else:
-        _over(run, UNKNOWN, "Something failed; the log tells what.")
+    is_damaged = isinstance(error, NovaLiteError) and error.code in _DAMAGED
+    _over(run, FAILED if is_damaged else UNKNOWN, outcome.message_of(error))
 
 
 def _cancelled(run: Run) -> None:

@@ -18,9 +18,9 @@ from novalite.db.work import Work
 from novalite.drivers.compute.base import DiskCopy, Power, SnapshotFile
 from novalite.drivers.compute.snapshots import chunks
 from novalite.drivers.storage.base import OfVolume, StoredImage
-from novalite.engine.conductor import beside, guests, snapshot, volume_sources
+from novalite.engine.conductor import beside, guests, outcome, snapshot, volume_sources
 from novalite.engine.flow import Flow, Run, Step
-from novalite.errors import DriverError, Failed, NovaLiteError, Unavailable
+from novalite.errors import DriverError, Failed, Unavailable
 
 _LOOK_SECONDS = 1.0
 _UNWANTED = "snapshot.unwanted"
@@ -191,9 +191,8 @@ def _finish(run: Run) -> None:
 
 
 def _failed(run: Run, error: Exception) -> None:
-    why = str(error) if isinstance(error, NovaLiteError) else "Something failed; the log tells what."
     with run.parts.database.write(internal()) as w:
-        server_exports.failed(w, _export_id(run), why)
+        server_exports.failed(w, _export_id(run), outcome.message_of(error))
     snapshot.failed(run, error)
 
 

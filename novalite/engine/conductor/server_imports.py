@@ -22,9 +22,9 @@ from novalite.cloud.volume.new_volumes import NewVolume
 from novalite.context import Context, internal
 from novalite.db.work import Work
 from novalite.drivers.compute.base import PIECE_BYTES, FullDriver
-from novalite.engine.conductor import guests
+from novalite.engine.conductor import guests, outcome
 from novalite.engine.flow import Flow, Run, Step, Wait
-from novalite.errors import Failed, Invalid, NotFound, NovaLiteError
+from novalite.errors import Failed, Invalid, NotFound
 
 _LOOK_SECONDS = 1.0
 _UNFINISHED = ("creating", "downloading")
@@ -190,7 +190,7 @@ def _forget_images(run: Run, found: ServerImport, *, but: str = "") -> None:
 
 
 def _failed(run: Run, error: Exception) -> None:
-    _give_up(run, str(error) if isinstance(error, NovaLiteError) else "Something failed; the log tells what.")
+    _give_up(run, outcome.message_of(error))
 
 
 def _cancelled(run: Run) -> None:

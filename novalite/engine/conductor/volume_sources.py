@@ -11,8 +11,9 @@ from novalite.cloud.volume import attachments, keys, snapshots, volumes
 from novalite.drivers.compute.base import ComputeDriver, DiskKey, Power, TakesSnapshots
 from novalite.drivers.compute.snapshots import content
 from novalite.drivers.storage.base import OfSnapshot, OfStream, OfVolume, VolumeDriver, VolumeKey
+from novalite.engine.conductor import outcome
 from novalite.engine.flow import Run
-from novalite.errors import Failed, NovaLiteError
+from novalite.errors import Failed
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,5 @@ def forget(run: Run, volume_id: str, name: str) -> None:
             user.driver.drop_snapshot(user.server_id, name)
 
 
-def told(error: Exception) -> str:
-    """What the record keeps of a failure."""
-    return str(error) if isinstance(error, NovaLiteError) else f"Something unexpected went wrong ({type(error)})."
+told = outcome.message_of
+"""What the record keeps of a failure."""

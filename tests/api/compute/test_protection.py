@@ -218,6 +218,30 @@ def test_a_volume_is_backed_up_and_comes_back(member: Cloud) -> None:
     wait_for(lambda: volumes("GET", f"/backups/{new['copy_id']}").json["backup"]["status"] == "available")
 
 
+def test_a_volume_that_was_given_away_is_protected_anew(member: Cloud, stranger: Cloud) -> None:
+    def volumes(cloud: Cloud, method: str, path: str, body: Any = None) -> Any:
+        return member.appliance.call(method, f"/volume/v3{path}", token=cloud.token, json=body)
+
+    made = volumes(member, "POST", "/volumes", {"volume": {"size": 1, "name": "given"}}).json["volume"]["id"]
+    wait_for(lambda: volumes(member, "GET", f"/volumes/{made}").json["volume"]["status"] == "available")
+    _protect(member, made, "weekly, keep 1")
+    assert _due(member, made, days=8)
+    theirs = _ended(member, made)["copy_id"]
+    wait_for(lambda: volumes(member, "GET", f"/volumes/{made}").json["volume"]["status"] == "available")
+    offer = volumes(member, "POST", "/os-volume-transfer", {"transfer": {"volume_id": made}}).json["transfer"]
+    accept = {"accept": {"auth_key": offer["auth_key"]}}
+    assert volumes(stranger, "POST", f"/os-volume-transfer/{offer['id']}/accept", accept).status_code == 202
+    assert not _due(member, made, days=16), "it is not theirs any more"
+    assert _shown(member, made)["schedule"] == ""
+    _protect(stranger, made, "weekly, keep 1")
+    assert _runs(stranger, made) == []
+    assert _call(stranger, "POST", f"/{made}/restore", {"restore": {"name": "x"}}).status_code == 409
+    assert _call(stranger, "POST", f"/{made}/tests").status_code in (400, 409)
+    copied = _copy(stranger, made)
+    assert (copied["result"], copied["problem"]) == ("done", "")
+    assert volumes(member, "GET", f"/backups/{theirs}").json["backup"]["status"] == "available"
+
+
 def test_a_run_whose_task_was_lost_is_ended_and_old_runs_are_forgotten(member: Cloud) -> None:
     server_id = member.boot("orphan")
     _protect(member, server_id, "hourly, keep 2")

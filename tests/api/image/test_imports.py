@@ -294,6 +294,12 @@ def test_other_projects_may_not(appliance: Appliance) -> None:
     body = {"method": {"name": "glance-direct"}}
     assert appliance.post(f"/image/v2/images/{image}/import", body, token=other).status_code == 403
     assert appliance.get("/image/v2/tasks", token=other).status_code == 403
+    stage(appliance, image, b"raw bytes")
+    begin(appliance, image)
+    assert ended(appliance, image)["status"] == "active"
+    where = f"/image/v2/images/{image}/tasks"
+    assert len(appliance.get(where).json["tasks"]) == 1
+    assert appliance.get(where, token=other).json["tasks"] == [], "where it came from is its owner's to know"
 
 
 def test_what_is_staged_of_another_kind_is_refused(appliance: Appliance) -> None:
