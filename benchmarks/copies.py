@@ -94,7 +94,7 @@ class _Lab:
         self._caller.call("DELETE", where)
 
     def of_a_volume(self) -> Iterator[_Row]:
-        """A snapshot; a backup into an empty store; one more of the same; the way back."""
+        """A snapshot; an image; a backup into an empty store; one more of the same; the way back."""
         volume_id = self._new(_VOLUMES, "volume", size=2, imageRef=self._image_id)
         file = self._state_dir / "volumes" / volume_id
 
@@ -102,6 +102,7 @@ class _Lab:
             return self._pairs(lambda: self._kept(room, noun, **wanted), file)
 
         yield _Row("snapshot of a volume", *pairs(_SNAPSHOTS, "snapshot", volume_id=volume_id))
+        yield _Row("image of a volume", *self._pairs(lambda: self._uploaded(volume_id), file))
         yield _Row("first backup", *pairs(_BACKUPS, "backup", volume_id=volume_id))
         kept = self._new(_BACKUPS, "backup", volume_id=volume_id)
         again = pairs(_BACKUPS, "backup", volume_id=volume_id, incremental=True)
@@ -132,6 +133,19 @@ class _Lab:
 
         def remove() -> None:
             waiting.until(lambda: not self._caller.get(where)["server"]["OS-EXT-STS:task_state"], 0.05)
+            self._caller.call("DELETE", copy)
+
+        return remove
+
+    def _uploaded(self, volume_id: str) -> Callable[[], None]:
+        where = f"{_VOLUMES}/{volume_id}"
+        wanted = {"image_name": "copy", "disk_format": "qcow2", "container_format": "bare"}
+        made = self._caller.post(f"{where}/action", {"os-volume_upload_image": wanted})
+        copy = f"{_IMAGES}/{made['os-volume_upload_image']['image_id']}"
+        waiting.status(self._caller, copy, "active", longest_seconds=_SECONDS)
+
+        def remove() -> None:
+            waiting.status(self._caller, where, "available")
             self._caller.call("DELETE", copy)
 
         return remove

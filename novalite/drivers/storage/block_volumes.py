@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from abc import ABC, abstractmethod
@@ -24,7 +25,8 @@ from novalite.drivers.storage.base import (
     VolumeSource,
 )
 from novalite.drivers.storage.found_files import whole_gib
-from novalite.drivers.storage.volumes import require_plain, write_stream
+from novalite.drivers.storage.stretches import is_blank
+from novalite.drivers.storage.volumes import is_plain, require_plain, too_large, write_stream
 from novalite.errors import DriverError
 
 GIB = 1 << 30
@@ -115,6 +117,9 @@ class BlockVolumes(ABC):
         try:
             if source is None:
                 self._make(op, part, size, key)
+            elif size and key is None and is_plain(source) and self._address(part).startswith("/"):
+                self._make_blank(part, size)
+                _write(op, self._address(part), source, size)
             else:
                 opened = source.key
                 self._with_image(
@@ -281,6 +286,22 @@ class BlockVolumes(ABC):
                 self._remove(name)
         for path in self._spool.glob("tmp*"):
             shutil.rmtree(path)
+
+
+def _write(op: str, device: str, source: OfStream, size: int) -> None:
+    """On a device that reads as zeros; it has the content for good when this returns."""
+    written = 0
+    with open(device, "r+b") as file:
+        for chunk in source.chunks:
+            written += len(chunk)
+            if written > size:
+                raise too_large(op, written, size)
+            if is_blank(chunk):
+                file.seek(len(chunk), os.SEEK_CUR)
+            else:
+                file.write(chunk)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _checked(text: str) -> str:

@@ -85,7 +85,7 @@ class FileVolumes:
         if source is None:
             qemu_img.create("create_volume", part, size, form, key)
             return
-        if form == "qcow2" and key is None and _is_plain(source):
+        if form == "qcow2" and key is None and is_plain(source):
             _write_content("create_volume", part, source, size)
             return
         self._copy("create_volume", source, part, form, key)
@@ -96,7 +96,7 @@ class FileVolumes:
             path, image_format = self._open(op, source)
             qemu_img.convert(op, path, image_format, part, form, source_key=source.key, key=key)
             return
-        if form == "qcow2" and key is None and _is_plain(source):
+        if form == "qcow2" and key is None and is_plain(source):
             _write_content(op, part, source)
             return
         stays = (form, key) == (source.format, source.key)
@@ -166,26 +166,25 @@ class FileVolumes:
     def read(self, source: OfVolume | OfSnapshot, disk_format: str) -> Iterable[bytes]:
         """See ``VolumeDriver``. Raw content is read where it lies, as far as that goes; a copy of the rest, or of
         another format, lies beside meanwhile."""
-        path, image_format = self._open("read_volume", source)
         require_plain("read_volume", source)
-        if disk_format == "raw":
-            return self._read_raw(path, image_format)
-        return LentFile(lambda: self._converted(path, image_format, disk_format))
+        return self._read_raw(source) if disk_format == "raw" else LentFile(lambda: self._copied(source, disk_format))
 
-    def _read_raw(self, path: Path, image_format: str) -> Iterator[bytes]:
+    def _read_raw(self, source: OfVolume | OfSnapshot) -> Iterator[bytes]:
+        path, image_format = self._open("read_volume", source)
         done = 0
         try:
             for chunk in reading.content("read_volume", path, image_format):
                 done += len(chunk)
                 yield chunk
         except reading.Packed:
-            with self._converted(path, image_format, "raw") as part, part.open("rb") as file:
+            with self._copied(source, "raw") as part, part.open("rb") as file:
                 file.seek(done)
                 while chunk := file.read(_CHUNK):
                     yield chunk
 
     @contextmanager
-    def _converted(self, path: Path, image_format: str, disk_format: str) -> Iterator[Path]:
+    def _copied(self, source: OfVolume | OfSnapshot, disk_format: str) -> Iterator[Path]:
+        path, image_format = self._open("read_volume", source)
         part = path.with_name(f"{path.name}.{uuid4().hex}{_UNFINISHED}")
         try:
             qemu_img.convert("read_volume", path, image_format, part, disk_format)
@@ -311,7 +310,7 @@ def too_large(op: str, now: int, size: int) -> DriverError:
     return DriverError(op, f"{now} bytes do not fit into {size}", code="volume.refused")
 
 
-def _is_plain(source: VolumeSource) -> TypeGuard[OfStream]:
+def is_plain(source: VolumeSource) -> TypeGuard[OfStream]:
     """Content as a guest sees it, which needs no QEMU to be opened."""
     return isinstance(source, OfStream) and source.format == "raw" and source.key is None
 

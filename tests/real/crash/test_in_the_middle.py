@@ -58,6 +58,21 @@ class _Cloud:
         self.require_clean()
         return made
 
+    def dies_while_reading(self, file: Path, begin: Callable[[], str], writing: Path) -> str:
+        """The same where this process copies by itself: ``file`` does not go on until then."""
+        aside = self.cloud.state_dir.with_name("aside")
+        file.rename(aside)
+        os.mkfifo(file)
+        made = begin()
+        until(lambda: list(writing.glob(f"{made}*.part")), "it is being written")
+        self.cloud.kill()
+        file.unlink()
+        aside.rename(file)
+        self.cloud.start()
+        self.cloud.idle()
+        self.require_clean()
+        return made
+
     def require_clean(self) -> None:
         assert self.cloud.doctor() == []
         files = [path for path in self.cloud.state_dir.rglob("*") if path.is_file()]
@@ -160,8 +175,12 @@ def test_a_volume_of_an_image_its_snapshot_its_backup_and_its_image(here: _Cloud
     here.cloud.idle()
     here.is_available("backups", backup_id)
     here.is_available("volumes", volume_id)
-    restored = here.call("POST", f"/backups/{backup_id}/restore", {"restore": {}})["restore"]["volume_id"]
-    here.cloud.idle()
+    [piece] = [path for path in (here.cloud.state_dir / "backups" / "pieces").rglob("*") if path.is_file()]
+
+    def restore() -> str:
+        return str(here.call("POST", f"/backups/{backup_id}/restore", {"restore": {}})["restore"]["volume_id"])
+
+    restored = here.dies_while_reading(piece, restore, stored.parent)
     here.is_available("volumes", restored)
     assert _as_seen(stored.parent / restored, "qcow2") == DATA
 

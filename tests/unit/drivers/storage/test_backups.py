@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import zlib
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from novalite.drivers.storage.backups import PieceBackups
+from novalite.drivers.storage.base import StoredBackup
 from novalite.drivers.storage.objects import DirectoryObjects
-from tests.contracts.backup_store import BackupStoreContract, opened, refusal
+from novalite.drivers.storage.stretches import PIECE_BYTES, zeros
+from tests.contracts.backup_store import KIB, OURS, BackupStoreContract, opened, refusal
 from tests.contracts.volume_driver import new_id
 
 
@@ -34,3 +40,32 @@ def test_manifests_that_others_have_written_lead_nowhere(tmp_path: Path, change:
     for act in (store.kept, store.delete, lambda id: b"".join(store.read(id))):
         assert refusal(lambda act=act: act(backup_id)) == "backup.corrupt"  # type: ignore[misc]
     assert precious.exists()
+
+
+def test_pieces_that_were_wrapped_once_are_read_as_ever(tmp_path: Path) -> None:
+    """Those that do not shrink were zlib streams without compression; they are kept as they are since."""
+    objects, backup_id, data = DirectoryObjects(tmp_path / "backups"), new_id(), os.urandom(128 * KIB)
+    store = opened(objects)
+    store.save(backup_id, [data], {})
+    names = list(objects.names("pieces"))
+    assert {objects.get(name) for name in names} == {data[: 64 * KIB], data[64 * KIB :]}
+    for name in names:
+        objects.put(name, zlib.compress(objects.get(name) or b"", 0))
+    assert b"".join(store.read(backup_id)) == data
+    assert store.save(new_id(), [data], {}).added == 0
+
+
+def test_what_is_equal_in_one_backup_is_stored_once(tmp_path: Path) -> None:
+    objects = DirectoryObjects(tmp_path / "backups")
+    kept = opened(objects).save(new_id(), [os.urandom(64 * KIB) * 20], {})
+    assert (kept.pieces, kept.added, len(list(objects.names("pieces")))) == (1, 64 * KIB, 1)
+
+
+def test_zeros_cost_nothing(tmp_path: Path) -> None:
+    """A volume of a tebibyte of them is read, kept and put back without one of them being made."""
+    objects, backup_id, size = DirectoryObjects(tmp_path / "backups"), new_id(), 1 << 40
+    store = PieceBackups(objects, OURS)
+    blank = repeat(zeros(PIECE_BYTES), size // PIECE_BYTES)
+    assert store.save(backup_id, blank, {}) == StoredBackup(0, 0)
+    assert list(objects.names("pieces")) == []
+    assert all(piece is zeros(PIECE_BYTES) for piece in store.read(backup_id))

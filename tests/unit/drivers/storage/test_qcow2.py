@@ -64,6 +64,12 @@ def test_data_far_apart_are_found_through_several_tables(tmp_path: Path) -> None
     assert disk.stat().st_blocks * 512 < 2 * MIB
 
 
+def test_zeros_cost_nothing(tmp_path: Path) -> None:
+    disk = written(tmp_path / "disk", repeat(zeros(PIECE_BYTES), 1024 * GIB // PIECE_BYTES))
+    assert json.loads(qemu_img("info", "--output=json", "-f", "qcow2", disk))["virtual-size"] == 1024 * GIB
+    assert disk.stat().st_blocks * 512 < MIB
+
+
 @pytest.mark.parametrize("size", [0, MIB, 3 * GIB])
 def test_it_is_as_large_as_asked_for_or_as_its_content(tmp_path: Path, size: int) -> None:
     with (tmp_path / "disk").open("xb") as file:

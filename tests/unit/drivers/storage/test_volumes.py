@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from novalite.drivers.storage import qemu_img
 from novalite.drivers.storage.base import OfImage, OfSnapshot, OfStream, OfVolume, VolumePool
 from novalite.drivers.storage.block_volumes import BlockVolumes
 from novalite.drivers.storage.fake_volumes import FakeVolumes
+from novalite.drivers.storage.stretches import PIECE_BYTES, zeros
 from novalite.drivers.storage.volumes import GIB, FileVolumes
 from novalite.errors import DriverError
 from tests.contracts.volume_driver import VolumeDriverContract, new_id
@@ -97,7 +99,7 @@ def image(tmp_path: Path) -> OfImage:
     return OfImage(path, "raw")
 
 
-def content(files: FileVolumes, source: OfVolume | OfSnapshot) -> bytes:
+def content(files: FileVolumes | Devices, source: OfVolume | OfSnapshot) -> bytes:
     """The first 8 MiB: the images of these tests are smaller, and the rest of a gigabyte takes its time."""
     found = bytearray()
     for chunk in files.read(source, "raw"):
@@ -135,6 +137,32 @@ def test_a_copy_from_elsewhere_is_taken_as_it_is(files: FileVolumes, image: OfIm
     files.ensure_volume(second, 2, OfStream(chunks))
     assert content(files, OfVolume(second)).startswith(image.path.read_bytes())
     assert info(str(tmp_path / "volumes" / second))["virtual-size"] == 2 * GIB
+
+
+@pytest.mark.parametrize("kind", [FileVolumes, Devices])
+def test_plain_content_is_written_where_it_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[FileVolumes | Devices]
+) -> None:
+    """No file on the way, and no program that copies."""
+
+    def refused(*_words: object, **_more: object) -> None:
+        raise AssertionError("it is copied")
+
+    driver, volume_id = kind(tmp_path), new_id()
+    data = os.urandom(5 * MIB)
+    monkeypatch.setattr("novalite.drivers.storage.qemu_img.convert", refused)
+    monkeypatch.setattr("novalite.drivers.storage.qemu_img.fill", refused)
+    driver.ensure_volume(volume_id, 1, OfStream([data, bytes(MIB), data[:512]], "raw"))
+    monkeypatch.undo()
+    place = driver.place(volume_id)
+    assert place is not None
+    assert qemu_img.virtual_size("info", place.path, place.format) == GIB
+    assert Path(place.path).stat().st_blocks * 512 < 7 * MIB
+    assert content(driver, OfVolume(volume_id)).startswith(data + bytes(MIB) + data[:512])
+    with pytest.raises(DriverError) as refusal:
+        driver.ensure_volume(new_id(), 1, OfStream([zeros(PIECE_BYTES)] * 257, "raw"))
+    assert refusal.value.code == "volume.refused"
+    assert driver.volume_ids() == (volume_id,)
 
 
 def test_a_volume_begins_anew_only_when_asked(files: FileVolumes, image: OfImage) -> None:
