@@ -15,7 +15,7 @@ from novalite.errors import Failed
 
 _log = logs.get("migrations")
 
-HEAD = "0012"
+HEAD = "0013"
 """The newest revision in migrations/. Alembic itself is only loaded when a database is not there yet."""
 
 

@@ -59,13 +59,17 @@ def _copy_server(w: Work, run: ProtectionRun) -> dict[str, Any]:
     attached = [row for row in rows if row.volume_id]
     copied = [_copy_attached(w, row, name, told) for row in sorted(attached, key=lambda row: not row.is_root)]
     root = block_devices.root_volume(rows)
-    copy_id = copied[0]["backup_id"] if root else snapshots.create_image(w, server.id, name, told).id
+    copy_id = copied[0]["backup_id"] if root else _image(w, server.id, name, told)
     facts = {**protection_restore.facts(w, server), "volumes": copied}
     makers = _makers(w, [server.id, *(each["volume_id"] for each in copied)], {copy_id, *_backups(copied)})
     if len(makers) > 1 and server.vm_state in _WITH_GUEST:
         facts["held"] = makers
         durable.hold(w, makers.values(), until=w.now + timedelta(seconds=snapshots.MOST_SECONDS))
     return {"copy_id": copy_id, "facts": facts}
+
+
+def _image(w: Work, server_id: str, name: str, told: dict[str, str]) -> str:
+    return snapshots.create_image(w, server_id, name, told, by_protection=True).id
 
 
 _WITH_GUEST = (states.ACTIVE, states.PAUSED)
@@ -100,7 +104,7 @@ def let_go(w: Work, run: ProtectionRun, problem: str = "") -> None:
 
 def _copy_attached(w: Work, row: BlockDevice, name: str, told: dict[str, str]) -> dict[str, Any]:
     volume_id = str(row.volume_id)
-    backup = backups.create(w, volume_id, name=name, description=None, force=True, metadata=told)
+    backup = backups.create(w, volume_id, name=name, description=None, force=True, metadata=told, by_protection=True)
     return {
         "backup_id": backup.id, "volume_id": volume_id, "size_gib": backup.size_gib,
         "device_name": row.device_name, "boot_index": row.boot_index, "disk_bus": row.disk_bus, "tag": row.tag,
@@ -113,7 +117,7 @@ def _copy_volume(w: Work, run: ProtectionRun) -> dict[str, Any]:
     name = volume.name or ""
     backup = backups.create(
         w, volume.id, name=_name(name or volume.id, w.now), description=None, force=True,
-        metadata={"protection": ",".join(run.frequencies)},
+        metadata={"protection": ",".join(run.frequencies)}, by_protection=True,
     )  # fmt: skip
     return {"copy_id": backup.id, "facts": {"name": name}}
 

@@ -45,7 +45,9 @@ _NOT_INHERITED = frozenset(
 _NOT_INHERITED_PREFIX = "os_glance"
 
 
-def create_image(w: Work, server_id: str, name: str, metadata: Mapping[str, str]) -> Image:
+def create_image(
+    w: Work, server_id: str, name: str, metadata: Mapping[str, str], *, by_protection: bool = False
+) -> Image:
     """A queued image of the server's root disk; a task fills it while the server goes on. Of a server whose root
     disk is a volume all volumes become snapshots instead, which the image names.
 
@@ -55,7 +57,7 @@ def create_image(w: Work, server_id: str, name: str, metadata: Mapping[str, str]
     server = actions.allowed(w, server_id, "createImage")
     rows = block_devices.of_server(w, server.id)
     if block_devices.root_volume(rows) is None:
-        image = new_image(w, server, name, {"image_type": "snapshot", **metadata})
+        image = new_image(w, server, name, {"image_type": "snapshot", **metadata}, by_protection=by_protection)
         task: image_tasks.CreateImage | image_tasks.CreateVolumeImage = image_tasks.CreateImage(server.id, image.id)
     else:
         snapshots = snapshot_volumes(w, name, rows)
@@ -87,8 +89,9 @@ def is_volume_backed(w: Work, server: Server) -> bool:
 
 
 def new_image(
-    w: Work, server: Server, name: str, properties: Mapping[str, str], *, is_of_volumes: bool = False
-) -> Image:
+    w: Work, server: Server, name: str, properties: Mapping[str, str], *, is_of_volumes: bool = False,
+    by_protection: bool = False,
+) -> Image:  # fmt: skip
     """The record of an image to be made of the server: what it was made of hands its properties down."""
     told = {} if is_of_volumes else _origin(w, server)
     is_foreign = w.ctx.project_id != server.project_id
@@ -100,6 +103,7 @@ def new_image(
         min_disk=max(int(server.image.get("min_disk") or 0), int(server.flavor["disk"])),
         min_ram=int(server.image.get("min_ram") or 0),
         properties={**_inherited(server.image), **told, **properties},
+        by_protection=by_protection,
     )
     return made.create(w, new, project_id=server.project_id)
 

@@ -41,7 +41,8 @@ SORT_KEYS: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class NewImage:
-    """``min_disk`` in GiB, ``min_ram`` in MiB; empty ``id``, ``owner``: a new one, the caller's project."""
+    """``min_disk`` in GiB, ``min_ram`` in MiB; empty ``id``, ``owner``: a new one, the caller's project. What a
+    protection makes (``by_protection``) is bounded by that, not by the quota of how many."""
 
     name: str | None = None
     disk_format: str | None = None
@@ -53,6 +54,7 @@ class NewImage:
     min_ram: int = 0
     id: str = ""
     owner: str = ""
+    by_protection: bool = False
     tags: tuple[str, ...] = ()
     properties: Mapping[str, str] = field(default_factory=dict)
 
@@ -107,7 +109,8 @@ def create(w: Work, new: NewImage) -> Image:
     if w.session.get(Image, image_id) is not None:
         raise Conflict(f"Image ID {image_id} already exists!", code="image.exists")
     owner = new.owner or w.ctx.project_id
-    usage.require_one_more(w, owner)
+    if not new.by_protection:
+        usage.require_one_more(w, owner)
     image = Image(
         id=image_id,
         name=new.name,
@@ -121,6 +124,7 @@ def create(w: Work, new: NewImage) -> Image:
         min_disk=new.min_disk,
         min_ram=new.min_ram,
         properties=dict(new.properties),
+        by_protection=new.by_protection,
         created_at=w.now,
         updated_at=w.now,
     )

@@ -38,6 +38,7 @@ class Image(Base):
     min_disk: Mapped[int] = mapped_column(default=0)
     min_ram: Mapped[int] = mapped_column(default=0)
     properties: Mapped[dict[str, str]] = mapped_column(default=dict)
+    by_protection: Mapped[bool] = mapped_column(default=False, server_default=sa.text("false"))
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 

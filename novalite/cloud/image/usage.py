@@ -11,8 +11,8 @@ from novalite.errors import OverQuota
 
 MIB = 1 << 20
 SIZE, STAGE, COUNT, UPLOADING = "image_size_total", "image_stage_total", "image_count_total", "image_count_uploading"
-"""The quotas of this room, with Glance's names: MiB of images' data, MiB that wait to be imported, images, and those
-whose data are on their way."""
+"""The quotas of this room, with Glance's names: MiB of images' data, MiB that wait to be imported, images (but those
+that protections make), and those whose data are on their way."""
 RESOURCES = (SIZE, STAGE, COUNT, UPLOADING)
 _STAGED = ("uploading", "importing")
 _COMING = ("saving", *_STAGED)
@@ -34,7 +34,7 @@ def _counted(w: Work, project_id: str) -> dict[str, int]:
     query = sa.select(
         sa.func.sum(sa.case((staged, 0), else_=size)),
         sa.func.sum(sa.case((staged, size), else_=0)),
-        sa.func.count(),
+        sa.func.sum(sa.case((Image.by_protection, 0), else_=1)),
         sa.func.sum(sa.case((Image.status.in_(_COMING), 1), else_=0)),
     ).where(Image.owner == project_id)
     return dict(zip(RESOURCES, (int(number or 0) for number in w.session.execute(query).one()), strict=True))

@@ -64,6 +64,7 @@ def change(w: Work, backup_id: str, values: Mapping[str, Any], *where: Any) -> b
 def create(
     w: Work, volume_id: str, *, name: str | None, description: str | None, container: str = "", snapshot_id: str = "",
     incremental: bool = False, force: bool = False, metadata: Mapping[str, str] | None = None, zone: str = "",
+    by_protection: bool = False,
 ) -> Backup:  # fmt: skip
     """Record a backup of a volume, or of one of its snapshots, and its task. Raises ``NotFound``, ``Invalid``,
     ``OverQuota``."""
@@ -74,7 +75,10 @@ def create(
         raise Invalid("Invalid backup: No backups available to do an incremental backup.", field="incremental",
                       code="backup.no_parent")  # fmt: skip
     size_gib = snapshot.size_gib if snapshot else volume.size_gib
-    usage.require(w, volume.project_id, backups=1, backup_gigabytes=size_gib)
+    if by_protection:
+        usage.require_copy(w, volume)
+    else:
+        usage.require(w, volume.project_id, backups=1, backup_gigabytes=size_gib)
     if snapshot is None:
         allowed = ("available", "in-use") if force else ("available",)
         volumes.move(w, volume, allowed, "backing-up", ~volumes.being_copied(volume_id), doing="backed up")
@@ -84,6 +88,7 @@ def create(
         project_id=volume.project_id, user_id=w.ctx.user_id, size_gib=size_gib, container=container or "",
         availability_zone=zone or volume.availability_zone, metadata_items=dict(metadata or {}),
         volume_facts=_facts(w, volume), data_at=snapshot.created_at if snapshot else w.now, created_at=w.now,
+        by_protection=by_protection,
     )  # fmt: skip
     w.session.add(made)
     w.session.flush()

@@ -215,7 +215,8 @@ class GroupSnapshot(Base):
 
 class Backup(Base):
     """What a volume held at one moment, kept elsewhere. ``place`` is the store's name of it, ``size_bytes`` what was
-    added to the store for it. ``restore_to`` is the volume it is being put into; ``problem`` why it is an error."""
+    added to the store for it. ``restore_to`` is the volume it is being put into; ``problem`` why it is an error;
+    ``by_protection`` says that nobody asked for it but a protection, which bounds how many there are."""
 
     __tablename__ = "volume_backups"
     __table_args__ = (sa.Index("ix_volume_backups_project_id_created_at", "project_id", "created_at", "id"),)
@@ -238,6 +239,7 @@ class Backup(Base):
     volume_facts: Mapped[dict[str, Any]] = mapped_column(default=dict)
     restore_to: Mapped[str | None] = mapped_column(Id)
     problem: Mapped[str] = mapped_column(sa.Text, default="")
+    by_protection: Mapped[bool] = mapped_column(default=False, server_default=sa.text("false"))
     data_at: Mapped[datetime]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime | None]

@@ -12,10 +12,12 @@ from novalite.cloud.volume.records import Backup, Snapshot, Volume, VolumeGroup,
 from novalite.db.work import Work
 from novalite.errors import OverQuota
 
+GIB = 1 << 30
 RESOURCES = (
     "volumes", "snapshots", "gigabytes", "per_volume_gigabytes", "backups", "backup_gigabytes", "groups"
 )  # fmt: skip
-"""The quotas of this room. Snapshots count as gigabytes too; ``per_volume_gigabytes`` is for each volume alone."""
+"""The quotas of this room. Snapshots count as gigabytes too; ``per_volume_gigabytes`` is for each volume alone. Of
+what protections make only the gigabytes count, as far as they are really held."""
 
 
 TYPED = ("volumes", "snapshots", "gigabytes")
@@ -80,7 +82,7 @@ def _grown() -> sa.ColumnElement[int]:
 
 
 def used_by(w: Work, project_ids: Iterable[str]) -> dict[str, dict[str, int]]:
-    """The same for several projects, in four queries."""
+    """The same for several projects, in five queries."""
     none = {"volumes": 0, "snapshots": 0, "gigabytes": 0, "backups": 0, "backup_gigabytes": 0, "groups": 0}
     found = {project_id: dict(none) for project_id in project_ids}
     for name, record, size in (("volumes", Volume, _grown()), ("snapshots", Snapshot, Snapshot.size_gib)):
@@ -96,15 +98,34 @@ def used_by(w: Work, project_ids: Iterable[str]) -> dict[str, dict[str, int]]:
 
 def _count_backups_and_groups(w: Work, found: dict[str, dict[str, int]]) -> None:
     backups = sa.select(Backup.project_id, sa.func.count(), sa.func.sum(Backup.size_gib))
-    for project_id, number, gib in w.session.execute(
-        backups.where(Backup.project_id.in_(found)).group_by(Backup.project_id)
-    ):
+    asked_for = Backup.project_id.in_(found), Backup.by_protection.is_(False)
+    for project_id, number, gib in w.session.execute(backups.where(*asked_for).group_by(Backup.project_id)):
         found[project_id] |= {"backups": int(number), "backup_gigabytes": int(gib or 0)}
+    for project_id, gib in _copies(w, found).items():
+        found[project_id]["backup_gigabytes"] += gib
     groups = sa.select(VolumeGroup.project_id, sa.func.count())
     for project_id, number in w.session.execute(
         groups.where(VolumeGroup.project_id.in_(found)).group_by(VolumeGroup.project_id)
     ):
         found[project_id]["groups"] = int(number)
+
+
+def _copies(w: Work, project_ids: Iterable[str]) -> dict[str, int]:
+    """GiB that the backups of protections hold at most: of each volume its size once, and what its later copies added
+    to the store. How many there are is for the protection to say."""
+    age = sa.func.row_number().over(partition_by=Backup.volume_id, order_by=(Backup.created_at, Backup.id))
+    mine = Backup.project_id.in_(project_ids), Backup.by_protection.is_(True)
+    copy = sa.select(
+        Backup.project_id, Backup.volume_id, Backup.size_gib, Backup.size_bytes, age.label("number")
+    ).where(*mine).subquery()  # fmt: skip
+    added = sa.case((copy.c.number > 1, copy.c.size_bytes), else_=0)
+    of_volumes = sa.select(copy.c.project_id, sa.func.max(copy.c.size_gib), sa.func.sum(added)).group_by(
+        copy.c.project_id, copy.c.volume_id
+    )  # fmt: skip
+    held: dict[str, int] = {}
+    for project_id, size_gib, bytes_added in w.session.execute(of_volumes):
+        held[project_id] = held.get(project_id, 0) + int(size_gib) * GIB + int(bytes_added)
+    return {project_id: -(-size // GIB) for project_id, size in held.items()}
 
 
 @dataclass(frozen=True)
@@ -151,6 +172,14 @@ def require(w: Work, project_id: str, *, kind: VolumeType | None = None, volume_
         _refuse_over(resource, limits[resource], now[resource], more)
     if kind is not None:
         _require_of_type(w, project_id, kind, limits, asked)
+
+
+def require_copy(w: Work, volume: Volume) -> None:
+    """The same for a backup that a protection makes of the volume: it counts for what it adds to earlier ones, so only
+    the first, and what the volume has grown since, must fit beforehand."""
+    known = sa.select(sa.func.max(Backup.size_gib)).where(Backup.volume_id == volume.id, Backup.by_protection.is_(True))
+    more = max(0, volume.size_gib - (w.session.scalar(known) or 0))
+    require(w, volume.project_id, backup_gigabytes=more)
 
 
 def require_of_type(w: Work, project_id: str, kind: VolumeType, **asked: int) -> None:

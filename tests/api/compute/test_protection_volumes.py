@@ -18,10 +18,7 @@ from tests.api.conftest import wait_for
 
 @pytest.fixture
 def volumes(member: Cloud) -> Volumes:
-    made = Volumes(member)
-    with made.database.write(made.ctx) as w:
-        quotas.set_limits(w, made.ctx.project_id, {"backups": -1, "backup_gigabytes": -1})
-    return made
+    return Volumes(member)
 
 
 def _backup(cloud: Cloud, backup_id: str) -> Any:
@@ -67,6 +64,51 @@ def test_a_server_and_its_volumes_are_copied_and_come_back(member: Cloud, volume
     for each in (server_id, made):
         member.gone(each)
     assert volumes.status(volume_id) == "available", "it stays as the one it was made after would"
+
+
+def test_keep_says_how_many_copies_there_are_and_not_the_quotas(member: Cloud, volumes: Volumes) -> None:
+    """Not even when nobody may have an image or a backup otherwise."""
+    server_id, data_id, other_id = member.boot("shop"), volumes.new(size_gib=2), volumes.new(size_gib=2)
+    body = {"volumeAttachment": {"volumeId": data_id}}
+    assert member.call("POST", f"/servers/{server_id}/os-volume_attachments", body).status_code == 200
+    wait_for(lambda: volumes.status(data_id) == "in-use")
+    before = _used(member)
+    limits = {"image_count_total": 0, "backups": 0, "backup_gigabytes": before["backup_gigabytes"] + 2}
+    with volumes.database.write(volumes.ctx) as w:
+        quotas.set_limits(w, volumes.ctx.project_id, limits)
+    try:
+        _protect(member, server_id, "daily, keep 3")
+        copies = [_copy(member, server_id) for _ in range(3)]
+        assert [(each["result"], each["problem"]) for each in copies] == [("done", "")] * 3
+        used = _used(member)
+        assert used == {**before, "image_size_total": used["image_size_total"],
+                        "backup_gigabytes": before["backup_gigabytes"] + 2}  # fmt: skip
+        images = member.appliance.get("/image/v2/images", token=member.token).json["images"]
+        sizes = sum(each["size"] for each in images if each["id"] in [copy["copy_id"] for copy in copies])
+        assert used["image_size_total"] - before["image_size_total"] in (sizes >> 20, (sizes >> 20) + 1)
+        refused = member.appliance.call("POST", "/volume/v3/backups", token=member.token,
+                                        json={"backup": {"volume_id": other_id}})  # fmt: skip
+        assert (refused.status_code, "backups" in refused.text) == (413, True), refused.text
+        _protect(member, other_id, "daily, keep 3")
+        failed = _copy(member, other_id)
+        assert (failed["result"], "backup_gigabytes" in failed["problem"]) == ("failed", True), "its data have no room"
+    finally:
+        with volumes.database.write(volumes.ctx) as w:
+            quotas.reset(w, volumes.ctx.project_id, resources=limits)
+    _protect(member, server_id, "daily, keep 1")
+    assert _copy(member, server_id)["result"] == "done"
+    wait_for(lambda: len(_runs(member, server_id)) == 1, why="older copies did not go")
+    assert _copy(member, other_id)["result"] == "done"
+
+
+def _used(cloud: Cloud) -> dict[str, int]:
+    """Of the quotas that copies may count against."""
+    images = cloud.appliance.get("/image/v2/info/usage", token=cloud.token).json["usage"]
+    limits = cloud.appliance.get("/volume/v3/limits", token=cloud.token).json["limits"]["absolute"]
+    return {
+        "backups": limits["totalBackupsUsed"], "backup_gigabytes": limits["totalBackupGigabytesUsed"],
+        **{name: images[name]["usage"] for name in ("image_count_total", "image_size_total")},
+    }  # fmt: skip
 
 
 def test_a_server_that_boots_from_a_volume(member: Cloud, volumes: Volumes) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 
 from novalite.cloud.identity import quotas
-from novalite.cloud.volume import attachments, changes, new_volumes, progress, snapshots, types, usage, volumes
+from novalite.cloud.volume import attachments, backups, changes, new_volumes, progress, snapshots, types, usage, volumes
 from novalite.cloud.volume.new_volumes import NewVolume
 from novalite.context import Context, internal
 from novalite.db.work import Database, Work
@@ -189,6 +190,39 @@ def test_a_copy_keeps_size_type_and_what_is_known_of_the_image(room: Room) -> No
     with room.unit() as w, pytest.raises(Invalid) as small:
         new_volumes.create(w, NewVolume(size_gib=1, source_volume_id=origin))
     assert small.value.field == "size"
+
+
+def test_copies_of_protections_count_for_what_they_hold(room: Room) -> None:
+    """Each volume once, as large as its largest copy, and what later copies added to the store, rounded up in sum."""
+    first, second = room.new(size_gib=3), room.new(size_gib=2)
+    gib = 1 << 30
+    with room.unit() as w:
+        quotas.set_limits(w, "mine", {"backups": 1, "backup_gigabytes": 7})
+        for volume_id, added in ((first, 3 * gib), (first, gib // 4), (first, gib // 4), (second, gib)):
+            made = backups.create(w, volume_id, name=None, description=None, by_protection=True)
+            volumes.change(w, volume_id, {"status": "available"})
+            backups.stored(w, made.id, size_bytes=added, object_count=1, place="p")
+            w.now += timedelta(hours=1)
+        assert (usage.used(w, "mine")["backups"], usage.used(w, "mine")["backup_gigabytes"]) == (0, 6)
+        for more in range(1, 3):
+            made = backups.create(w, first, name=None, description=None, by_protection=True)
+            volumes.change(w, first, {"status": "available"})
+            backups.stored(w, made.id, size_bytes=gib, object_count=1, place="p")
+            assert usage.used(w, "mine")["backup_gigabytes"] == 6 + more
+    with room.unit() as w, pytest.raises(OverQuota) as full:
+        backups.create(w, first, name=None, description=None, by_protection=True)
+    assert (full.value.resource, full.value.facts["used"]) == ("backup_gigabytes", 8)
+    with room.unit() as w, pytest.raises(OverQuota):
+        backups.create(w, second, name=None, description=None)
+    with room.unit() as w:
+        quotas.set_limits(w, "mine", {"backup_gigabytes": 10})
+        backups.create(w, second, name=None, description=None)
+        found = usage.used_by(w, ["mine", "yours"])
+        assert (found["mine"]["backups"], found["mine"]["backup_gigabytes"]) == (1, 10)
+        assert found["yours"]["backup_gigabytes"] == 0
+    with room.unit() as w, pytest.raises(OverQuota) as many:
+        backups.create(w, first, name=None, description=None)
+    assert many.value.resource == "backups"
 
 
 def test_quotas_count_volumes_snapshots_and_what_grows(room: Room) -> None:

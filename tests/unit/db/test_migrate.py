@@ -174,6 +174,35 @@ def test_networks_for_everybody_are_so_by_policies_afterwards(file: Path) -> Non
     assert rules == 4
 
 
+def test_what_protections_have_made_is_known_as_such(file: Path) -> None:
+    url = _url(file)
+    file.parent.mkdir(parents=True)
+    command.upgrade(migrate._config(url), "0012")
+    engine = make_engine(url)
+    run = {"task_id": "t", "resource_id": "r", "resource_type": "server", "frequencies": "[]", "result": "done",
+           "problem": "", "started_at": datetime(2026, 1, 1, tzinfo=UTC)}  # fmt: skip
+    with engine.begin() as connection:
+        tables = sa.MetaData()
+        tables.reflect(connection)
+        for name in ("images", "volume_backups"):
+            table = tables.tables[name]
+            for id in ("mine", "root", "data"):
+                row = {each.name: _value(each) for each in table.columns}
+                connection.execute(table.insert().values({**row, "id": f"{name}-{id}"}))
+        runs = sa.table("protection_runs", *(sa.column(name) for name in (*run, "id", "copy_id")),
+                        sa.column("facts", sa.JSON))  # fmt: skip
+        volumes = [{"backup_id": "volume_backups-data"}]
+        for id, copy_id, facts in (("1", "images-root", {"volumes": volumes}), ("2", "volume_backups-root", {}),
+                                   ("3", None, {})):  # fmt: skip
+            connection.execute(runs.insert().values({**run, "id": id, "copy_id": copy_id, "facts": facts}))
+    migrate.upgrade(url)
+    query = "SELECT id FROM images WHERE by_protection UNION SELECT id FROM volume_backups WHERE by_protection"
+    with engine.connect() as connection:
+        found = set(connection.exec_driver_sql(query).scalars())
+    engine.dispose()
+    assert found == {"images-root", "volume_backups-data", "volume_backups-root"}
+
+
 def test_limits_of_projects_get_ids(file: Path) -> None:
     url = _url(file)
     file.parent.mkdir(parents=True)
