@@ -50,6 +50,9 @@ class _Handler(BaseHTTPRequestHandler):
         more = {"ETag": tag} if tag else {}
         if wanted and tag and self.headers.get("If-Range") == tag:
             begin = int(wanted.removeprefix("bytes=").rstrip("-"))
+            if begin >= len(data):
+                self._answer(416, b"")
+                return
             more["Content-Range"] = f"bytes {begin}-{len(data) - 1}/{len(data)}"
         self._answer(206 if "Content-Range" in more else 200, data[begin:], **more)
 

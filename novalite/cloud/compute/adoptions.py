@@ -286,7 +286,9 @@ def begin_giving_back(w: Work, server_id: str) -> Adoption:
     set_deletes_disks(w, server_id, False)
     w.changed(sa.update(Adoption).where(Adoption.server_id == server_id).values(status=GIVING_BACK, problem=""))
     if server is not None and is_there:
-        servers.change(w, server_id, {"task_state": states.DELETING}, Server.task_state.is_(None))
+        free = Server.task_state.is_(None), Server.vm_state.in_((states.STOPPED, states.ERROR))
+        if not servers.change(w, server_id, {"task_state": states.DELETING}, *free):
+            raise Conflict(f"Server {server.name} is just being changed.", code="server.state", hint="Try again.")
     durable.start(w, GiveGuestBack(server_id), key=tasks.key(server_id), resource_id=server_id,
                   project_id=found.project_id)  # fmt: skip
     w.session.refresh(found)

@@ -29,6 +29,7 @@ _VERSION = 1
 _MANIFESTS, _PIECES = "manifests", "pieces"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _BEYOND = 1 << 60
+_LARGEST_PIECE = 64 << 20
 
 
 class PieceBackups:
@@ -113,9 +114,7 @@ class PieceBackups:
     def read(self, backup_id: str) -> Iterator[bytes]:
         manifest = self._manifest(backup_id)
         size, length = int(manifest["size"]), int(manifest["piece_bytes"])
-        lengths = [min(length, size - start) for start in range(0, size, length)]
-        if len(lengths) != len(manifest["pieces"]):
-            raise DriverError("read_backup", f"the manifest of backup {backup_id} is damaged", code="backup.corrupt")
+        lengths = (min(length, size - start) for start in range(0, size, length))
         wanted = zip(manifest["pieces"], lengths, strict=True)
         return in_order(lambda one: self._checked(backup_id, *one), wanted, at_once=_AT_ONCE)
 
@@ -196,6 +195,9 @@ def _require_sane(found: dict[str, Any]) -> None:
     """Places that others keep may hold anything, and what pieces are called becomes names of files."""
     numbers = [found["size"], found["piece_bytes"], found["added"], found["facts"].get("size_gib", "0")]
     if not all(0 <= int(number) < _BEYOND for number in numbers):
+        raise ValueError
+    length = int(found["piece_bytes"])
+    if not 0 < length <= _LARGEST_PIECE or len(found["pieces"]) != -(-int(found["size"]) // length):
         raise ValueError
     if not all(isinstance(fact, str) for fact in found["facts"].values()):
         raise TypeError

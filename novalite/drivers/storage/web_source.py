@@ -54,6 +54,11 @@ class WebSource:
         have, validator = _kept(part, uri)
         end = time.monotonic() + self._most_seconds
         with self._asked(uri, have, validator) as answer:
+            if answer.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE and have:
+                _notes(part).unlink(missing_ok=True)
+                raise DependencyDown(f"{uri} has no more than the {have} bytes that came; it is begun anew.",
+                                     code="image.fetch")  # fmt: skip
+            _require_content(uri, answer)
             have = _continued(answer, have)
             announced = answer.headers.get("Content-Length", "")
             whole = have + int(announced) if announced.isdigit() else None
@@ -90,7 +95,6 @@ class WebSource:
             place = self._allowed.place(here)
             with self._connected(place, headers) as answer:
                 if answer.status_code not in _REDIRECTS:
-                    _require_content(uri, answer)
                     yield answer
                     return
                 here = urljoin(here, answer.headers.get("Location", ""))

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 
+from novalite.cloud.compute import adoptions, servers
 from novalite.cloud.volume import volumes as volume_records
 from novalite.context import internal
 from novalite.drivers.compute.base import ForeignCard, ForeignDisk, ForeignGuest, Power
@@ -127,6 +128,23 @@ def test_giving_back_never_takes_the_disks(novalite: Any, appliance: Any, tmp_pa
     assert novalite("adopt", "changed-my-mind", "--undo") == 0, novalite.err
     wait_for(lambda: not _volumes(appliance))
     assert [Path(disk.path).exists() for disk in machine.disks] == [True, True]
+
+
+def test_a_server_that_is_started_meanwhile_is_not_given_back(
+    novalite: Any, appliance: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = _machine(tmp_path, "quick")
+    appliance.driver.somebody_makes(machine)
+    assert novalite("adopt", "quick") == 0, novalite.err
+
+    def start(w: Any, found: Any) -> None:
+        servers.change(w, found.server_id, {"task_state": "powering-on"})
+
+    with monkeypatch.context() as patch:
+        patch.setattr(adoptions, "_refuse_used", start)
+        assert appliance.post(f"/admin/adoptions/{machine.id}/undo", None).status_code == 409
+    assert _server(appliance, machine.id)["OS-EXT-STS:task_state"] is None
+    assert novalite("adopt", "quick", "--undo") == 0, novalite.err
 
 
 def test_what_is_refused_changes_nothing(novalite: Any, appliance: Any, tmp_path: Path) -> None:

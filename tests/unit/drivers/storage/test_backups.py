@@ -28,7 +28,8 @@ class TestInADirectory(BackupStoreContract):
 @pytest.mark.parametrize("change", [
     {"pieces": ["../../precious"]}, {"pieces": ["..", None]}, {"pieces": [5]}, {"pieces": None}, {"pieces": "aa"},
     {"added": "much"}, {"size": -1}, {"piece_bytes": None}, {"facts": []}, {"facts": {"name": ["x"]}},
-    {"facts": {"size_gib": "many"}},
+    {"facts": {"size_gib": "many"}}, {"size": 1 << 59, "piece_bytes": 1}, {"size": 1 << 59, "piece_bytes": 1 << 59},
+    {"piece_bytes": 0},
 ])  # fmt: skip
 def test_manifests_that_others_have_written_lead_nowhere(tmp_path: Path, change: dict[str, Any]) -> None:
     precious, objects, backup_id = tmp_path / "precious", DirectoryObjects(tmp_path / "backups"), new_id()

@@ -49,6 +49,17 @@ def test_a_transfer_that_was_cut_off_goes_on(web: Web, tmp_path: Path) -> None:
     assert 0 < have <= 300_000
 
 
+def test_a_process_killed_before_the_file_had_its_name_begins_anew(web: Web, tmp_path: Path) -> None:
+    web.cut_after = 300_000
+    with pytest.raises(DependencyDown):
+        source(web).fetch(web.url("/disk"), tmp_path / "disk")
+    (tmp_path / "disk.part").write_bytes(DATA)
+    with pytest.raises(DependencyDown, match="begun anew"):
+        source(web).fetch(web.url("/disk"), tmp_path / "disk")
+    source(web).fetch(web.url("/disk"), tmp_path / "disk")
+    assert (tmp_path / "disk").read_bytes() == DATA
+
+
 @pytest.mark.parametrize("tag", ['"two"', "", 'W/"one"'])
 def test_it_begins_anew_when_the_file_may_be_another(web: Web, tmp_path: Path, tag: str) -> None:
     web.cut_after, web.tag = 300_000, tag if tag != '"two"' else '"one"'
