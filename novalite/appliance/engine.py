@@ -156,7 +156,9 @@ class Engine:
         self.supervisor.ask_to_stop()
         self.queue.close()
         self.hub.stop()
+        self.network_changes.close()
         self.supervisor.wait(lambda name: name.startswith("conductor-"), seconds=seconds)
+        self.built.parts.scheduling.close()
         self.proxy.stop()
         self.built.parts.exports.close()
         close: Any = self.built.network.close

@@ -53,13 +53,17 @@ class NetworkChanges:
         with self._lock:
             self._noted.setdefault(kind, set()).update(ids)
 
+    def close(self) -> None:
+        """Wake the component: it looks whether its end has come."""
+        self._changed.set()
+
     def loop(self, stop: threading.Event) -> None:
-        """The component. What a driver refuses is tried again after a pause, which grows while nothing helps, and with
-        the next change."""
+        """The component, until ``stop``, of which ``close`` tells. What a driver refuses is tried again after a pause,
+        which grows while nothing helps, and with the next change."""
         pause, done = _PAUSES_SECONDS[0], not self._noted
         while not stop.is_set():
-            changed = self._changed.wait(timeout=1.0 if done else pause)
-            if changed or not done:
+            changed = self._changed.wait(None if done else pause)
+            if not stop.is_set() and (changed or not done):
                 done = self.apply()
                 pause = _PAUSES_SECONDS[0] if done else min(pause * 2, _PAUSES_SECONDS[1])
 

@@ -18,7 +18,7 @@ class Scheduling:
     """``do`` runs a decision in the scheduler's thread and waits for it."""
 
     def __init__(self) -> None:
-        self._inbox: queue.Queue[tuple[Callable[[], Any], Future[Any]]] = queue.Queue()
+        self._inbox: queue.Queue[tuple[Callable[[], Any], Future[Any]] | None] = queue.Queue()
 
     def do(self, decide: Callable[[], T]) -> T:
         """What ``decide`` returns or raises. Raises ``Busy`` when its turn does not come in time."""
@@ -30,16 +30,17 @@ class Scheduling:
             future.cancel()
             raise Busy("The scheduler did not answer in time.", hint="The placement is tried again.") from None
 
+    def close(self) -> None:
+        """Nobody asks any more: the component ends after what waits now."""
+        self._inbox.put(None)
+
     def backlog(self) -> int:
         return self._inbox.qsize()
 
     def loop(self, stop: threading.Event) -> None:
-        """One decision at a time until ``stop``; what waits then is still decided."""
-        while not (stop.is_set() and self._inbox.empty()):
-            try:
-                decide, future = self._inbox.get(timeout=0.5)
-            except queue.Empty:
-                continue
+        """One decision at a time until ``close``; what waits then is still decided."""
+        while asked := self._inbox.get():
+            decide, future = asked
             if not future.set_running_or_notify_cancel():
                 continue
             try:

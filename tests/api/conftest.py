@@ -21,8 +21,12 @@ from novalite.cloud.identity import credentials
 from novalite.cloud.image import images
 from novalite.cloud.image.images import NewImage
 from novalite.context import internal
+from novalite.db.engine import sqlite_path
 from novalite.drivers.compute.fake import FakeDriver
 from tests import postgresql
+from tests.databases import do_not_wait_for_the_disk, migrated
+
+do_not_wait_for_the_disk()
 
 
 def wait_for(what: Callable[[], Any], seconds: float = 60.0, why: str = "") -> Any:
@@ -136,6 +140,9 @@ def running(state_dir: Path, **given: Any) -> Iterator[Appliance]:
         arguments["database.url"] = postgresql.database_for(postgresql.SERVER, state_dir)
     arguments |= {name.replace("__", "."): value for name, value in given.items()}
     loaded, _ = options.load(arguments=arguments, environment={})
+    file = sqlite_path(loaded.database_url)
+    if file is not None and not file.exists():
+        migrated(file)
     appliance = Appliance(prepare(loaded))
     try:
         yield appliance

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,8 @@ from novalite.api.kit.parts import Parts
 from novalite.api.kit.routes import Front
 from novalite.cloud.identity import bootstrap, quotas, revocation, tokens
 from novalite.context import Context, internal
-from novalite.db.records import Base
 from novalite.db.work import Database
+from tests.databases import declared
 
 PASSWORD = "correct horse"
 Ask = Callable[..., Any]
@@ -29,9 +28,7 @@ Ask = Callable[..., Any]
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    importlib.import_module("novalite.cloud.records")
-    database = Database(f"sqlite:///{tmp_path / 'cloud.db'}")
-    Base.metadata.create_all(database.engine)
+    database = Database(declared(tmp_path / "cloud.db"))
     with database.write(internal()) as w:
         bootstrap.first_admin(w, PASSWORD)
         quotas.configure(w, settings.Quota())

@@ -18,11 +18,11 @@ from novalite.api.kit.auth import TokenAuth
 from novalite.api.kit.dispatch import mount
 from novalite.api.kit.parts import Parts
 from novalite.context import Context
-from novalite.db.records import Base
 from novalite.db.work import Database
 from novalite.drivers.storage.files import FileImageStore
 from novalite.errors import Unauthenticated
 from novalite.settings import Settings
+from tests.databases import declared
 
 MINE, OTHERS = "11111111-2222-3333-4444-555555555555", "99999999-2222-3333-4444-555555555555"
 WHO = {
@@ -85,8 +85,7 @@ class Glance:
 
 @pytest.fixture
 def glance(tmp_path: Path) -> Iterator[Glance]:
-    database = Database(f"sqlite:///{tmp_path / 'novalite.db'}")
-    Base.metadata.create_all(database.engine)
+    database = Database(declared(tmp_path / "novalite.db"))
     store = FileImageStore(tmp_path / "images", max_size=8 << 20, max_virtual_size=1 << 30)
     parts = Parts(Settings(state_dir=str(tmp_path)), database, TokenAuth(_resolve, lambda: 0), image_store=store)
     app = flask.Flask("image tests")

@@ -17,12 +17,12 @@ from novalite.api.kit.parts import Parts
 from novalite.api.network.front import FRONT
 from novalite.cloud.network import networks
 from novalite.context import Context
-from novalite.db.records import Base
 from novalite.db.work import Database
 from novalite.drivers.network.fake import FakeNetworkDriver
 from novalite.engine.network_changes import NetworkChanges
 from novalite.errors import Unauthenticated
 from novalite.settings import Settings
+from tests.databases import declared
 
 MINE, OTHERS = "11111111-2222-3333-4444-555555555555", "99999999-2222-3333-4444-555555555555"
 WHO = {
@@ -80,8 +80,7 @@ class Neutron:
 
 @pytest.fixture
 def neutron(tmp_path: Path) -> Iterator[Neutron]:
-    database = Database(f"sqlite:///{tmp_path / 'novalite.db'}")
-    Base.metadata.create_all(database.engine)
+    database = Database(declared(tmp_path / "novalite.db"))
     driver = FakeNetworkDriver()
     with database.write(WHO["admin"]) as w:
         first = networks.ensure_first(w, name="private", cidr="10.1.0.0/24", mtu=1500, dns_servers=["192.0.2.53"])

@@ -35,7 +35,6 @@ class Counter(Own):
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     made = Database(f"sqlite:///{tmp_path}/x.db", busy_timeout_seconds=0.2)
-    sa.event.listen(made.engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
     Own.metadata.create_all(made.engine)
     with made.write(internal()) as w:
         w.session.add(Counter(id=1))

@@ -147,12 +147,11 @@ def _wait_for(event: threading.Event) -> None:
 
 
 @contextmanager
-def _turning(scheduling: Scheduling) -> Iterator[threading.Event]:
-    stop = threading.Event()
-    thread = threading.Thread(target=scheduling.loop, args=(stop,), name="scheduler")
+def _turning(scheduling: Scheduling) -> Iterator[None]:
+    thread = threading.Thread(target=scheduling.loop, args=(threading.Event(),), name="scheduler")
     thread.start()
-    yield stop
-    stop.set()
+    yield
+    scheduling.close()
     thread.join(60)
     assert not thread.is_alive()
 
@@ -187,12 +186,12 @@ class TestScheduling:
             hold.wait()
             return 1
 
-        with ThreadPoolExecutor(2) as pool, _turning(scheduling) as stop:
+        with ThreadPoolExecutor(2) as pool, _turning(scheduling):
             first = pool.submit(scheduling.do, slow)
             assert begun.wait(60)
             second = pool.submit(scheduling.do, lambda: 2)
             until(lambda: scheduling.backlog() == 1, "the second waits")
-            stop.set()
+            scheduling.close()
             hold.set()
             assert (first.result(60), second.result(60)) == (1, 2)
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from novalite.db.records import Base
 from novalite.db.work import Database
+from tests.databases import declared
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    importlib.import_module("novalite.cloud.records")
-    made = Database(f"sqlite:///{tmp_path / 'cloud.db'}")
-    Base.metadata.create_all(made.engine)
+    made = Database(declared(tmp_path / "cloud.db"))
     yield made
     made.close()

@@ -14,9 +14,9 @@ import pytest
 from novalite.api.kit.endings import Endings
 from novalite.cloud.tasks import tasks
 from novalite.context import internal
-from novalite.db.records import Base
 from novalite.db.work import Database
 from novalite.errors import Busy
+from tests.databases import declared
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,7 @@ class Chore:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    made = Database(f"sqlite:///{tmp_path / 'tasks.db'}")
-    Base.metadata.create_all(made.engine)
+    made = Database(declared(tmp_path / "tasks.db"))
     yield made
     made.close()
 

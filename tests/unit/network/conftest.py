@@ -9,8 +9,8 @@ import pytest
 
 from novalite.cloud.network import networks, subnets
 from novalite.context import Context
-from novalite.db.records import Base
 from novalite.db.work import Database
+from tests.databases import declared
 
 MEMBER = Context("u1", "11111111-2222-3333-4444-555555555555", frozenset({"member", "reader"}))
 OTHER = Context("u2", "99999999-2222-3333-4444-555555555555", frozenset({"member", "reader"}))
@@ -18,8 +18,7 @@ OTHER = Context("u2", "99999999-2222-3333-4444-555555555555", frozenset({"member
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    found = Database(f"sqlite:///{tmp_path / 'novalite.db'}")
-    Base.metadata.create_all(found.engine)
+    found = Database(declared(tmp_path / "novalite.db"))
     yield found
     found.close()
 

@@ -106,6 +106,7 @@ def test_what_failed_is_done_again(site: Site) -> None:
         until(lambda: group_id in site.driver.groups, "the loop does it again")
     finally:
         stop.set()
+        site.changes.close()
         thread.join(60)
     assert not thread.is_alive()
 
