@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 import psutil
@@ -42,6 +42,19 @@ def _own_ranges() -> dict[str, str]:
 _number = itertools.count()
 
 
+class Spawned(Protocol):
+    """What is used of a process."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def send_signal(self, sig: int) -> None: ...
+
+
 class RealAppliance:
     """One appliance of its own. ``given`` are settings by their dotted names; ``program`` replaces the
     ``novalite serve`` command (it gets the same arguments)."""
@@ -59,7 +72,7 @@ class RealAppliance:
         self.port = free_port()
         ranges = _own_ranges() if driver == "libvirt" else {}
         self.given = {"http.drain_seconds": 10, "tasks.sweep_seconds": 1, **ranges, **(given or {})}
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Spawned | None = None
         self._program = program
         self._http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=PATIENCE)
         self._token = ""
@@ -74,9 +87,8 @@ class RealAppliance:
         return options.load(arguments=arguments, environment={})[0]
 
     @property
-    def _command(self) -> list[str]:
-        command = [
-            *self._program,
+    def _arguments(self) -> list[str]:
+        words = [
             "--state-dir",
             str(self.state_dir),
             "--port",
@@ -85,8 +97,8 @@ class RealAppliance:
             self.driver,
         ]
         for name, value in self.given.items():
-            command += ["--set", f"{name}={value}"]
-        return command
+            words += ["--set", f"{name}={value}"]
+        return words
 
     @property
     def log_file(self) -> Path:
@@ -101,11 +113,15 @@ class RealAppliance:
         """Start it and wait until it says that it is ready."""
         self.state_dir.parent.mkdir(parents=True, exist_ok=True)
         plain = {k: v for k, v in os.environ.items() if not k.startswith(("NOVALITE_", "OS_"))}
-        with self.log_file.open("ab") as log:
-            self.process = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=plain, start_new_session=True
-            )
+        self.process = self._spawn(plain)
         self.wait_ready(seconds=seconds)
+
+    def _spawn(self, environment: dict[str, str]) -> Spawned:
+        with self.log_file.open("ab") as log:
+            return subprocess.Popen(
+                [*self._program, *self._arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
+                start_new_session=True,
+            )  # fmt: skip
 
     def wait_ready(self, *, seconds: float = PATIENCE) -> None:
         until(self._answers_or_is_dead, f"the appliance is ready\n{self.log[-4000:]}", seconds)

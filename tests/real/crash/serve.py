@@ -21,13 +21,13 @@ def _wish(file: Path) -> str:
         return ""
 
 
-def main() -> None:
+def main(words: list[str]) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--state-dir", type=Path)
     parser.add_argument("--port", type=int)
     parser.add_argument("--driver")
     parser.add_argument("--set", action="append", default=[])
-    given = parser.parse_args()
+    given = parser.parse_args(words)
     hold_at, held_at = given.state_dir / HOLD_AT, given.state_dir / HELD_AT
 
     def boundary(name: str) -> None:
@@ -38,7 +38,3 @@ def main() -> None:
     arguments = {"state_dir": str(given.state_dir), "http.port": given.port, "compute.driver": given.driver}
     arguments |= dict(item.split("=", 1) for item in given.set)
     appliance.serve(settings.load(arguments=arguments, environment={})[0], boundary=boundary)
-
-
-if __name__ == "__main__":
-    main()
