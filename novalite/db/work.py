@@ -25,6 +25,8 @@ T = TypeVar("T")
 _this_thread = threading.local()
 _ONE_MOMENT = "REPEATABLE READ"
 """What SQLite's reading transactions are by themselves."""
+_QUEUE_SECONDS = 30.0
+"""How long writers wait for their turn where no other process can hold it."""
 
 
 def unit_is_open() -> bool:
@@ -70,7 +72,7 @@ class Database:
         self.url = url
         self.engine: Engine = make_engine(url, busy_timeout_seconds=busy_timeout_seconds)
         self._writer = threading.Lock()
-        self._patience_seconds = max(busy_timeout_seconds, 1.0)
+        self._patience_seconds = max(busy_timeout_seconds, 1.0) if is_sqlite(url) else _QUEUE_SECONDS
         self._writing = self.engine.execution_options(writes=True)
         self._reading = self.engine if is_sqlite(url) else self.engine.execution_options(isolation_level=_ONE_MOMENT)
         self._listeners: list[Listener] = []

@@ -100,7 +100,7 @@ def list_visible(
     regular expression that is found anywhere in it. Raises ``Invalid``."""
     query = sa.select(Flavor).where(Flavor.ram_mib >= min_ram, Flavor.disk_gib >= min_disk)
     if name:
-        query = query.where(Flavor.name.regexp_match(patterns.check("name", name)))
+        query = query.where(patterns.found_in(w, Flavor.name, "name", name))
     if not w.ctx.is_admin:
         query = query.where(_visible(w))
     elif public is not None:

@@ -10,6 +10,9 @@ import re
 from re import _constants, _parser  # type: ignore[attr-defined]
 from typing import Any
 
+import sqlalchemy as sa
+
+from novalite.db.work import Work
 from novalite.errors import Invalid
 
 LONGEST = 255
@@ -19,6 +22,18 @@ _PLAIN = (_constants.LITERAL, _constants.NOT_LITERAL, _constants.ANY, _constants
 
 
 _AT_ENDS = re.compile(r"^(?:\.\*)+(?![?*+{])|(?<!\\)(?:\.\*)+$")
+
+
+_WORD_EDGE = re.compile(r"(?<!\\)((?:\\\\)*)\\([bB])")
+
+
+def found_in(w: Work, column: Any, name: str, text: str) -> sa.ColumnElement[bool]:
+    """Whether ``text`` is found in the column. Raises ``Invalid`` as ``check``."""
+    text = check(name, text)
+    if w.session.get_bind().dialect.name == "postgresql":  # where \b is a backspace, and \y the edge of a word
+        text = _WORD_EDGE.sub(lambda found: f"{found[1]}\\{'y' if found[2] == 'b' else 'Y'}", text)
+    matched: sa.ColumnElement[bool] = column.regexp_match(text)
+    return matched
 
 
 def check(name: str, text: str) -> str:

@@ -123,7 +123,7 @@ def _conditions(w: Work, filters: Filters) -> list[Any]:
     if filters.statuses:
         tests.append(sa.or_(*(_status_test(word) for word in filters.statuses)))
     tests += [COLUMNS[name] == value for name, value in filters.equal.items()]
-    tests += [COLUMNS[name].regexp_match(patterns.check(name, text)) for name, text in filters.matching.items()]
+    tests += [patterns.found_in(w, COLUMNS[name], name, text) for name, text in filters.matching.items()]
     if filters.image_id:
         tests.append(Server.image_id == filters.image_id)
     if filters.flavor_id:
