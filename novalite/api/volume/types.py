@@ -127,7 +127,7 @@ def add_specs(call: Call) -> dict[str, Any]:
 
 def _known(call: Call) -> tuple[VolumeType, str]:
     found, key = types.get(call.w, call.path["id"]), call.path["key"]
-    if key not in found.extra_specs:
+    if key not in _specs(found, call):
         raise NotFound("extra spec", key, message=f"Volume Type {found.id} has no extra specs with key {key[:255]}.")
     return found, key
 

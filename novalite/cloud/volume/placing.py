@@ -43,8 +43,9 @@ class Room:
 def choose(
     wish: Wish, rooms: Mapping[str, Room], *, reserve_gib: float, oversubscription: float, away: Iterable[str] = ()
 ) -> str:
-    """The name of the backend: the near one if it will do, else that with most free room. Raises ``Failed`` with
-    code ``volume.no_room`` that tells of each why not, those that do not answer (``away``) included."""
+    """The name of the backend: the near one if it will do, else the first unless the type names some, else that with
+    most free room. Raises ``Failed`` with code ``volume.no_room`` that tells of each why not, those that do not answer
+    (``away``) included."""
     reasons = {
         name: _refusal(wish, name, room, reserve_gib, oversubscription if room.pool.thin else 1.0)
         for name, room in rooms.items()

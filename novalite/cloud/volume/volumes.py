@@ -160,13 +160,19 @@ def has_attachments(volume_id: str) -> sa.ColumnElement[bool]:
 
 
 def being_copied(volume_id: str) -> sa.ColumnElement[bool]:
-    """Whether a volume, a snapshot or a backup is just being made of this one or of a snapshot of it."""
+    """Whether a volume, a snapshot or a backup is just being made of this one."""
     copy = aliased(Volume)
     cloning = sa.exists().where(copy.source_volume_id == volume_id, copy.status == "creating")
     backing_up = sa.exists().where(Backup.volume_id == volume_id, Backup.status == "creating")
     return sa.or_(
         cloning, backing_up, sa.exists().where(Snapshot.volume_id == volume_id, Snapshot.status == "creating")
     )
+
+
+def _snapshot_being_copied(volume_id: str) -> sa.ColumnElement[bool]:
+    """Whether a volume is just being made of a snapshot of this one."""
+    copy, own = aliased(Volume), sa.select(Snapshot.id).where(Snapshot.volume_id == volume_id)
+    return sa.exists().where(copy.snapshot_id.in_(own), copy.status == "creating")
 
 
 def delete(w: Work, volume_id: str, *, cascade: bool = False, force: bool = False) -> None:
@@ -177,7 +183,7 @@ def delete(w: Work, volume_id: str, *, cascade: bool = False, force: bool = Fals
         return
     services.require_thawed(w, volume)
     _refuse_when_used(w, volume, cascade=cascade)
-    free = ~has_attachments(volume_id), ~being_copied(volume_id)
+    free = ~has_attachments(volume_id), ~being_copied(volume_id), ~_snapshot_being_copied(volume_id)
     if force:
         moved = change(w, volume_id, {"status": "deleting", "previous_status": Volume.status}, *free)
         if not moved:
@@ -197,6 +203,7 @@ def _refuse_when_used(w: Work, volume: Volume, *, cascade: bool) -> None:
     for used, why, stops in (
         (has_attachments(volume.id), "it is attached to a server", True),
         (being_copied(volume.id), "a copy of it is being made", True),
+        (_snapshot_being_copied(volume.id), "a volume of its snapshot is being made", True),
         (has_snapshots(volume.id), "it has snapshots", not cascade),
     ):
         if stops and w.session.scalar(sa.select(used)):

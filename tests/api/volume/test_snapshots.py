@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from novalite.cloud.volume import volumes
+from novalite.context import internal
 from novalite.errors import DriverError
 
 from .conftest import UNKNOWN, Cinder
@@ -90,3 +92,23 @@ def test_a_snapshot_that_could_not_be_made(member: Cinder, admin: Cinder, volume
     assert admin.refused("POST", path, {"os-reset_status": {"status": "happy"}})[0] == 400
     admin.ask(path, {"os-force_delete": {}})
     member.gone("snapshots", made["id"])
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_snapshot_of_which_a_volume_is_made_does_not_go_with_its_volume(
+    member: Cinder, admin: Cinder, force: bool
+) -> None:
+    volume_id = member.volume()["id"]
+    copy_id = member.volume(snapshot_id=member.snapshot(volume_id)["id"])["id"]
+
+    def now(status: str) -> None:
+        with member.appliance.built.database.write(internal()) as w:
+            volumes.change(w, copy_id, {"status": status})
+
+    now("creating")
+    query = "?cascade=true" + ("&force=true" if force else "")
+    status, told = admin.refused("DELETE", f"/volumes/{volume_id}{query}")
+    assert (status, "snapshot" in told) == (400, True)
+    now("available")
+    admin.delete("volumes", volume_id, query)
+    member.delete("volumes", copy_id)

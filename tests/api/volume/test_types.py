@@ -26,10 +26,13 @@ def test_the_life_of_a_type(admin: Cinder, member: Cinder) -> None:
     made = new(admin, "fast", description="ssd", extra_specs={"volume_backend_name": "x", "multiattach": "<is> True"})
     path = f"/types/{made['id']}"
     assert member.get(path)["volume_type"]["extra_specs"] == {"multiattach": "<is> True"}
+    specs = f"{path}/extra_specs"
+    assert member.refused("GET", f"{specs}/volume_backend_name")[0] == 404
+    assert admin.get(f"{specs}/volume_backend_name") == {"volume_backend_name": "x"}
+    assert member.get(f"{specs}/multiattach") == {"multiattach": "<is> True"}
     assert admin.refused("POST", "/types", {"volume_type": {"name": "fast"}})[0] == 409
     changed = admin.call("PUT", path, {"volume_type": {"name": "faster", "is_public": False}}).json["volume_type"]
     assert (changed["name"], changed["is_public"]) == ("faster", False)
-    specs = f"{path}/extra_specs"
     assert admin.ask(specs, {"extra_specs": {"a": "1"}}, 200) == {"extra_specs": {"a": "1"}}
     assert admin.call("PUT", f"{specs}/a", {"a": "2"}).json == {"a": "2"}
     assert admin.refused("PUT", f"{specs}/a", {"b": "2"})[0] == 400
