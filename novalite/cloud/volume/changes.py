@@ -27,7 +27,8 @@ _COPIED_FACTS = ("image_id", "image_name", "checksum", "container_format", "disk
 
 def extend(w: Work, volume_id: str, size_gib: int, *, attached_too: bool) -> Volume:
     """Let a volume grow to ``size_gib``; one that is in use only with ``attached_too``, and its guest sees it at
-    once. Raises ``Invalid``, ``OverQuota``, and ``Conflict`` while a server on another machine has it."""
+    once. Raises ``Invalid``, ``OverQuota``, and ``Conflict`` for one that is exported to a server on another machine
+    and is encrypted or has several attachments."""
     volume = volumes.get(w, volume_id)
     services.require_thawed(w, volume)
     if not volume.size_gib < size_gib <= new_volumes.LARGEST_GIB:
@@ -41,15 +42,22 @@ def extend(w: Work, volume_id: str, size_gib: int, *, attached_too: bool) -> Vol
     )  # fmt: skip
     there = attachments.of_volumes(w, [volume_id])[volume_id]
     if attached_too and attachments.are_exported(w, [row.id for row in there]):
-        raise Conflict(
-            f"Volume {volume_id} cannot be extended while a server on another machine has it: it is exported to that.",
-            code="volume.exported", hint="Detach it, extend it, and attach it again.",
-        )  # fmt: skip
+        _refuse_hard_to_grow(volume, len(there))
     allowed = ("available", "in-use") if attached_too else ("available",)
     volumes.move(w, volume, allowed, "extending", ~volumes.being_copied(volume_id), doing="extended",
                  target_gib=size_gib)  # fmt: skip
     volumes.start(w, volume, tasks.VolumeExtend(volume_id, size_gib))
     return volume
+
+
+def _refuse_hard_to_grow(volume: Volume, users: int) -> None:
+    """Of what is exported to other machines. Raises ``Conflict``."""
+    why = "it is encrypted" if volume.encryption_key_id else "others have it as well" if users > 1 else ""
+    if why:
+        raise Conflict(
+            f"Volume {volume.id} cannot be extended while a server on another machine has it by an export: {why}.",
+            code="volume.exported", hint="Detach it, extend it, and attach it again.",
+        )  # fmt: skip
 
 
 def upload(

@@ -21,7 +21,6 @@ from novalite.drivers.compute.base import (
     SnapshotFile,
 )
 from novalite.drivers.compute.fake_faults import Faults
-from novalite.drivers.compute.fake_keys import EXPORTED
 from novalite.drivers.compute.fake_store import FakeGuest, FakeStore
 from novalite.drivers.compute.qcow2 import empty_qcow2
 from novalite.errors import DriverError
@@ -136,8 +135,6 @@ class FakeChanges(ABC):
             _require_key("resize_disk", found, key)
             if _bytes(found) > size_gib * _GIB:
                 raise DriverError("resize_disk", f"disk {disk} cannot shrink to {size_gib} GiB", code="guest.refused")
-            if found.path.startswith(EXPORTED):
-                raise DriverError("resize_disk", "another machine exports the disk", code="guest.refused")
             grown = replace(found, size_gib=size_gib, size_mib=0)
             return replace(spec, disks=tuple(grown if other is found else other for other in spec.disks))
 

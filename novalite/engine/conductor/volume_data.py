@@ -9,9 +9,10 @@ from novalite.cloud.compute import external_events
 from novalite.cloud.image import made
 from novalite.cloud.volume import attachments, backups, keys, new_volumes, placing, progress, snapshots, tasks, volumes
 from novalite.cloud.volume.records import Volume
-from novalite.drivers.compute.base import ChangesDisks
+from novalite.drivers.compute.base import ChangesDisks, Power
 from novalite.drivers.storage.base import (
     IMAGE_FORMATS,
+    ExportSpec,
     OfImage,
     OfSnapshot,
     OfStream,
@@ -189,13 +190,31 @@ def _gone(run: Run) -> None:
 
 def _grow(run: Run) -> None:
     size_gib, using = int(run.args["size_gib"]), volume_sources.users(run, _id(run))
-    for user in using:
-        if not isinstance(user.driver, ChangesDisks):
-            raise Failed("The host of the server cannot let disks grow.", code="volume.in_use")
-        user.driver.resize_disk(user.server_id, user.serial, size_gib, volume_sources.disk_key(run, _id(run)))
+    growing = [(user, user.driver) for user in using if isinstance(user.driver, ChangesDisks)]
+    if len(growing) < len(using):
+        raise Failed("The host of the server cannot let disks grow.", code="volume.in_use")
+    exported = volume_reach.exports_of(run, _id(run)) if using else []
+    if exported:
+        _grow_exported(run, size_gib, using, exported)
+    for user, driver in growing:
+        driver.resize_disk(user.server_id, user.serial, size_gib, volume_sources.disk_key(run, _id(run)))
     if not using:
         keeper, key = volume_sources.keeper(run, _id(run)), volume_sources.key(run, _id(run))
         keeper.extend_volume(_id(run), size_gib, key=key)
+
+
+def _grow_exported(run: Run, size_gib: int, using: list[volume_sources.User], exported: list[ExportSpec]) -> None:
+    """Nobody has it open meanwhile: its guest waits, and finds it larger when it asks again."""
+    if any(user.driver.guest(user.server_id).power is Power.SUSPENDED for user in using):
+        raise Failed("The memory of the server is saved: its disks must stay as they are.", code="guest.state")
+    keeper, key = volume_sources.keeper(run, _id(run)), volume_sources.key(run, _id(run))
+    for spec in exported:
+        run.parts.exports.remove_export(spec.id)
+    try:
+        keeper.extend_volume(_id(run), size_gib, key=key)
+    finally:
+        for spec in exported:
+            run.parts.exports.ensure_export(spec)
 
 
 def _grown(run: Run) -> None:

@@ -58,16 +58,16 @@ def _kept_here(run: Run, host: str, found: list[tuple[BlockDevice, Volume]]) -> 
         name for name in {volume.backend for _, volume in found} if run.parts.volumes.of(name).is_everywhere()
     }
     return {
-        guest_disks.name_of(volume.id): _export(row, volume, host)
+        guest_disks.name_of(volume.id): _export(str(row.attachment_id), volume, host)
         for row, volume in found
         if volume.location and volume.backend not in everywhere
     }
 
 
-def _export(row: BlockDevice, volume: Volume, host: str) -> ExportSpec:
+def _export(attachment_id: str, volume: Volume, host: str) -> ExportSpec:
     place = VolumePlace(str(volume.location["path"]), str(volume.location["format"]))
     shared = volume.multiattach and place.format == "raw"
-    return ExportSpec(str(row.attachment_id), volume.id, place, host, read_only=bool(volume.read_only), shared=shared)
+    return ExportSpec(attachment_id, volume.id, place, host, read_only=bool(volume.read_only), shared=shared)
 
 
 def _admit(run: Run, host: str) -> None:
@@ -83,6 +83,16 @@ def close(run: Run, device_id: str = "") -> None:
     with run.parts.database.read(run.ctx) as w:
         rows = block_devices.of_server(w, run.server_id)
     _end(run, (row.attachment_id for row in rows if row.attachment_id and device_id in ("", row.id)))
+
+
+def exports_of(run: Run, volume_id: str) -> list[ExportSpec]:
+    """How other machines have the volume, by the records: also when a killed process has just ended it."""
+    with run.parts.database.read(run.ctx) as w:
+        volume, there = volumes.find(w, volume_id), attachments.of_volumes(w, [volume_id])[volume_id]
+        told = set(attachments.are_exported(w, [row.id for row in there]))
+    if volume is None or not told:
+        return []
+    return [_export(row.id, volume, row.host) for row in there if row.id in told and row.host]
 
 
 def close_volume(run: Run, volume_id: str) -> None:

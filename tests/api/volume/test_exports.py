@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from novalite.drivers.compute.base import DiskSpec
 from novalite.drivers.compute.fake import FakeDriver
 from novalite.drivers.storage.exports import DaemonExports
 from novalite.drivers.storage.fake_exports import FakeDaemon
+from novalite.drivers.storage.fake_volumes import FakeVolumes
 from novalite.engine import reconcile, volume_exports
+from novalite.errors import DriverError
 from tests.api.conftest import Appliance, running, wait_for
 from tests.contracts.agents import serving
 
@@ -153,16 +156,51 @@ def test_a_volume_goes_from_host_to_host(cloud: Cloud, new: Callable[..., str], 
     assert len(paths) == 4  # each attachment has a name of its own
 
 
-def test_it_does_not_grow_meanwhile(cloud: Cloud, new: Callable[..., str], volume: str) -> None:
+def test_it_grows_meanwhile(cloud: Cloud, new: Callable[..., str], volume: str) -> None:
     server_id = new(THERE)
     cloud.attach(server_id, volume)
-    status, why = cloud.cinder.refused("POST", f"/volumes/{volume}/action", {"os-extend": {"new_size": 2}})
-    assert status == 409
-    assert "another machine" in why
-    assert cloud.cinder.get(f"/volumes/{volume}")["volume"]["status"] == "in-use"
-    cloud.detach(server_id, volume)
+    (spec,) = cloud.exports.exports()
+    told = cloud.disk(THERE, server_id, volume)
     cloud.cinder.act(volume, "os-extend", {"new_size": 2})
-    cloud.cinder.until("volumes", volume, "available")
+    cloud.cinder.until("volumes", volume, "in-use")
+    assert cloud.cinder.get(f"/volumes/{volume}")["volume"]["size"] == 2
+    assert cloud.disk(THERE, server_id, volume) == replace(told, size_gib=2)
+    assert cloud.exports.exports() == (spec,)
+    assert cloud.exports.served() == {spec.id}
+    assert cloud.doctor() == []
+
+
+def test_what_does_not_grow_is_exported_as_before(cloud: Cloud, new: Callable[..., str], volume: str) -> None:
+    server_id = new(THERE)
+    cloud.attach(server_id, volume)
+    (spec,) = cloud.exports.exports()
+    keeper: FakeVolumes = cloud.appliance.built.parts.volumes.of("")._driver  # type: ignore[attr-defined]
+    keeper.faults["extend_volume"] = DriverError("extend_volume", "no room", code="disk.full")
+    cloud.cinder.act(volume, "os-extend", {"new_size": 2})
+    cloud.cinder.until("volumes", volume, "error_extending")
+    keeper.faults.clear()
+    assert cloud.exports.exports() == (spec,)
+    assert cloud.exports.served() == {spec.id}
+    cloud.cinder.act(volume, "os-reset_status", {"status": "in-use"})
+    cloud.cinder.act(volume, "os-extend", {"new_size": 2})
+    cloud.cinder.until("volumes", volume, "in-use")
+
+
+def test_what_is_exported_to_several_does_not_grow(cloud: Cloud, new: Callable[..., str]) -> None:
+    kind = {"volume_type": {"name": "many", "extra_specs": {"multiattach": "<is> True"}}}
+    cloud.cinder.ask("/types", kind, 200)
+    volume_id = str(cloud.cinder.volume(volume_type="many")["id"])
+    servers = (new(THERE), new(BEYOND))
+    for server_id in servers:
+        cloud.attach(server_id, volume_id)
+    status, why = cloud.cinder.refused("POST", f"/volumes/{volume_id}/action", {"os-extend": {"new_size": 2}})
+    assert (status, "others have it as well" in why) == (409, True)
+    assert cloud.cinder.get(f"/volumes/{volume_id}")["volume"]["status"] == "in-use"
+    paths = [f"/servers/{server_id}/os-volume_attachments/{volume_id}" for server_id in servers]
+    wait_for(lambda: cloud.ask("DELETE", paths[0]).status_code == 202)
+    wait_for(lambda: cloud.ask("DELETE", paths[1]).status_code == 202)
+    cloud.cinder.until("volumes", volume_id, "available")
+    cloud.cinder.delete("volumes", volume_id)
 
 
 def test_one_that_came_back_to_this_machine_grows(cloud: Cloud, new: Callable[..., str], volume: str) -> None:

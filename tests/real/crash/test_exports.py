@@ -122,6 +122,24 @@ def test_detach(cloud: Cloud, server_id: str, boundary: str) -> None:
     assert cloud.there(server_id) == []
 
 
+@pytest.mark.parametrize("boundary", [f"volume.extend/grow:{edge}" for edge in ("begin", "done", "recorded")])
+def test_growing(cloud: Cloud, server_id: str, boundary: str) -> None:
+    volume_id = cloud.volume()
+    cloud.attach(server_id, volume_id)
+    cloud.until_volume(volume_id, "in-use")
+    cloud.doomed.hold_at(boundary)
+    answer = cloud.doomed.call("POST", f"{V}/volumes/{volume_id}/action", json={"os-extend": {"new_size": 2}},
+                               headers={"OpenStack-API-Version": "volume 3.42"})  # fmt: skip
+    assert answer.status_code == 202, answer.text
+    cloud.doomed.dies_at(boundary)
+    cloud.until_volume(volume_id, "in-use")
+    assert cloud.doomed.get(f"{V}/volumes/{volume_id}")["volume"]["size"] == 2
+    assert [disk.size_gib for disk in cloud.there(server_id)] == [2]
+    cloud.agrees(server_id)
+    cloud.detach(server_id, volume_id)
+    cloud.until_volume(volume_id, "available")
+
+
 @pytest.mark.parametrize("boundary", _done("server.migrate", "place", "shutdown", "keep", "wire", "finish"))
 def test_a_server_leaves_this_machine_and_comes_back(cloud: Cloud, boundary: str) -> None:
     server_id, volume_id = cloud.boot(HERE), cloud.volume()

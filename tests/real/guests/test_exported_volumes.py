@@ -176,6 +176,39 @@ def test_data_come_back_from_another_host_whatever_is_killed(pair: Pair, guests:
     assert pair.appliance.doctor() == []
 
 
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "writing"])
+def test_one_grows_while_a_guest_there_has_it(pair: Pair, guests: dict[str, Guest], busy: bool) -> None:
+    volume_id, there = pair.new_volume(), guests[THERE]
+    device = attach(there, pair, volume_id)
+    there.ssh(f"{PATTERN} | dd of={device} conv=notrunc,fsync")
+    wanted = there.ssh(f"{PATTERN} | md5sum").split()[0]
+    writer = (f"rm -f /tmp/enough; n=1; while [ ! -e /tmp/enough ]; do printf %08d $n > /tmp/n; "
+              f"dd if=/tmp/n of={device} {MARK} conv=notrunc,fsync 2> /tmp/said || echo $n > /tmp/broken; "
+              f"n=$((n+1)); done > /dev/null 2>&1 &")  # fmt: skip
+    if busy:
+        there.ssh(writer)
+        until(lambda: mark(there, device).strip("\0").isdigit(), "it writes", 60)
+    answer = pair.appliance.call("POST", f"{V}/volumes/{volume_id}/action", json={"os-extend": {"new_size": 2}},
+                                 headers={"OpenStack-API-Version": "volume 3.42"})  # fmt: skip
+    assert answer.status_code == 202, answer.text
+    pair.until_volume(volume_id, "in-use")
+    assert pair.volume(volume_id)["size"] == 2, pair.appliance.log[-3000:]
+    name = device.removeprefix("/dev/")
+    until(lambda: there.ssh(f"cat /sys/block/{name}/size") == str(2 << 21), "the guest sees it", 120)
+    if busy:
+        now = mark(there, device)
+        until(lambda: mark(there, device) > now, "the writer goes on", 120)
+        there.ssh("touch /tmp/enough; ! test -e /tmp/broken")
+    there.ssh(f"echo behind > /tmp/behind; dd if=/tmp/behind of={device} bs=1M seek=2000 conv=notrunc,fsync")
+    assert checksum(there, device) == wanted
+    assert pair.appliance.doctor() == []
+    detach(there, pair, volume_id)
+    device = attach(guests[HERE], pair, volume_id)
+    assert checksum(guests[HERE], device) == wanted
+    assert guests[HERE].ssh(f"dd if={device} bs=1M skip=2000 count=1 | head -n 1") == "behind"
+    detach(guests[HERE], pair, volume_id)
+
+
 def test_a_server_with_a_volume_moves_there_and_back(pair: Pair, guests: dict[str, Guest]) -> None:
     here, volume_id = guests[HERE], pair.new_volume()
     device = attach(here, pair, volume_id)

@@ -27,10 +27,11 @@ from novalite.drivers.compute.libvirt.connection import Connection
 from novalite.drivers.compute.libvirt.devices import Devices, by_mac, by_serial
 from novalite.drivers.compute.libvirt.disk_swaps import DiskSwaps
 from novalite.drivers.compute.libvirt.domains import Domains
+from novalite.drivers.compute.libvirt.exported_growth import ExportedGrowth
 from novalite.drivers.compute.libvirt.images import ImageCache
 from novalite.drivers.compute.libvirt.places import GuestPlace, Places, is_server_id
 from novalite.drivers.compute.libvirt.secrets import Secrets
-from novalite.drivers.compute.libvirt.snapshots import Snapshots, find_disk
+from novalite.drivers.compute.libvirt.snapshots import FoundDisk, Snapshots, find_disk
 from novalite.errors import DriverError
 
 FEATURES = (
@@ -65,6 +66,7 @@ class GuestChanges(ABC):
     _swaps: DiskSwaps
     _secrets: Secrets
     _cache_mode: str
+    _keys: Path
 
     @abstractmethod
     def _lock(self, guest_id: str) -> threading.Lock:
@@ -125,19 +127,26 @@ class GuestChanges(ABC):
             now = self._connection.call("resize_disk", self._domains.state, guest_id).power
             if self._awaits_start(now, place):
                 moved_disks.grow(place, disk, size_gib * disks.GIB)
-            else:
-                self._connection.call("resize_disk", self._grow, guest_id, disk, size_gib * disks.GIB, key)
+                return
+            exported = self._connection.call("resize_disk", self._grow, guest_id, disk, size_gib * disks.GIB, key)
+            if exported is not None:
+                self._see_growth(guest_id, exported, size_gib * disks.GIB)
 
-    def _grow(self, connection: Any, guest_id: str, disk: str, size: int, key: DiskKey | None) -> None:
+    def _see_growth(self, guest_id: str, disk: FoundDisk, size: int) -> None:
+        disks.require_size("resize_disk", disk.path, size, self._keys)
+        growth = ExportedGrowth(self._domains)
+        deadline = growth.deadline()
+        while not self._connection.call("resize_disk", growth.try_once, guest_id, disk, size):
+            growth.wait(deadline)
+
+    def _grow(self, connection: Any, guest_id: str, disk: str, size: int, key: DiskKey | None) -> FoundDisk | None:
+        """The disk, if another machine exports it: that one lets it grow, and the guest has yet to see it."""
         domain = self._domains.known(connection, "resize_disk", guest_id)
         if power.current(domain)[0] is Power.SUSPENDED:
             raise DriverError("resize_disk", "the guest's memory is saved: its disks must stay", code="guest.state")
         found = find_disk(domain, self._places.guest(guest_id), "resize_disk", disk)
         if sources.is_exported(found.path):
-            raise DriverError(
-                "resize_disk", "another machine exports the disk: it cannot grow while a guest has it",
-                code="guest.refused", hint="Detach it, extend it, and attach it again.",
-            )  # fmt: skip
+            return found
         if disks.must_grow(found.path, found.outer_format, size):
             place, active = self._places.guest(guest_id), domain.isActive()
             if not active and found.key_id:
@@ -146,6 +155,7 @@ class GuestChanges(ABC):
                 disks.grow(place, found.path, found.format, size)
             if active:
                 domain.blockResize(found.device, size, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
+        return None
 
     def tune_disk(self, guest_id: str, disk: str, limits: tuple[tuple[str, int], ...]) -> None:
         with self._lock(guest_id):

@@ -197,6 +197,13 @@ def must_grow(path: Path, image_format: str, size: int) -> bool:
     return now < size
 
 
+def require_size(op: str, path: Path, size: int, keys: Path) -> None:
+    """Raises ``DriverError`` unless what another machine exports has that size, and is there at all."""
+    now = virtual_size(op, path, "raw", keys)
+    if now < size:
+        raise DriverError(op, f"the machine that exports the disk gives {now} bytes of {size}", code="guest.refused")
+
+
 def grow(place: GuestPlace, path: Path, image_format: str, size: int) -> None:
     """For disks of guests that do not run, and logical volumes of any."""
     if place.volumes is not None and place.volumes.has(path):

@@ -20,7 +20,7 @@ def is_elsewhere(path: Path | str) -> bool:
 
 
 def is_exported(path: Path | str) -> bool:
-    """Whether another machine exports it: its size is fixed while a guest has it."""
+    """Whether another machine exports it, and lets it grow."""
     return str(path).startswith(_NBD)
 
 
