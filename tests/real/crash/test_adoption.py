@@ -119,6 +119,37 @@ def _boundaries(kind: str) -> list[str]:
     return [f"{kind}/{step.name}:{edge}" for step in registry().flow(kind).steps for edge in _EDGES]
 
 
+def _defined(machine: _Machine, name: str, root: Path, data: Path) -> str:
+    """The id of another machine of somebody's, with these disks."""
+    uuid, file = str(uuid4()), machine.root.with_name(f"{name}.xml")
+    file.write_text(_DEFINITION.format(name=name, uuid=uuid, root=root, data=data))
+    _virsh("define", str(file))
+    return uuid
+
+
+def test_disks_that_other_machines_have_too_are_not_taken(cloud: Doomed, machine: _Machine) -> None:
+    clone, own = machine.root.with_name("clone.qcow2"), machine.root.with_name("own.img")
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", machine.root, clone], timeout=300,
+                   check=True)  # fmt: skip
+    own.write_bytes(bytes(1 << 20))
+    names = {name: f"{name}-{machine.name}" for name in ("same", "clone")}
+    others = [_defined(machine, names["same"], machine.root.with_name("lost.qcow2"), machine.data),
+              _defined(machine, names["clone"], clone, own)]  # fmt: skip
+    try:
+        refused = cloud.call("POST", "/admin/adoptions", json={"adoption": {"domain": machine.name}})
+        assert refused.status_code == 409, refused.text
+        assert f"its disk vdb, {machine.data}, is one of machine {names['same']} too" in refused.text
+        assert f"a disk of machine {names['clone']} stands on {machine.root}" in refused.text
+        assert machine.name in _virsh("list", "--all", "--name")
+    finally:
+        for uuid in others:
+            _virsh("undefine", uuid)
+    _adopt(cloud, machine)
+    cloud.wait_status(machine.uuid, "SHUTOFF")
+    _give_back(cloud, machine)
+    until(lambda: _is_given_back(cloud, machine), "it is given back")
+
+
 def test_it_runs_as_a_server_and_comes_back_to_the_letter(cloud: Doomed, machine: _Machine) -> None:
     before, facts = machine.definition, machine.facts()
     assert machine.name in [each["name"] for each in cloud.get("/admin/foreign-guests")["foreign_guests"]]

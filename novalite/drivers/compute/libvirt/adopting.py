@@ -9,6 +9,7 @@ import shutil
 import threading
 import xml.etree.ElementTree as ET
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import libvirt
 
 from novalite.drivers.compute.base import ForeignGuest, Power
-from novalite.drivers.compute.libvirt import foreign, power, stats
+from novalite.drivers.compute.libvirt import foreign, power, shared_disks, stats
 from novalite.drivers.compute.libvirt.connection import Connection
 from novalite.drivers.compute.libvirt.domains import Domains
 from novalite.drivers.compute.libvirt.faults import translated
@@ -65,7 +66,28 @@ class GuestAdoptions(ABC):
 
     def foreign_guest(self, name: str) -> ForeignGuest:
         architecture = self._host_facts().architecture
-        return self._connection.call("foreign_guest", self._foreign, name, architecture)
+        found = self._connection.call("foreign_guest", self._foreign, name, architecture)
+        others = self._connection.call("foreign_guest", self._used_by_others, found.id)
+        whole = shared_disks.with_below(others, _below)
+        return foreign.refused(found, *dict.fromkeys(shared_disks.conflicts(found.disks, whole, _below)))
+
+    def _used_by_others(self, connection: Any, guest_id: str) -> list[shared_disks.Use]:
+        """The disks of every other machine, as they are and as they will be. Those of our guests are kept below the
+        state directory, or known as volumes."""
+
+        def in_pool(pool: str, volume: str) -> str:
+            try:
+                return str(connection.storagePoolLookupByName(pool).storageVolLookupByName(volume).path())
+            except libvirt.libvirtError:  # it is not there, so nobody uses it
+                return ""
+
+        found: dict[shared_disks.Use, None] = {}
+        for domain in connection.listAllDomains(0):
+            uuid = domain.UUIDString()
+            if uuid != guest_id and domain.name() != self._domains.names.domain(uuid):
+                for definition in _definitions(domain):
+                    found.update(dict.fromkeys(shared_disks.uses(domain.name(), definition, in_pool)))
+        return list(found)
 
     def _foreign(self, connection: Any, name: str, architecture: str) -> ForeignGuest:
         domain = _find(connection, name)
@@ -191,6 +213,27 @@ def _find(connection: Any, name: str) -> Any | None:
             if error.get_error_code() not in (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_INVALID_ARG):
                 raise
     return None
+
+
+def _definitions(domain: Any) -> Iterator[str]:
+    """As it is and as it will be started; nothing of one that is gone meanwhile."""
+    try:
+        yield domain.XMLDesc(0)
+        if domain.isPersistent() and domain.isActive():
+            yield domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
+            raise
+
+
+def _below(path: str, form: str) -> tuple[str, ...]:
+    """The files that a disk stands on. One that cannot be read has no machine that runs on it."""
+    words = ["qemu-img", "info", "-U", "--backing-chain", "--output=json", "-f", form, path]
+    try:
+        chain = json.loads(run("foreign_guest", words, timeout_seconds=_LOOK_SECONDS))
+    except DriverError:
+        return ()
+    return tuple(str(each["filename"]) for each in chain[1:])
 
 
 def _write(path: Path, text: str) -> None:
