@@ -8,8 +8,8 @@ The way of an attachment, for Compute (``w`` first; all raise ``NotFound``, and 
 3. ``attach(w, attachment_id, device=…, host=…)`` when the guest has it: volume -> in-use.
 4. ``begin_detaching(w, volume_id, server_id)`` in the request: volume in-use -> detaching;
    ``roll_detaching(w, volume_id)`` takes that back.
-5. ``detach(w, attachment_id)`` when the guest has let go, or in place of ``attach`` when that failed (also called
-   ``unreserve``): the attachment is gone, the volume available, or in-use when it is attached elsewhere too.
+5. ``detach(w, attachment_id)`` when the guest has let go, or in place of ``attach`` when that failed: the attachment
+   is gone, the volume available, or in-use when it is attached elsewhere too.
 """
 
 from __future__ import annotations
@@ -216,9 +216,6 @@ def detach(w: Work, attachment_id: str) -> bool:
     w.session.expunge(found)
     settle(w, found.volume_id)
     return True
-
-
-unreserve = detach
 
 
 def made_by_compute(w: Work, before: datetime) -> dict[str, list[str]]:

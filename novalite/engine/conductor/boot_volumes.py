@@ -31,7 +31,9 @@ def ensure(run: Run) -> Wait | None:
             return None
         for row in block_devices.of_server(w, run.server_id):
             if row.destination == VOLUME and row.volume_id is None:
-                _make(w, server, row)
+                if row.source == BACKUP and _is_being_restored(w, row.source_id):
+                    return Wait(f"backup:{row.source_id}", _LOOK_AGAIN_SECONDS)
+                _make(w, row)
         unfinished = [_promise(w, server, row) for row in block_devices.of_server(w, run.server_id) if row.volume_id]
     waited_for = next((volume_id for volume_id in unfinished if volume_id), None)
     return Wait(tasks.changed(waited_for), _LOOK_AGAIN_SECONDS) if waited_for else None
@@ -47,7 +49,13 @@ def attached(run: Run) -> None:
                 volume_attachments.attached(w, run.server_id, device_id)
 
 
-def _make(w: Work, server: Server, row: BlockDevice) -> None:
+def _is_being_restored(w: Work, backup_id: str) -> bool:
+    """For another server, say: it is put back by one at a time."""
+    backup = backups.find(w, backup_id)
+    return backup is not None and backup.status == "restoring"
+
+
+def _make(w: Work, row: BlockDevice) -> None:
     volume = _of_backup(w, row.source_id) if row.source == BACKUP else new_volumes.create(
         w,
         NewVolume(

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from novalite.cloud.identity import quotas
+from novalite.cloud.volume import backups
+from novalite.context import internal
 from novalite.engine import doctor
 from novalite.errors import DriverError
 from tests.api.compute.conftest import Cloud
@@ -64,6 +66,28 @@ def test_a_server_and_its_volumes_are_copied_and_come_back(member: Cloud, volume
     for each in (server_id, made):
         member.gone(each)
     assert volumes.status(volume_id) == "available", "it stays as the one it was made after would"
+
+
+def test_a_copy_that_is_just_put_back_is_waited_for(member: Cloud, volumes: Volumes) -> None:
+    """Two servers may be made of one copy at once."""
+    data_id, server_id = volumes.new(size_gib=1, name="data"), member.boot("twice")
+    body = {"volumeAttachment": {"volumeId": data_id}}
+    assert member.call("POST", f"/servers/{server_id}/os-volume_attachments", body).status_code == 200
+    wait_for(lambda: volumes.status(data_id) == "in-use")
+    _protect(member, server_id, "daily, keep 1")
+    [backup_id] = _copy(member, server_id)["backup_ids"]
+
+    def now(status: str) -> None:
+        with member.appliance.built.database.write(internal()) as w:
+            backups.change(w, backup_id, {"status": status})
+
+    now("restoring")
+    made = _call(member, "POST", f"/{server_id}/restore", {"restore": {"name": "again"}}).json["restored"]["id"]
+    wait_for(lambda: member.server(made)["OS-EXT-STS:task_state"] == "block_device_mapping")
+    now("available")
+    member.wait(made, "ACTIVE")
+    for each in (server_id, made):
+        member.gone(each)
 
 
 def test_keep_says_how_many_copies_there_are_and_not_the_quotas(member: Cloud, volumes: Volumes) -> None:
