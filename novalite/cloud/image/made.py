@@ -27,7 +27,8 @@ def find(w: Work, image_id: str) -> Image | None:
 
 
 def begin(w: Work, image_id: str, disk_format: str) -> bool:
-    """queued -> saving, as ``disk_format``. False when the image is in another state, or gone. Raises ``OverQuota``."""
+    """queued -> saving, as ``disk_format``; saving is what a try left that could not be written down as failed. False
+    when the image is in another state, or gone. Raises ``OverQuota``."""
     image = find(w, image_id)
     if image is not None and image.status == "queued":
         usage.require_one_more(w, image.owner, usage.UPLOADING)
@@ -37,7 +38,7 @@ def begin(w: Work, image_id: str, disk_format: str) -> bool:
 def _begin(w: Work, image_id: str, disk_format: str) -> bool:
     statement = (
         sa.update(Image)
-        .where(Image.id == image_id, Image.status == "queued")
+        .where(Image.id == image_id, Image.status.in_(("queued", "saving")))
         .values(status="saving", disk_format=disk_format, container_format="bare", updated_at=w.now)
     )
     if not w.changed(statement):

@@ -14,7 +14,7 @@ from novalite.cloud.identity import quotas
 from novalite.cloud.image import images
 from novalite.context import internal
 from novalite.drivers.storage.inspect import check
-from novalite.errors import DriverError, HostUnreachable
+from novalite.errors import DependencyDown, DriverError, HostUnreachable
 from tests.api.compute.conftest import Cloud
 from tests.api.conftest import Appliance, running, wait_for
 
@@ -92,6 +92,25 @@ def test_the_answer_names_the_image(member: Cloud, server: str) -> None:
     assert (new.status_code, set(new.json)) == (202, {"image_id"})
     assert "Location" not in new.headers
     _active(member, new.json["image_id"])
+    member.wait(server, "ACTIVE")
+
+
+def test_a_database_that_is_away_when_it_ends_is_waited_for(
+    member: Cloud, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away_once(name: str) -> None:
+        real, away = getattr(images, name), iter([True])
+
+        def act(*arguments: Any, **more: Any) -> Any:
+            if next(away, False):
+                raise DependencyDown("The database does not answer.")
+            return real(*arguments, **more)
+
+        monkeypatch.setattr(images, name, act)
+
+    away_once("finish_upload")
+    away_once("fail_upload")
+    _active(member, _snapshot(member, server, "patient"))
     member.wait(server, "ACTIVE")
 
 
