@@ -10,6 +10,7 @@ import openstack as sdk
 import pytest
 from openstack.exceptions import HttpException
 
+from tests.contracts.waiting import until
 from tests.real.appliance.process import RealAppliance, running
 from tests.real.clients.shell import NewShell, Shell
 
@@ -85,6 +86,41 @@ def test_the_older_commands_show_the_same(openstack: Shell) -> None:
     openstack("limit", "create", "--project", "thrifty", "--service", "nova", "--resource-limit", "11", "class:VCPU")
     shown = {row["Resource"]: row["Limit"] for row in openstack.json("quota", "show", "thrifty")}
     assert (shown["instances"], shown["volumes"], shown["ports"], shown["cores"]) == (7, 8, 10, 11)
+
+
+def _volume_quotas(openstack: Shell) -> dict[str, tuple[int, int]]:
+    """Limit and use of each."""
+    rows = openstack.json("quota", "show", "--volume", "--usage", "admin")
+    return {row["Resource"].replace("-", "_"): (row["Limit"], row["In Use"]) for row in rows}
+
+
+def test_copies_of_protections_are_no_backups_for_the_quotas(openstack: Shell) -> None:
+    volume = openstack.json("volume", "create", "--size", "1", "guarded")["id"]
+    until(lambda: openstack.json("volume", "show", volume)["status"] == "available", "the volume is made")
+    openstack("quota", "set", "--backups", "1", "--backup-gigabytes", "2", "admin")
+    path = f"/admin/protections/{volume}"
+    asked = openstack.appliance.call("PUT", path, json={"protection": {"schedule": "daily, keep 3"}})
+    assert asked.status_code == 200, asked.text
+    for number in range(1, 4):
+        assert openstack.appliance.call("POST", f"{path}/runs").status_code == 202
+        until(lambda: not openstack.appliance.get(path)["protection"]["running"], "the run has ended")
+        assert openstack.appliance.get(path)["protection"]["copies"] == number
+    assert len(openstack.json("volume", "backup", "list")) == 3
+    found = _volume_quotas(openstack)
+    assert (found["backups"], found["backup_gigabytes"]) == ((1, 0), (2, 1))
+    openstack("volume", "backup", "create", "--name", "by-hand", volume)
+    until(lambda: openstack.json("volume", "backup", "show", "by-hand")["status"] == "available", "it is made")
+    assert "backups" in openstack.refused("volume", "backup", "create", volume)
+    found = _volume_quotas(openstack)
+    assert (found["backups"], found["backup_gigabytes"]) == ((1, 1), (2, 2))
+
+
+def test_types_of_volumes_have_quotas_of_their_own(openstack: Shell) -> None:
+    openstack("volume", "type", "create", "gold")
+    openstack("quota", "set", "--volume-type", "gold", "--volumes", "0", "--gigabytes", "5", "admin")
+    found = _volume_quotas(openstack)
+    assert (found["volumes_gold"], found["gigabytes_gold"], found["snapshots_gold"]) == ((0, 0), (5, 0), (-1, 0))
+    assert "volumes_gold" in openstack.refused("volume", "create", "--type", "gold", "--size", "1", "rich")
 
 
 @pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
