@@ -24,7 +24,8 @@ from novalite.drivers.storage.side_by_side import in_order
 from novalite.drivers.storage.stretches import PIECE_BYTES, cut, is_blank, zeros
 from novalite.errors import DriverError
 
-_AT_ONCE = 4
+_KEPT_AT_ONCE, _READ_AT_ONCE = 8, 4
+"""What is kept waits for the disk, which flushes several pieces in the time of one."""
 _VERSION = 1
 _MANIFESTS, _PIECES = "manifests", "pieces"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -81,7 +82,7 @@ class PieceBackups:
                 size += len(piece)
                 yield piece
 
-        kept = list(in_order(lambda piece: self._keep(piece, held), pieces(), at_once=_AT_ONCE))
+        kept = list(in_order(lambda piece: self._keep(piece, held), pieces(), at_once=_KEPT_AT_ONCE))
         return [name for name, _ in kept], size, sum(added for _, added in kept)
 
     def _keep(self, piece: bytes, held: set[str]) -> tuple[str | None, int]:
@@ -116,7 +117,7 @@ class PieceBackups:
         size, length = int(manifest["size"]), int(manifest["piece_bytes"])
         lengths = (min(length, size - start) for start in range(0, size, length))
         wanted = zip(manifest["pieces"], lengths, strict=True)
-        return in_order(lambda one: self._checked(backup_id, *one), wanted, at_once=_AT_ONCE)
+        return in_order(lambda one: self._checked(backup_id, *one), wanted, at_once=_READ_AT_ONCE)
 
     def _checked(self, backup_id: str, digest: str | None, length: int) -> bytes:
         if digest is None:
