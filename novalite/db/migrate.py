@@ -15,7 +15,7 @@ from novalite.errors import Failed
 
 _log = logs.get("migrations")
 
-HEAD = "0013"
+HEAD = "0014"
 """The newest revision in migrations/. Alembic itself is only loaded when a database is not there yet."""
 
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from novalite.drivers.compute.qcow2 import empty_qcow2
-from novalite.drivers.storage import qemu_img
+from novalite.drivers.storage import qemu_img, sealed_images
 from novalite.drivers.storage.base import (
     IMAGE_FORMATS,
     OfImage,
@@ -39,7 +39,7 @@ class VolumeDriverContract:
     @pytest.fixture(autouse=True)
     def _small(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """LUKS writes all that it is made of: gigabytes of 16 MiB tell as much."""
-        for module in ("volumes", "block_volumes", "found_files"):
+        for module in ("volumes", "block_volumes", "found_files", "sealed_images"):
             monkeypatch.setattr(f"novalite.drivers.storage.{module}.GIB", 16 << 20)
 
     def _content(self, driver: VolumeDriver, source: OfVolume | OfSnapshot) -> bytes:
@@ -76,6 +76,15 @@ class VolumeDriverContract:
         streamed = new_id()
         driver.ensure_volume(streamed, 1, driver.stream(OfSnapshot(snapshot_id, KEY)), key=OTHER_KEY)
         sources.append(OfVolume(streamed, OTHER_KEY))
+        for number, form in enumerate(("raw", "qcow2")):
+            kept, again = tmp_path / f"image.{form}", new_id()
+            told = driver.stream(sources[number], form)
+            kept.write_bytes(b"".join(told.chunks))
+            assert (told.format, told.key) == (form, KEY)
+            assert sealed_images.check(kept, form, max_virtual_size=1 << 40) > 0
+            assert MARK not in kept.read_bytes()
+            driver.ensure_volume(again, 1, OfImage(kept, form, KEY), key=OTHER_KEY)
+            sources.append(OfVolume(again, OTHER_KEY))
         for source in sources:
             self._holds(driver, source)
 

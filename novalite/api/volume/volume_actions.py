@@ -54,7 +54,7 @@ def upload(call: Call) -> dict[str, Any]:
     volume, image = changes.upload(
         call.w, call.path["id"], name=body["image_name"], disk_format=body.get("disk_format", "raw"),
         container_format=body.get("container_format", "bare"), force=truth(body.get("force", False)),
-        visibility=body.get("visibility", "shared"), protected=truth(body.get("protected", False)),
+        visibility=body.get("visibility", ""), protected=truth(body.get("protected", False)),
     )  # fmt: skip
     told: dict[str, Any] = {
         "id": volume.id,

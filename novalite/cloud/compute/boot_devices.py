@@ -205,6 +205,7 @@ def _check_image(w: Work, one: DeviceRequest) -> None:
         image = new_volumes.usable_image(w, one.source_id, "uuid")
     except Invalid as error:
         raise wrong(f"failed to get image {one.source_id}. {error.message}") from error
+    new_volumes.require_type_for(w, image, one.volume_type)
     if one.size < new_volumes.least_gib(image):
         raise Invalid(
             "Volume is smaller than the minimum size specified in image metadata. Volume size is "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from novalite.cloud.image import image_keys
 from novalite.cloud.image.records import Image
 from novalite.errors import Invalid
 
@@ -13,12 +14,20 @@ MEDIUM_FORMATS = ("iso",)
 
 
 def refuse_unbootable(
-    image: Image, *, ram_mib: int, disk_gib: int, field: str = "imageRef", has_drive: bool = False
-) -> None:
+    image: Image, *, ram_mib: int, disk_gib: int, field: str = "imageRef", has_drive: bool = False,
+    opens: bool = False,
+) -> None:  # fmt: skip
     """Raises ``Invalid``, naming ``field`` or the flavor, when a server of this size (``disk_gib`` 0: the image's
-    own) cannot begin from the image; ``has_drive`` tells that it may be a medium."""
+    own) cannot begin from the image; ``has_drive`` tells that it may be a medium, ``opens`` that its disk may be
+    encrypted."""
     if image.status != "active":
         raise Invalid(f"Image {image.id} is not active.", field=field)
+    if image_keys.is_sealed(image) and not opens:
+        raise Invalid(
+            f"Image {image.id} is unacceptable: Direct booting of an image uploaded from an encrypted volume is "
+            "unsupported.", field=field, code="image.sealed",
+            hint="Boot from a volume of it whose type encrypts (--boot-from-volume SIZE).",
+        )  # fmt: skip
     is_medium = has_drive and image.disk_format in MEDIUM_FORMATS
     if is_medium and not disk_gib:
         raise Invalid("An ISO image needs a flavor with a disk, which is empty at first.", field="flavorRef")

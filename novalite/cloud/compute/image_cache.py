@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from novalite.cloud.compute.image_tasks import CacheImages
 from novalite.cloud.hosts import aggregates
 from novalite.cloud.image import images
+from novalite.cloud.image.image_keys import is_sealed
 from novalite.cloud.image.records import Image
 from novalite.cloud.tasks import tasks as durable
 from novalite.db.work import Work
@@ -32,7 +33,7 @@ def _require_bootable(w: Work, image_id: str) -> None:
         image = images.get(w, image_id)
     except NotFound as error:
         raise Invalid(f"Image {image_id} could not be found.", field="id") from error
-    if image.status != "active" or image.disk_format not in images.BOOTABLE_FORMATS:
+    if image.status != "active" or image.disk_format not in images.BOOTABLE_FORMATS or is_sealed(image):
         raise Invalid(f"Image {image_id} is unacceptable: no server can boot from it.", field="id")
 
 

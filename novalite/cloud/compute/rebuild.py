@@ -18,7 +18,7 @@ from novalite.cloud.compute import (
 from novalite.cloud.compute.servers import Server
 from novalite.cloud.identity import quotas
 from novalite.cloud.image import images
-from novalite.cloud.volume import volumes
+from novalite.cloud.volume import new_volumes, volumes
 from novalite.db.work import Work
 from novalite.errors import Conflict, Invalid, NotFound, OverQuota
 
@@ -91,7 +91,8 @@ def _ground(w: Work, server: Server, new: NewBuild) -> _Ground:
     volume = volumes.get(w, root.volume_id)
     if new.begins_volumes_anew:
         volumes.refuse_found(volume, "rebuilt")
-        boot_image.refuse_unbootable(image, ram_mib=server.memory_mib, disk_gib=volume.size_gib)
+        boot_image.refuse_unbootable(image, ram_mib=server.memory_mib, disk_gib=volume.size_gib, opens=True)
+        new_volumes.require_encrypted(image, volume.encryption_key_id is not None, "imageRef")
         return _Ground(None, {**boot_image.copy(image), "id": ""}, volume.id)
     if image.id != (volume.image_id or volume.image_metadata.get("image_id")):
         raise Invalid(f"Image {image.id} is unacceptable: Unable to rebuild with a different image for a "

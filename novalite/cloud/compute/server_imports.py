@@ -16,7 +16,7 @@ from novalite.cloud.compute import flavors, server_quota
 from novalite.cloud.compute.carrying_tasks import ImportServer, key
 from novalite.cloud.compute.flavors import Flavor
 from novalite.cloud.compute.server_manifest import EPHEMERAL, ROOT, VOLUME
-from novalite.cloud.image import images, made
+from novalite.cloud.image import image_keys, images, made
 from novalite.cloud.image.images import NewImage
 from novalite.cloud.image.records import Image
 from novalite.cloud.network import networks, security_groups
@@ -216,7 +216,7 @@ def _image(found: ServerImport, number: int, disk: Mapping[str, Any]) -> NewImag
     if disk["role"] == ROOT:
         return NewImage(name=f"{name[:240]} (imported)", disk_format="qcow2", container_format="bare",
                         visibility="private", min_disk=told["min_disk"], min_ram=told["min_ram"],
-                        properties=told["properties"])  # fmt: skip
+                        properties=image_keys.without(told["properties"]))  # fmt: skip
     return NewImage(name=f"import of {name[:200]}, disk {number}", disk_format="qcow2", container_format="bare",
                     visibility="private", os_hidden=True, properties={"novalite_import": found.id})  # fmt: skip
 

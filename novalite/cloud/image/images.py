@@ -10,7 +10,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from novalite.cloud.image import filters as rules
-from novalite.cloud.image import usage
+from novalite.cloud.image import image_keys, usage
 from novalite.cloud.image.filters import Filters
 from novalite.cloud.image.records import Image, ImageTag
 from novalite.cloud.image.tasks import key
@@ -103,6 +103,7 @@ def create(w: Work, new: NewImage) -> Image:
     """A queued image. Raises ``Invalid``, ``Forbidden`` (public, another owner), ``Conflict`` (id taken),
     ``OverQuota``."""
     _check(w, vars(new))
+    image_keys.require_untouched({}, new.properties)
     if new.owner and new.owner != w.ctx.project_id and not w.ctx.is_admin:
         raise Forbidden("You are not permitted to create images owned by another project.")
     image_id = _own_spelling(new.id) if new.id else new_id()
@@ -162,6 +163,8 @@ def update(w: Work, image_id: str, values: Mapping[str, Any]) -> Image:
     if "owner" in changed and not w.ctx.is_admin:
         raise Forbidden("You are not permitted to give images to another project.")
     _check(w, changed)
+    image_keys.require_untouched(image.properties, changed.get("properties", image.properties))
+    image_keys.require_private(image, changed.get("visibility", image.visibility))
     for name, value in changed.items():
         setattr(image, name, value)
     image.updated_at = w.now

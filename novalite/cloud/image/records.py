@@ -47,6 +47,16 @@ class Image(Base):
         return "sha512" if self.os_hash_value else None
 
 
+class ImageKey(Base):
+    """What an image of an encrypted volume is opened with: ``sealed_key`` under the appliance's own key."""
+
+    __tablename__ = "image_keys"
+
+    image_id: Mapped[str] = mapped_column(sa.ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
+    key_id: Mapped[str] = mapped_column(Id)
+    sealed_key: Mapped[str] = mapped_column(sa.Text, default="")
+
+
 class ImageTag(Base):
     __tablename__ = "image_tags"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from novalite.cloud.image import images
+from novalite.cloud.image import image_keys, images
 from novalite.cloud.image.images import NewImage
 from novalite.cloud.image.records import Image
 from novalite.cloud.volume import (
@@ -62,26 +62,35 @@ def _refuse_hard_to_grow(volume: Volume, users: int) -> None:
 
 def upload(
     w: Work, volume_id: str, *, name: str, disk_format: str = "raw", container_format: str = "bare",
-    force: bool = False, visibility: str = "shared", protected: bool = False,
+    force: bool = False, visibility: str = "", protected: bool = False,
 ) -> tuple[Volume, Image]:  # fmt: skip
-    """Copy the volume into a new image; with ``force`` also one that is in use. Raises ``Invalid``."""
+    """Copy the volume into a new image; with ``force`` also one that is in use. That of an encrypted one is encrypted
+    too, and private. Raises ``Invalid``."""
     volume = volumes.get(w, volume_id)
-    volumes.refuse_encrypted(w, [volume_id], "uploaded")
+    is_sealed = volume.encryption_key_id is not None
+    if is_sealed and visibility not in ("", "private"):
+        raise Invalid(f"Volume {volume_id} is encrypted: its image is private, not {visibility}.", field="visibility",
+                      code="volume.encrypted")  # fmt: skip
     if disk_format not in UPLOAD_FORMATS:
         raise Invalid(f"Volumes become images of {' or '.join(UPLOAD_FORMATS)}, not {disk_format}.",
                       field="disk_format")  # fmt: skip
     allowed = ("available", "in-use") if force else ("available",)
     volumes.move(w, volume, allowed, "uploading", doing="copied into an image")
-    facts = volume.image_metadata
+    facts = image_keys.without(volume.image_metadata)
+    if is_sealed:
+        facts[new_volumes.TYPE_OF_VOLUMES] = types.names(w).get(volume.type_id or "", "")
     image = images.create(
         w,
         NewImage(
-            name=name, disk_format=disk_format, container_format=container_format, visibility=visibility,
+            name=name, disk_format=disk_format, container_format=container_format,
+            visibility=visibility or ("private" if is_sealed else "shared"),
             protected=protected, min_disk=volumes.number_of(facts, "min_disk"),
             min_ram=volumes.number_of(facts, "min_ram"),
             properties={key: value for key, value in facts.items() if key not in _COPIED_FACTS},
         ),
     )  # fmt: skip
+    if is_sealed:
+        image_keys.give(w, image)
     volumes.start(w, volume, tasks.VolumeUpload(volume_id, image.id))
     return volume, image
 
@@ -109,6 +118,7 @@ def reimage(w: Work, volume_id: str, image_id: str, *, reserved_too: bool = Fals
     volume, image = volumes.get(w, volume_id), new_volumes.usable_image(w, image_id, "image_id")
     services.require_thawed(w, volume)
     volumes.refuse_found(volume, "re-imaged")
+    new_volumes.require_encrypted(image, volume.encryption_key_id is not None, "image_id")
     if new_volumes.least_gib(image) > volume.size_gib:
         raise Invalid(f"Image {image_id} does not fit into {volume.size_gib} GiB.", field="image_id")
     allowed = ["available", "error", *["reserved"] * (reserved_too or attached_too), *["in-use"] * attached_too]

@@ -1,4 +1,5 @@
-"""The keys of encrypted volumes: random, one for each, kept sealed under the appliance's own."""
+"""The keys of encrypted volumes: random, one for each, kept sealed under the appliance's own. Images of
+such volumes have copies."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from pathlib import Path
 from cryptography.fernet import InvalidToken
 
 from novalite.cloud.identity.sealing import cipher
+from novalite.cloud.image import image_keys
 from novalite.cloud.volume import encryption
 from novalite.cloud.volume.records import Volume
 from novalite.db.work import Work
@@ -20,7 +22,11 @@ _BYTES = 32
 
 def fresh(state_path: Path, key_id: str) -> str:
     """A new key, sealed. What is sealed says whose it is: of another volume it is no use."""
-    return cipher(state_path).encrypt(f"{key_id}:{secrets.token_hex(_BYTES)}".encode()).decode()
+    return _sealed(state_path, key_id, secrets.token_hex(_BYTES))
+
+
+def _sealed(state_path: Path, key_id: str, passphrase: str) -> str:
+    return cipher(state_path).encrypt(f"{key_id}:{passphrase}".encode()).decode()
 
 
 def opened(state_path: Path, key_id: str, sealed: str) -> str:
@@ -35,6 +41,18 @@ def opened(state_path: Path, key_id: str, sealed: str) -> str:
             hint="Is the file credential-key in the state directory the one with which it was sealed?",
         )  # fmt: skip
     return passphrase
+
+
+def copied(state_path: Path, volume: Volume, key_id: str) -> str:
+    """The key of an encrypted volume once more, sealed as another's. Raises as ``opened``."""
+    passphrase = opened(state_path, volume.encryption_key_id or "", volume.sealed_key)
+    return _sealed(state_path, key_id, passphrase)
+
+
+def of_image(w: Work, state_path: Path, image_id: str) -> VolumeKey | None:
+    """What the data of an image are opened with; None for one that is not encrypted. Raises as ``opened``."""
+    found = image_keys.find(w, image_id)
+    return VolumeKey(opened(state_path, found.key_id, found.sealed_key)) if found else None
 
 
 def of(w: Work, state_path: Path, volume: Volume) -> VolumeKey | None:

@@ -9,7 +9,7 @@ import msgspec
 import sqlalchemy as sa
 
 from novalite.cloud.hosts.hosts import Host
-from novalite.cloud.image import images
+from novalite.cloud.image import image_keys, images
 from novalite.cloud.image.records import Image
 from novalite.cloud.volume import encryption, group_members, snapshots, tasks, types, usage, volumes
 from novalite.cloud.volume.records import Backup, Snapshot, Volume, VolumeType
@@ -22,6 +22,8 @@ GIB = 1 << 30
 LARGEST_GIB = 1 << 20
 DEFAULT_ZONE = "nova"
 FORMATS = tuple(IMAGE_FORMATS)
+TYPE_OF_VOLUMES = "cinder_img_volume_type"
+"""The property of an image that names the type of volumes made of it, when nobody names another."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class _Source:
     zone: str = ""
     type_id: str | None = None
     image_metadata: dict[str, str] = field(default_factory=dict)
+    image: Image | None = None
 
 
 def create(w: Work, new: NewVolume) -> Volume:
@@ -67,6 +70,9 @@ def create(w: Work, new: NewVolume) -> Volume:
     size_gib = new.size_gib or source.size_gib
     _check_size(size_gib, source)
     kind = types.get_usable(w, new.type) if new.type else types.get_or_default(w, source.type_id)
+    encrypts = encryption.encrypts(w, kind)
+    if source.image is not None:
+        require_encrypted(source.image, encrypts, "volume_type")
     if new.group_id:
         group_members.join(w, new.group_id, kind.id)
     usage.require(w, w.ctx.project_id, kind=kind, volume_gib=size_gib, volumes=1, gigabytes=size_gib)
@@ -77,7 +83,7 @@ def create(w: Work, new: NewVolume) -> Volume:
         metadata_items=dict(new.metadata), image_metadata=dict(source.image_metadata), image_id=new.image_id or None,
         snapshot_id=new.snapshot_id or None, source_volume_id=new.source_volume_id or None,
         backup_id=new.backup_id or None, group_id=new.group_id or None, type_id=kind.id,
-        encryption_key_id=new_id() if encryption.encrypts(w, kind) else None, created_at=w.now,
+        encryption_key_id=new_id() if encrypts else None, created_at=w.now,
     )  # fmt: skip
     w.session.add(volume)
     w.session.flush()
@@ -127,9 +133,9 @@ def _encrypting_type(w: Work, backup: Backup) -> str:
 def image_facts(image: Image) -> dict[str, str]:
     """What a volume remembers of the image it was made of, as texts."""
     facts: dict[str, Any] = {
-        **image.properties, "image_id": image.id, "image_name": image.name or "", "checksum": image.checksum or "",
-        "container_format": image.container_format, "disk_format": image.disk_format, "min_disk": image.min_disk,
-        "min_ram": image.min_ram, "size": image.size or 0,
+        **image_keys.without(image.properties), "image_id": image.id, "image_name": image.name or "",
+        "checksum": image.checksum or "", "container_format": image.container_format,
+        "disk_format": image.disk_format, "min_disk": image.min_disk, "min_ram": image.min_ram, "size": image.size or 0,
     }  # fmt: skip
     return {name: str(value) for name, value in facts.items()}
 
@@ -170,9 +176,37 @@ def least_gib(image: Image) -> int:
     return max(image.min_disk, -(-(image.virtual_size or image.size or 0) // GIB))
 
 
+def require_encrypted(image: Image, encrypts: bool, field_name: str) -> None:
+    """Raises ``Invalid`` when an encrypted image would become a volume that is not (``encrypts``)."""
+    if image_keys.is_sealed(image) and not encrypts:
+        raise Invalid(
+            f"Image {image.id} holds an encrypted volume: only volumes of a type that encrypts are made of it.",
+            field=field_name, code="image.sealed",
+        )  # fmt: skip
+
+
+def require_type_for(w: Work, image: Image, wanted: str) -> None:
+    """Raises ``Invalid`` (``volume_type``) when a volume of the type, empty for the default, cannot be made of the
+    image, ``NotFound`` for an unknown type."""
+    kind = types.get_usable(w, wanted) if wanted else types.get_or_default(w, _type_of_image(w, image))
+    require_encrypted(image, encryption.encrypts(w, kind), "volume_type")
+
+
+def _type_of_image(w: Work, image: Image) -> str | None:
+    """As Cinder does: what it names counts if there is such a type."""
+    wanted = image.properties.get(TYPE_OF_VOLUMES, "").strip()
+    try:
+        return types.get_usable(w, wanted).id if wanted else None
+    except NotFound:
+        return None
+
+
 def _of_image(w: Work, image_id: str) -> _Source:
     image = usable_image(w, image_id)
-    return _Source(least_gib=least_gib(image), bootable=True, image_metadata=image_facts(image))
+    return _Source(
+        least_gib=least_gib(image), bootable=True, type_id=_type_of_image(w, image), image_metadata=image_facts(image),
+        image=image,
+    )  # fmt: skip
 
 
 def _of_snapshot(w: Work, snapshot: Snapshot) -> _Source:

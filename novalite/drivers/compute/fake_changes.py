@@ -82,10 +82,14 @@ class FakeChanges(ABC):
     def read_snapshot(self, guest_id: str, name: str, offset: int, max_bytes: int) -> bytes:
         self._faults.enter("read_snapshot")
         with self._lock:
-            snapshot = self._known("read_snapshot", guest_id).snapshots.get(name)
-        if snapshot is None:
-            raise DriverError("read_snapshot", f"there is no snapshot {name}", code="snapshot.not_found")
-        return empty_qcow2(snapshot.virtual_size)[offset : offset + min(max_bytes, PIECE_BYTES)]
+            guest = self._known("read_snapshot", guest_id)
+            snapshot = guest.snapshots.get(name)
+            if snapshot is None:
+                raise DriverError("read_snapshot", f"there is no snapshot {name}", code="snapshot.not_found")
+            disks = guest.spec.disks if guest.spec else ()
+            is_encrypted = any(disk.key and snapshot.disk in (disk.name, disk.serial) for disk in disks)
+        content = empty_qcow2(snapshot.virtual_size, is_encrypted=is_encrypted)
+        return content[offset : offset + min(max_bytes, PIECE_BYTES)]
 
     def drop_snapshot(self, guest_id: str, name: str) -> None:
         self._faults.enter("drop_snapshot")

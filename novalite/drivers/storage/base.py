@@ -88,9 +88,10 @@ class ImageStore(Protocol):
     """Keeps image bytes by image id. Raises ``Invalid`` (hostile or corrupt image, field ``image``),
     ``TooLarge``, or ``DriverError`` with code ``disk.full``; a failed ``save`` leaves nothing."""
 
-    def save(self, image_id: str, chunks: Iterable[bytes], *, disk_format: str) -> StoredImage:
+    def save(self, image_id: str, chunks: Iterable[bytes], *, disk_format: str, is_sealed: bool = False) -> StoredImage:
         """Store the bytes atomically after checking them against ``disk_format``. Of a ``LentFile`` on its file system
-        nothing is copied."""
+        nothing is copied. With ``is_sealed`` they are those of an encrypted volume, and nothing else is taken: LUKS
+        (raw), or a qcow2 with LUKS in it."""
 
     @property
     def staging(self) -> ImageStaging: ...
@@ -220,8 +221,9 @@ class VolumeDriver(Protocol):
         """The data as an image of ``disk_format``, in pieces. Only for what is not encrypted: nothing else is ever laid
         down in plain."""
 
-    def stream(self, source: OfVolume | OfSnapshot) -> OfStream:
-        """The data of an encrypted volume or snapshot as they are kept, encrypted with the key they have."""
+    def stream(self, source: OfVolume | OfSnapshot, disk_format: str = "") -> OfStream:
+        """The data of an encrypted volume or snapshot, encrypted with the key they have: as they are kept, or as a
+        qcow2 with LUKS in it or as LUKS alone (raw)."""
 
     def place(self, volume_id: str) -> VolumePlace | None:
         """Where a volume is, None when there is none."""

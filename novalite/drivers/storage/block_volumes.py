@@ -212,15 +212,17 @@ class BlockVolumes(ABC):
         require_plain("read_volume", source)
         return LentFile(lambda: self._copy(name, disk_format))
 
-    def stream(self, source: OfVolume | OfSnapshot) -> OfStream:
-        name = self._known("read_volume", source)
-        return OfStream(LentFile(lambda: self._copy(name, "raw")), "raw", source.key)
+    def stream(self, source: OfVolume | OfSnapshot, disk_format: str = "") -> OfStream:
+        name, key = self._known("read_volume", source), None if disk_format in ("", "raw") else source.key
+        form = disk_format or "raw"
+        return OfStream(LentFile(lambda: self._copy(name, form, key)), form, source.key)
 
     @contextmanager
-    def _copy(self, name: str, disk_format: str) -> Iterator[Path]:
+    def _copy(self, name: str, disk_format: str, key: VolumeKey | None = None) -> Iterator[Path]:
+        """Opened, and encrypted again, with ``key``; without one it is what the device holds."""
         with self._beside() as directory:
-            copy = directory / "copy"
-            qemu_img.convert("read_volume", self._address(name), "raw", copy, disk_format)
+            copy, address = directory / "copy", self._address(name)
+            qemu_img.convert("read_volume", address, "raw", copy, disk_format, source_key=key, key=key)
             yield copy
 
     def place(self, volume_id: str) -> VolumePlace | None:

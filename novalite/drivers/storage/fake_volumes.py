@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from novalite.drivers.compute.qcow2 import empty_qcow2
+from novalite.drivers.compute.qcow2 import ENCRYPTION_AT, empty_qcow2
 from novalite.drivers.storage.backends import BackendOptions
 from novalite.drivers.storage.base import (
     FoundData,
@@ -72,6 +72,7 @@ class FakeVolumes:
 
     def _open(self, source: OfImage | OfVolume | OfSnapshot) -> Path:
         if isinstance(source, OfImage):
+            _require_image(source)
             return source.path
         if isinstance(source, OfVolume):
             path = _existing(self._volumes / source.volume_id, "volume")
@@ -104,10 +105,13 @@ class FakeVolumes:
         self._open(source)
         yield empty_qcow2(_BLANK_BYTES) if disk_format == "qcow2" else bytes(_BLANK_BYTES)
 
-    def stream(self, source: OfVolume | OfSnapshot) -> OfStream:
+    def stream(self, source: OfVolume | OfSnapshot, disk_format: str = "") -> OfStream:
         self._enter("read")
         self._open(source)
-        return OfStream([empty_qcow2(_BLANK_BYTES)], "qcow2", source.key)
+        if source.key is None:
+            return OfStream([empty_qcow2(_BLANK_BYTES)], "qcow2")
+        content = _luks(source.key) if disk_format == "raw" else _qcow2_with_luks(source.key)
+        return OfStream([content], disk_format or "qcow2", source.key)
 
     def place(self, volume_id: str) -> VolumePlace | None:
         path = self._volumes / volume_id
@@ -174,6 +178,31 @@ def _existing(path: Path, what: str) -> Path:
 
 def _mark(key: VolumeKey | None) -> str:
     return f" {hashlib.sha256(key.passphrase.encode()).hexdigest()}" if key else ""
+
+
+_LUKS_HEADER = b"LUKS\xba\xbe\0\1" + bytes(96) + (8).to_bytes(4, "big")
+_MARK_AT, _MARK_BYTES = 2048, 65
+"""Where an encrypted image is marked here with whose key."""
+
+
+def _luks(key: VolumeKey) -> bytes:
+    return (_LUKS_HEADER.ljust(_MARK_AT, b"\0") + _mark(key).encode()).ljust(4096 + _BLANK_BYTES, b"\0")
+
+
+def _qcow2_with_luks(key: VolumeKey) -> bytes:
+    content = bytearray(empty_qcow2(_BLANK_BYTES, is_encrypted=True))
+    content[_MARK_AT : _MARK_AT + _MARK_BYTES] = _mark(key).encode()
+    return bytes(content)
+
+
+def _require_image(image: OfImage) -> None:
+    """The same of the image of an encrypted volume; hosts mark none."""
+    with image.path.open("rb") as file:
+        head = file.read(4096)
+    method = head[ENCRYPTION_AT : ENCRYPTION_AT + 4] if head[:4] == b"QFI\xfb" else b""
+    is_sealed, mark = head[:4] == b"LUKS" or any(method), head[_MARK_AT : _MARK_AT + _MARK_BYTES]
+    if is_sealed and (image.key is None or (any(mark) and mark != _mark(image.key).encode())):
+        raise DriverError("read", f"the key of image {image.path.name} is another", code="driver.failed")
 
 
 def _require(path: Path, key: VolumeKey | None) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from uuid import uuid4
 
-from novalite.drivers.storage import inspect, receiving
+from novalite.drivers.storage import inspect, receiving, sealed_images
 from novalite.drivers.storage.base import LentFile, StoredImage
 from novalite.drivers.storage.receiving import Received, Room
 from novalite.drivers.storage.staging import FileStaging
@@ -42,11 +42,11 @@ class FileImageStore:
     def _file(self, image_id: str) -> Path:
         return self._directory / receiving.file_name(image_id)
 
-    def save(self, image_id: str, chunks: Iterable[bytes], *, disk_format: str) -> StoredImage:
+    def save(self, image_id: str, chunks: Iterable[bytes], *, disk_format: str, is_sealed: bool = False) -> StoredImage:
         """See ``ImageStore``. An existing blob stays until the new one is complete and accepted."""
         target = self._file(image_id)
         unfinished = self._directory / f"{target.name}.{uuid4().hex}{_UNFINISHED}"
-        inspection = inspect.Inspection()
+        inspection = None if is_sealed else inspect.Inspection()
         try:
             with receiving.told(image_id):
                 if isinstance(chunks, LentFile):
@@ -57,17 +57,17 @@ class FileImageStore:
         finally:
             unfinished.unlink(missing_ok=True)
 
-    def _receive(self, unfinished: Path, chunks: Iterable[bytes], inspection: inspect.Inspection) -> Received:
+    def _receive(self, unfinished: Path, chunks: Iterable[bytes], inspection: inspect.Inspection | None) -> Received:
         with unfinished.open("xb") as file:
-            return receiving.receive(file, inspection.passing(chunks), self._room)
+            return receiving.receive(file, _passing(inspection, chunks), self._room)
 
-    def _borrow(self, unfinished: Path, chunks: LentFile, inspection: inspect.Inspection) -> Received:
+    def _borrow(self, unfinished: Path, chunks: LentFile, inspection: inspect.Inspection | None) -> Received:
         with chunks.lend() as lent:
             if not _linked(lent, unfinished):
                 return self._receive(unfinished, chunks.blocks(lent), inspection)
         self._room.require_size(unfinished.stat().st_size)
         self._room.require()
-        return receiving.read(inspection.passing(chunks.blocks(unfinished)))
+        return receiving.read(_passing(inspection, chunks.blocks(unfinished)))
 
     def take(self, image_id: str, *, disk_format: str) -> StoredImage:
         """See ``ImageStore``. On one file system nothing is copied."""
@@ -87,11 +87,14 @@ class FileImageStore:
         return path.stat().st_dev == self._directory.stat().st_dev
 
     def _accept(
-        self, path: Path, target: Path, got: Received, disk_format: str, inspection: inspect.Inspection
+        self, path: Path, target: Path, got: Received, disk_format: str, inspection: inspect.Inspection | None
     ) -> StoredImage:
-        virtual_size = inspect.check(
-            path, disk_format, max_virtual_size=self._max_virtual_size, inspection=inspection
-        )  # fmt: skip
+        """Without an ``inspection`` it is the image of an encrypted volume."""
+        most = self._max_virtual_size
+        if inspection is None:
+            virtual_size = sealed_images.check(path, disk_format, max_virtual_size=most)
+        else:
+            virtual_size = inspect.check(path, disk_format, max_virtual_size=most, inspection=inspection)
         path.chmod(0o644)
         path.replace(target)
         self._sync_directory()
@@ -132,3 +135,7 @@ def _linked(lent: Path, target: Path) -> bool:
         raise
     os.chown(target, -1, os.getegid())
     return True
+
+
+def _passing(inspection: inspect.Inspection | None, chunks: Iterable[bytes]) -> Iterable[bytes]:
+    return inspection.passing(chunks) if inspection else chunks

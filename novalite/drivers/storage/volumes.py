@@ -184,17 +184,22 @@ class FileVolumes:
 
     @contextmanager
     def _copied(self, source: OfVolume | OfSnapshot, disk_format: str) -> Iterator[Path]:
+        """What is encrypted is so in the copy too."""
         path, image_format = self._open("read_volume", source)
         part = path.with_name(f"{path.name}.{uuid4().hex}{_UNFINISHED}")
         try:
-            qemu_img.convert("read_volume", path, image_format, part, disk_format)
+            qemu_img.convert(
+                "read_volume", path, image_format, part, disk_format, source_key=source.key, key=source.key
+            )  # fmt: skip
             yield part
         finally:
             part.unlink(missing_ok=True)
 
-    def stream(self, source: OfVolume | OfSnapshot) -> OfStream:
+    def stream(self, source: OfVolume | OfSnapshot, disk_format: str = "") -> OfStream:
         path, image_format = self._open("read_volume", source)
-        return OfStream(_pieces(path), image_format, source.key)
+        if disk_format in ("", image_format):
+            return OfStream(_pieces(path), image_format, source.key)
+        return OfStream(LentFile(lambda: self._copied(source, disk_format)), disk_format, source.key)
 
     def place(self, volume_id: str) -> VolumePlace | None:
         path = self._volume(volume_id)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from novalite.cloud.image import images
-from novalite.cloud.volume import messages, progress, tasks, volumes
+from collections.abc import Iterable
+
+from novalite.cloud.image import image_keys, images
+from novalite.cloud.volume import keys, messages, progress, tasks, volumes
 from novalite.context import internal
-from novalite.drivers.storage.base import OfSnapshot, OfStream, OfVolume, StoredImage
+from novalite.drivers.storage.base import OfSnapshot, OfStream, OfVolume, StoredImage, VolumeKey
 from novalite.engine.conductor import volume_sources
 from novalite.engine.flow import Flow, Run, Step
-from novalite.errors import NotFound
+from novalite.errors import Failed, NotFound
 
 
 def _volume_id(run: Run) -> str:
@@ -61,6 +63,19 @@ def _not_gone(run: Run, error: Exception) -> None:
         progress.snapshot_failed(w, _snapshot_id(run), "error_deleting", volume_sources.told(error))
 
 
+def _seal(run: Run) -> None:
+    """The image of an encrypted volume has a key of its own before there are data: it may outlive the volume."""
+    with run.parts.database.read(run.ctx) as w:
+        kept, volume = image_keys.find(w, _image_id(run)), volumes.find(w, _volume_id(run))
+    if kept is None or kept.sealed_key:
+        return
+    if volume is None:
+        raise Failed("The volume is no longer there.", code="volume.gone")
+    sealed = keys.copied(run.parts.settings.state_path, volume, kept.key_id)
+    with run.parts.database.write(run.ctx) as w:
+        image_keys.seal(w, kept.image_id, sealed)
+
+
 def _upload(run: Run) -> None:
     """Begun again as a whole when it is repeated: a start has put a half-finished upload back by then. The image is
     that of whoever asked, who may be of another project than the volume."""
@@ -81,13 +96,23 @@ def _upload(run: Run) -> None:
 
 
 def _stored(run: Run, disk_format: str) -> StoredImage:
-    driver, name = volume_sources.keeper(run, _volume_id(run)), _image_id(run)
     with volume_sources.reading(run, _volume_id(run), _copy_name(run)) as source:
         if isinstance(source, OfVolume):
-            return run.parts.images.save(name, driver.read(source, disk_format), disk_format=disk_format)
+            return _saved(run, _as_image(run, source, disk_format), disk_format, source.key)
         if disk_format == "qcow2":
-            return run.parts.images.save(name, source.chunks, disk_format=disk_format)
+            return _saved(run, source.chunks, disk_format, source.key)
         return _converted(run, source, disk_format)
+
+
+def _saved(run: Run, chunks: Iterable[bytes], disk_format: str, key: VolumeKey | None) -> StoredImage:
+    return run.parts.images.save(_image_id(run), chunks, disk_format=disk_format, is_sealed=key is not None)
+
+
+def _as_image(run: Run, source: OfVolume | OfSnapshot, disk_format: str) -> Iterable[bytes]:
+    driver = volume_sources.keeper(run, _volume_id(run))
+    if source.key is None:
+        return driver.read(source, disk_format)
+    return driver.stream(source, disk_format).chunks
 
 
 def _converted(run: Run, source: OfStream, disk_format: str) -> StoredImage:
@@ -95,8 +120,8 @@ def _converted(run: Run, source: OfStream, disk_format: str) -> StoredImage:
     driver, name = volume_sources.keeper(run, _volume_id(run)), _volume_id(run)
     driver.ensure_snapshot(name, source)
     try:
-        chunks = driver.read(OfSnapshot(name), disk_format)
-        return run.parts.images.save(_image_id(run), chunks, disk_format=disk_format)
+        chunks = _as_image(run, OfSnapshot(name, source.key), disk_format)
+        return _saved(run, chunks, disk_format, source.key)
     finally:
         driver.delete_snapshot(name)
 
@@ -133,7 +158,7 @@ FLOWS = (
     Flow(tasks.SnapshotDelete.kind, (Step("data", _remove), Step("finish", _gone)), failed=_not_gone),
     Flow(
         tasks.VolumeUpload.kind,
-        (Step("upload", _upload, _not_uploaded), Step("finish", _uploaded)),
+        (Step("key", _seal, _not_uploaded), Step("upload", _upload), Step("finish", _uploaded)),
         failed=_not_copied,
         cancelled=_uploaded,
     ),

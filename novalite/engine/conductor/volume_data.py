@@ -48,10 +48,11 @@ def _image(run: Run, image_id: str) -> OfImage:
     """As the image's own record says: what the volume tells of it, its owner may change."""
     with run.parts.database.read(run.ctx) as w:
         image = made.find(w, image_id)
+        key = keys.of_image(w, run.parts.settings.state_path, image_id)
     path = run.parts.images.path(image_id)
     if image is None or path is None or image.disk_format not in new_volumes.FORMATS:
         raise Failed(f"The data of image {image_id} are missing.", code="image.missing", hint="Upload it again.")
-    return OfImage(path, IMAGE_FORMATS[image.disk_format])
+    return OfImage(path, IMAGE_FORMATS[image.disk_format], key)
 
 
 def _place(run: Run) -> None:

@@ -17,6 +17,7 @@ from tests.api.conftest import Appliance, running, wait_for
 from tests.api.contract.walk import mismatches
 
 UNKNOWN = "12345678-1234-1234-1234-123456789abc"
+LUKS = {"provider": "luks", "control_location": "front-end", "cipher": "aes-xts-plain64", "key_size": 256}
 
 
 _TABLE = RouteTable(FRONT)
@@ -128,3 +129,17 @@ def other(cloud: Appliance) -> Cinder:
 @pytest.fixture(scope="module")
 def reader(cloud: Appliance) -> Cinder:
     return Cinder(cloud, cloud.member("carol", "reader"))
+
+
+@pytest.fixture
+def kind(admin: Cinder) -> Iterator[str]:
+    """A type without encryption, which may be gone afterwards."""
+    type_id = admin.ask("/types", {"volume_type": {"name": "encrypted"}}, 200)["volume_type"]["id"]
+    yield type_id
+    assert admin.call("DELETE", f"/types/{type_id}").status_code in (202, 404)
+
+
+@pytest.fixture
+def luks(admin: Cinder, kind: str) -> str:
+    admin.ask(f"/types/{kind}/encryption", {"encryption": LUKS}, 200)
+    return kind

@@ -16,9 +16,10 @@ C = "/compute/v2.1"
 class Server:
     """A running server and what is attached to it."""
 
-    def __init__(self, member: Cinder) -> None:
+    def __init__(self, member: Cinder, **fields: Any) -> None:
         self.member = member
-        body = {"name": "s", "flavorRef": "1", "imageRef": member.appliance.image("boot"), "networks": "auto"}
+        fields = fields or {"imageRef": member.appliance.image("boot")}
+        body = {"name": "s", "flavorRef": "1", "networks": "auto", **fields}
         answer = self.ask("POST", "/servers", {"server": body})
         assert answer.status_code == 202, answer.text
         self.id = str(answer.json["server"]["id"])

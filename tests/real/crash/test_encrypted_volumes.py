@@ -66,6 +66,10 @@ class _Vault:
             assert opened.read(len(MARK)) == MARK
         assert MARK not in file.read_bytes()
 
+    def keys_of_images(self) -> int:
+        with sqlite3.connect(self.cloud.state_dir / "novalite.db") as database:
+            return int(database.execute("SELECT count(*) FROM image_keys").fetchone()[0])
+
     def delete(self, kind: str, id: str) -> None:
         self.call("DELETE", f"/{kind}/{id}")
         self.cloud.idle()
@@ -115,3 +119,23 @@ def test_a_retype(vault: _Vault, boundary: str) -> None:
         if wanted == "locked":
             vault.opens(volume_id)
     vault.delete("volumes", volume_id)
+
+
+@pytest.mark.parametrize("boundary", _boundaries("volume.upload"))
+@pytest.mark.parametrize("disk_format", ["raw", "qcow2"])
+def test_becoming_an_image_and_a_volume_again(vault: _Vault, disk_format: str, boundary: str) -> None:
+    volume_id = vault.new(imageRef=vault.image_id)
+    vault.opens(volume_id)
+    vault.cloud.hold_at(boundary)
+    body = {"os-volume_upload_image": {"image_name": "up", "disk_format": disk_format}}
+    told = vault.call("POST", f"/volumes/{volume_id}/action", body)["os-volume_upload_image"]
+    vault.cloud.dies_at(boundary)
+    vault.settled("volumes", volume_id)
+    vault.delete("volumes", volume_id)
+    image = vault.cloud.get(f"/image/v2/images/{told['image_id']}")
+    assert image["status"] == "active"
+    assert image["cinder_encryption_key_id"]
+    assert MARK not in (vault.cloud.state_dir / "images" / image["id"]).read_bytes()
+    vault.opens(vault.new(imageRef=image["id"]))
+    assert vault.cloud.call("DELETE", f"/image/v2/images/{image['id']}").status_code == 204
+    assert vault.keys_of_images() == 0

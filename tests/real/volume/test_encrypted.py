@@ -281,3 +281,40 @@ def test_the_file_says_luks(vault: Vault) -> None:
     )  # fmt: skip
     assert wrong.returncode != 0
     vault.delete(volume_id)
+
+
+@pytest.mark.parametrize(("disk_format", "is_used"), [("raw", False), ("raw", True), ("qcow2", True)])
+def test_it_becomes_an_image_that_a_volume_is_made_of(vault: Vault, disk_format: str, is_used: bool) -> None:
+    """Each with a key of its own, and none of them needs the others."""
+    vault.server_id = vault.first
+    volume_id = vault.new(volume_type="locked", imageRef=vault.marked)
+    vault.attach(volume_id)
+    vault.write(volume_id, 7)
+    if not is_used:
+        vault.detach(volume_id)
+    body = {"image_name": "up", "disk_format": disk_format, "force": is_used}
+    image_id = vault.call("POST", f"/volumes/{volume_id}/action", {"os-volume_upload_image": body})[
+        "os-volume_upload_image"
+    ]["image_id"]
+    vault.until("volumes", volume_id, "in-use" if is_used else "available")
+    _, secret = vault.key(volume_id)
+    if is_used:
+        vault.detach(volume_id)
+    vault.delete(volume_id)
+    image = vault.appliance.get(f"/image/v2/images/{image_id}")
+    assert (image["status"], image["disk_format"], image["virtual_size"]) == ("active", disk_format, GIB)
+    file = vault.appliance.state_dir / "images" / image_id
+    assert vault.is_noise(file)
+    told = json.loads(output("qemu-img", "info", "--output=json", str(file)))
+    assert (told["format"], told["encrypted"]) == ("luks" if disk_format == "raw" else "qcow2", True)
+    copy = vault.new(imageRef=image_id, size=2)
+    vault.until("volumes", copy, "available")
+    assert vault.key(copy)[1] != secret
+    vault.attach(copy)
+    assert vault.capacity(copy) == 2 * GIB
+    vault.detach(copy)
+    assert vault.holds(copy, 7)
+    assert vault.is_noise(vault.file(copy))
+    assert vault.appliance.call("DELETE", f"/image/v2/images/{image_id}").status_code == 204
+    vault.delete(copy)
+    assert vault.appliance.doctor() == []

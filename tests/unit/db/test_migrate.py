@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import stat
 from contextlib import closing
@@ -219,3 +220,21 @@ def test_limits_of_projects_get_ids(file: Path) -> None:
     assert sorted(tuple(each[:3]) for each in found) == sorted(rows)
     assert len({each.id for each in found}) == len(rows)
     assert all(len(each.id) == 32 for each in found)
+
+
+def test_what_was_told_of_keys_that_there_are_not_is_forgotten(file: Path) -> None:
+    file.parent.mkdir()
+    command.upgrade(migrate._config(_url(file)), "0012")
+    told = {"cinder_encryption_key_id": "another's", "cinder_encryption_key_deletion_policy": "x", "os": "y"}
+    with closing(sqlite3.connect(file)) as connection:
+        for image_id, properties in (("a", told), ("b", {"os": "z"})):
+            connection.execute(
+                "INSERT INTO images (id, owner, status, visibility, protected, os_hidden, min_disk, min_ram, "
+                "properties, created_at, updated_at) VALUES (?, 'p', 'active', 'private', 0, 0, 0, 0, ?, "
+                "'2026-01-01', '2026-01-01')", (image_id, json.dumps(properties)),
+            )  # fmt: skip
+        connection.commit()
+    migrate.upgrade(_url(file))
+    with closing(sqlite3.connect(file)) as connection:
+        kept = dict(connection.execute("SELECT id, properties FROM images").fetchall())
+    assert {image_id: json.loads(text) for image_id, text in kept.items()} == {"a": {"os": "y"}, "b": {"os": "z"}}
