@@ -22,9 +22,10 @@ def create(w: Work, group_id: str, *, name: str | None, description: str | None)
     servers = {attachment.server_id for attachment in used if attachment.by_compute}
     server = progress.find(w, next(iter(servers)) or "") if len(servers) == 1 else None
     if server is None or not all(attachment.by_compute for attachment in used):
+        whom = f"several servers ({len(servers)})" if len(servers) > 1 else "what is no server of Compute"
         raise Invalid(
-            f"Invalid volume: the volumes of group {group_id} are attached to several servers, or without Compute: "
-            "they cannot be copied at one moment.", field="group_id", code="group.in_use",
+            f"Invalid volume: the volumes of group {group_id} are attached to {whom}: they cannot be copied at one "
+            "moment.", field="group_id", code="group.in_use", hint="Detach them, or make a group for each server.",
         )  # fmt: skip
     made, parts = groups.begin_snapshot(w, group_id, name=name, description=description, together=True)
     durable.start(

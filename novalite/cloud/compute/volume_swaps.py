@@ -71,6 +71,12 @@ def _require_fit(w: Work, old: Volume, new: Volume) -> None:
                       code="volume.state")  # fmt: skip
     if new.size_gib < old.size_gib:
         raise Invalid("Invalid volume: New volume must be the same size or larger.", field="volumeId")
+    if new.size_gib > old.size_gib and not volumes.is_file(new):
+        raise Invalid(
+            f"Invalid volume: New volume must have {old.size_gib} GiB as the old one: larger ones take the place of "
+            f"one that a server has if they are files, which backend {new.backend} does not keep.", field="volumeId",
+            code="volume.not_a_file", hint="Take one of the same size, and extend it afterwards.",
+        )  # fmt: skip
     row = VolumeAttachment
     writers = sa.select(sa.func.count()).where(row.volume_id == old.id, row.mode == "rw")
     if old.multiattach and (w.session.scalar(writers) or 0) > 1:

@@ -49,6 +49,12 @@ def serial(volume_id: str) -> str:
     return volume_id[:SERIAL_CHARACTERS]
 
 
+def is_file(volume: Volume) -> bool:
+    """Whether its data are in a file, and not in a device or in Ceph."""
+    path = str(volume.location.get("path", ""))
+    return path.startswith("/") and not path.startswith("/dev/")
+
+
 def missing(volume_id: str) -> NotFound:
     return NotFound("volume", volume_id, message=f"Volume {volume_id} could not be found.")
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from novalite.cloud.compute import facts, servers
+from novalite.cloud.volume import volumes
 from novalite.context import internal
 from novalite.errors import DriverError
 from tests.api.compute.conftest import Cloud
@@ -122,6 +123,21 @@ def test_what_cannot_take_the_place_is_refused(member: Cloud, admin: Cloud, mine
     member.wait(server, "SHUTOFF")
     assert _swap(admin, server, old, free).status_code == 409
     assert (mine.status(old), mine.status(free)) == ("in-use", "available")
+
+
+def test_only_files_are_larger_than_what_they_take_the_place_of(
+    appliance: Appliance, member: Cloud, admin: Cloud, mine: Volumes, server: str
+) -> None:
+    old, large, alike = mine.new(), mine.new(size_gib=2), mine.new()
+    _attach(member, mine, server, old)
+    for volume in (large, alike):
+        with appliance.built.database.write(internal()) as w:
+            volumes.change(w, volume, {"location": {"path": "rbd:pool/image:conf=/c", "format": "raw"}})
+    answer = _swap(admin, server, old, large)
+    assert (answer.status_code, "must have 1 GiB" in answer.text) == (400, True), answer.text
+    assert (mine.status(old), mine.status(large)) == ("in-use", "available")
+    assert _swap(admin, server, old, alike).status_code == 202
+    wait_for(lambda: (mine.status(old), mine.status(alike)) == ("available", "in-use"))
 
 
 def test_a_copy_that_fails_leaves_all_as_it_was(
