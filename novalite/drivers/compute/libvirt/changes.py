@@ -140,13 +140,13 @@ class GuestChanges(ABC):
             growth.wait(deadline)
 
     def _grow(self, connection: Any, guest_id: str, disk: str, size: int, key: DiskKey | None) -> FoundDisk | None:
-        """The disk, if another machine exports it: that one lets it grow, and the guest has yet to see it."""
+        """The disk, if another machine exports it: that one lets it grow, and a guest that runs has yet to see it."""
         domain = self._domains.known(connection, "resize_disk", guest_id)
         if power.current(domain)[0] is Power.SUSPENDED:
             raise DriverError("resize_disk", "the guest's memory is saved: its disks must stay", code="guest.state")
         found = find_disk(domain, self._places.guest(guest_id), "resize_disk", disk)
         if sources.is_exported(found.path):
-            return found
+            return found if domain.isActive() else None
         if disks.must_grow(found.path, found.outer_format, size):
             place, active = self._places.guest(guest_id), domain.isActive()
             if not active and found.key_id:
