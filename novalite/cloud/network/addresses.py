@@ -34,12 +34,14 @@ def free_range(used: Iterable[str], *, pick: Callable[[Sequence[int]], int] = se
     side on one machine shall not choose the same. ``pick`` chooses among first addresses as numbers."""
     taken = [IPv4Network(cidr, strict=False) for cidr in used if ":" not in cidr]
     for block in map(IPv4Network, _PRIVATE):
-        near = [(int(net[0]), int(net[-1])) for net in taken if net.overlaps(block)]
-        free = [
+        low, high = int(block[0]), int(block[-1])
+        closed = {
             first
-            for first in range(int(block[0]), int(block[-1]), _SIZE)
-            if all(first + _SIZE <= low or first > high for low, high in near)
-        ]
+            for net in taken
+            if net.overlaps(block)
+            for first in range(max(int(net[0]) // _SIZE * _SIZE, low), min(int(net[-1]), high) + 1, _SIZE)
+        }
+        free = [first for first in range(low, high, _SIZE) if first not in closed]
         if free:
             return f"{IPv4Address(pick(free))}/24"
     raise DependencyDown(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,10 +54,20 @@ def _schemas(value: Any) -> Iterator[Any]:
 
 @by_name
 def test_it_is_openapi(front: Front) -> None:
+    seen: set[str] = set()  # versions differ in few of their operations, and operations share most of their schemas
     for described in _documents(front):
-        Draft202012Validator(OPENAPI_31).validate(described)
-        for schema in _schemas(described["paths"]):
-            Draft202012Validator.check_schema(schema)
+        unseen = {path: told for path, told in described["paths"].items() if _is_new((path, told), seen)}
+        Draft202012Validator(OPENAPI_31).validate({**described, "paths": unseen})
+        for schema in _schemas(unseen):
+            if _is_new(schema, seen):
+                Draft202012Validator.check_schema(schema)
+
+
+def _is_new(value: Any, seen: set[str]) -> bool:
+    text = json.dumps(value, sort_keys=True)
+    is_new = text not in seen
+    seen.add(text)
+    return is_new
 
 
 @by_name

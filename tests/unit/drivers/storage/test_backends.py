@@ -77,6 +77,10 @@ class TestShareOnADirectory(VolumeDriverContract):
         monkeypatch.setattr("os.path.ismount", lambda path: True)
         return ShareVolumes(tmp_path / "share", share="nas:/volumes")
 
+    @pytest.mark.parametrize("shared", [True])  # the other format is that of plain files, and LUKS takes seconds
+    def test_what_is_encrypted_is_nowhere_in_plain(self, driver: ShareVolumes, tmp_path: Path, shared: bool) -> None:
+        super().test_what_is_encrypted_is_nowhere_in_plain(driver, tmp_path, shared)
+
 
 def test_without_its_share_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[Sequence[str]] = []

@@ -75,6 +75,10 @@ class TestDevices(VolumeDriverContract):
     def driver(self, tmp_path: Path) -> Devices:
         return Devices(tmp_path)
 
+    @pytest.mark.parametrize("shared", [False])  # a device is the same either way, and making LUKS takes seconds
+    def test_what_is_encrypted_is_nowhere_in_plain(self, driver: Devices, tmp_path: Path, shared: bool) -> None:
+        super().test_what_is_encrypted_is_nowhere_in_plain(driver, tmp_path, shared)
+
 
 class TestFake(VolumeDriverContract):
     keeps_data = False
