@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Frame
 
-from novalite.drivers.storage import guest_image
 from tests.contracts.waiting import until
+from tests.real.appliance.images import bundled_guest_image
 from tests.real.appliance.libvirtd import ensure_libvirtd
 from tests.real.appliance.process import RealAppliance, running
 from tests.real.browser.conftest import Persons
@@ -38,11 +38,8 @@ READ_CANVAS = """() => {
 @pytest.fixture(scope="module")
 def appliance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealAppliance]:
     ensure_libvirtd()
-    folder = tmp_path_factory.mktemp("browser")
-    picture = folder / "guest.qcow2"
-    guest_image.build(picture, progress=lambda line: None)
-    with running(folder / "state", driver="libvirt") as made:
-        made.image(picture, name="novalite-guest", disk_format="qcow2", visibility="public")
+    with running(tmp_path_factory.mktemp("browser") / "state", driver="libvirt") as made:
+        made.image(bundled_guest_image(), name="novalite-guest", disk_format="qcow2", visibility="public")
         yield made
 
 

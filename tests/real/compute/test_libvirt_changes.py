@@ -24,6 +24,7 @@ from novalite.errors import DriverError, HostUnreachable, NovaLiteError
 from tests.contracts.boot_sector import obedient
 from tests.contracts.compute_driver import Bench, new_bench
 from tests.contracts.waiting import until
+from tests.real.appliance.images import bundled_guest_image
 from tests.real.compute.hosts import BootSectorGuests, Host, new_host
 from tests.real.compute.taps import link_state, tap_link
 
@@ -289,12 +290,8 @@ def test_a_rescued_guest_finds_its_own_disk_beside(bench: Bench, device: str, bu
 
 
 @pytest.fixture(scope="module")
-def linux(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from novalite.drivers.storage import guest_image
-
-    out = tmp_path_factory.mktemp("guest") / "guest.qcow2"
-    guest_image.build(out, progress=lambda step: None)
-    return out
+def linux() -> Path:
+    return bundled_guest_image()
 
 
 def test_an_agent_sets_passwords_and_holds_still_for_a_snapshot(bench: Bench, host: Host, linux: Path) -> None:
