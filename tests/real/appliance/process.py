@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
 import signal
@@ -27,19 +26,6 @@ from tests.contracts.waiting import PATIENCE, until
 
 NOVALITE = str(Path(sys.executable).with_name("novalite"))
 SETTLED = ("ACTIVE", "ERROR", "SHUTOFF", "PAUSED", "SUSPENDED", "DELETED")
-
-
-def _own_ranges() -> dict[str, str]:
-    """Where several processes test at once, two appliances that start at one moment would find the same range free."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
-    if not worker:
-        return {}
-    first = 2 * next(_number) % 256
-    network = f"10.{100 + int(worker)}"
-    return {"network.cidr": f"{network}.{first}.0/24", "network.public_cidr": f"{network}.{first + 1}.0/24"}
-
-
-_number = itertools.count()
 
 
 class Spawned(Protocol):
@@ -70,8 +56,7 @@ class RealAppliance:
         self.state_dir = state_dir
         self.driver = driver
         self.port = free_port()
-        ranges = _own_ranges() if driver == "libvirt" else {}
-        self.given = {"http.drain_seconds": 10, "tasks.sweep_seconds": 1, **ranges, **(given or {})}
+        self.given = {"http.drain_seconds": 10, "tasks.sweep_seconds": 1, **(given or {})}
         self.process: Spawned | None = None
         self._program = program
         self._http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=PATIENCE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 import signal
 import subprocess
 import sys
@@ -136,8 +137,8 @@ class Outside:
     """A host beyond the machine: it knows no way to the guests' network, so only masqueraded traffic returns."""
 
     namespace: str
-    machine_address: str = "203.0.113.1"
-    address: str = "203.0.113.2"
+    machine_address: str
+    address: str
     port: int = 8080
 
 
@@ -157,7 +158,8 @@ http.server.HTTPServer(("", 8080), Tell).serve_forever()
 @pytest.fixture(scope="module")
 def outside() -> Iterator[Outside]:
     mark = uuid4().hex[:6]
-    here = Outside(f"nlout-{mark}")
+    first = 4 * secrets.randbelow(64)
+    here = Outside(f"nlout-{mark}", f"203.0.113.{first + 1}", f"203.0.113.{first + 2}")
     card, other = f"nlo{mark}", f"nlp{mark}"
     sh("ip", "netns", "add", here.namespace)
     server = None
