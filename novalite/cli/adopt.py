@@ -8,7 +8,7 @@ import click
 
 from novalite.cli.commands import Leaf
 from novalite.cli.session import Session, pass_session
-from novalite.errors import Busy, Failed, NotFound
+from novalite.errors import Busy, Conflict, Failed, NotFound
 
 _PATH = "/admin/adoptions"
 
@@ -79,10 +79,15 @@ def _take(session: Session, wishes: dict[str, Any], seconds: float) -> None:
 
 def _adopted(session: Session, reference: str) -> dict[str, Any]:
     everyone = session.appliance.get("appliance", _PATH)["adoptions"]
-    for each in everyone:
-        if reference in (each["server_id"], each["name"]):
-            return dict(each)
-    raise NotFound("adoption", reference, message=f"{reference} was not adopted.")
+    by_id = [each for each in everyone if each["server_id"] == reference]
+    found = by_id or [each for each in everyone if each["name"] == reference]
+    if not found:
+        raise NotFound("adoption", reference, message=f"{reference} was not adopted.")
+    if len(found) > 1:
+        ids = ", ".join(each["server_id"] for each in found)
+        raise Conflict(f"{len(found)} adopted machines are called {reference}.", code="adoption.ambiguous",
+                       hint=f"Give the id: {ids}")  # fmt: skip
+    return dict(found[0])
 
 
 def _undo(session: Session, reference: str, seconds: float) -> None:

@@ -90,14 +90,17 @@ def _write(client: Client, told: Mapping[str, Any], path: Path, tell: Show) -> N
     try:
         with fresh(part) as file:
             writer = Writer(file)
-            (_write_ova if told["format"] == "ova" else _write_plain)(client, told, writer, path.stem, tell)
+            if told["format"] == "ova":
+                _write_ova(client, told, writer, path.stem, tell)
+            else:
+                _write_plain(client, told, writer, tell)
             writer.close()
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 
 
-def _write_plain(client: Client, told: Mapping[str, Any], writer: Writer, stem: str, tell: Show) -> None:
+def _write_plain(client: Client, told: Mapping[str, Any], writer: Writer, tell: Show) -> None:
     from novalite.cli.server_file import MANIFEST
 
     manifest = told["manifest"]

@@ -68,11 +68,15 @@ class Asked:
 
 
 def project_of(w: Work, wanted: str) -> str:
-    """The id of a project by id or name. Raises ``Invalid``."""
-    for project in projects.find(w, {}):
-        if wanted in (project.id, project.name):
-            return str(project.id)
-    raise Invalid(f"There is no project {wanted[:64]}.", field="adoption.project")
+    """The id of a project by id or name. Raises ``Invalid``, also for a name that two domains have a project of."""
+    found = projects.find(w, {"id": wanted}) or projects.find(w, {"name": wanted})
+    if not found:
+        raise Invalid(f"There is no project {wanted[:64]}.", field="adoption.project")
+    if len(found) > 1:
+        ids = " or ".join(each.id for each in found)
+        raise Invalid(f"There are {len(found)} projects called {wanted[:64]}; give the id: {ids}.",
+                      field="adoption.project")  # fmt: skip
+    return found[0].id
 
 
 def require_adoptable(guest: ForeignGuest) -> None:

@@ -147,6 +147,26 @@ def test_a_server_that_is_started_meanwhile_is_not_given_back(
     assert novalite("adopt", "quick", "--undo") == 0, novalite.err
 
 
+def test_names_that_several_have_are_refused_with_their_ids(novalite: Any, appliance: Any, tmp_path: Path) -> None:
+    machine, namesake = _machine(tmp_path, "twin"), replace(_machine(tmp_path, "second"), name="twin")
+    domain_id = appliance.post("/identity/v3/domains", {"domain": {"name": "elsewhere"}}).json["domain"]["id"]
+    wanted = [{"name": "twins"}, {"name": "twins", "domain_id": domain_id}]
+    projects = [appliance.post("/identity/v3/projects", {"project": each}).json["project"]["id"] for each in wanted]
+    appliance.driver.somebody_makes(machine)
+    assert novalite("adopt", "twin", "--project", "twins") == 1
+    assert all(project_id in novalite.err for project_id in projects), novalite.err
+    assert novalite("adopt", "twin", "--project", projects[0]) == 0, novalite.err
+    appliance.driver.somebody_makes(namesake)
+    assert novalite("adopt", "twin", "--project", projects[1]) == 0, novalite.err
+    for options in (("--undo",), ("--delete-disks",)):
+        assert novalite("adopt", "twin", *options) == 1
+        assert machine.id in novalite.err, novalite.err
+        assert namesake.id in novalite.err, novalite.err
+    for each in (machine, namesake):
+        assert novalite("adopt", each.id, "--undo") == 0, novalite.err
+    assert appliance.get("/admin/adoptions").json["adoptions"] == []
+
+
 def test_what_is_refused_changes_nothing(novalite: Any, appliance: Any, tmp_path: Path) -> None:
     bad = _machine(tmp_path, "bad", refusals=("it has a device passed through", "the disk vdc is encrypted"))
     appliance.driver.somebody_makes(bad)
