@@ -24,10 +24,12 @@ from novalite.api.volume.shapes import (
 )
 from novalite.cloud.compute import volume_moves
 from novalite.cloud.identity import policy
-from novalite.cloud.volume import changes, services, types, volumes
-from novalite.errors import Invalid, NotFound
+from novalite.cloud.volume import attachments, changes, services, types, volumes
+from novalite.errors import Invalid, NotFound, OverQuota
 
 _BYTES = 255
+_MOST_FACTS = 256
+"""Of the image that a volume was made of: all that an image may have, and as many again."""
 
 
 def extend(call: Call) -> None:
@@ -76,6 +78,9 @@ def upload(call: Call) -> dict[str, Any]:
 def set_image_metadata(call: Call) -> dict[str, Any]:
     volume = volumes.get(call.w, call.path["id"])
     facts = {**volume.image_metadata, **call.body["metadata"]}
+    if len(facts) > max(_MOST_FACTS, len(volume.image_metadata)):
+        used = len(volume.image_metadata)
+        raise OverQuota("metadata_items", limit=_MOST_FACTS, used=used, asked=len(facts) - used)
     volumes.update(call.w, volume.id, {"image_metadata": facts})
     return {"metadata": facts}
 
@@ -134,14 +139,24 @@ _STATUSES = ("creating", "available", "deleting", "error", "error_deleting", "at
 
 
 def reset_status(call: Call) -> None:
+    """Of ``detached`` the status follows, as in Cinder, but what a server has is for Compute to detach."""
     volume, body = volumes.get(call.w, call.path["id"]), call.body
     if not any(body.get(name) for name in ("status", "attach_status", "migration_status")):
         raise Invalid("Must specify 'status', 'attach_status' or 'migration_status' for update.", field="status")
+    there = attachments.of_volumes(call.w, [volume.id])[volume.id]
+    is_over = (body.get("attach_status") or "").lower() == "detached"
+    if body.get("attach_status") and not is_over and not there:
+        raise Invalid(f"Invalid volume: volume {volume.id} is attached to nothing.", field="attach_status",
+                      code="volume.state")  # fmt: skip
+    for attachment in there if is_over else ():
+        attachments.refuse_if_computes(call.w, attachment)
     if body.get("status"):
         volumes.change(call.w, volume.id, {"status": body["status"].lower()})
     if body.get("migration_status"):
         now = body["migration_status"].lower()
         volumes.change(call.w, volume.id, {"migration_status": None if now == "none" else now})
+    for attachment in there if is_over else ():
+        attachments.detach(call.w, attachment.id)
 
 
 def force_delete(call: Call) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from novalite.cloud.identity import quotas
+from novalite.cloud.volume import attachments
 from novalite.context import internal
 
 from .conftest import UNKNOWN, Cinder
@@ -103,6 +104,20 @@ def test_image_metadata(member: Cinder, one: str) -> None:
     assert member.refused("POST", f"/volumes/{one}/action", {"os-set_image_metadata": {"metadata": {}}})[0] == 400
 
 
+def test_image_metadata_does_not_grow_without_end(member: Cinder) -> None:
+    one = member.volume()["id"]
+    for number in range(4):
+        facts = {f"fact{number}-{each}": "x" for each in range(64)}
+        member.act(one, "os-set_image_metadata", {"metadata": facts}, 200)
+    more = {"os-set_image_metadata": {"metadata": {"one": "more"}}}
+    assert member.refused("POST", f"/volumes/{one}/action", more)[0] == 413
+    known = {"metadata": {"fact3-0": "y"}}
+    assert member.act(one, "os-set_image_metadata", known, 200)["metadata"]["fact3-0"] == "y"
+    member.act(one, "os-unset_image_metadata", {"key": "fact0-0"}, 200)
+    member.act(one, "os-set_image_metadata", {"metadata": {"one": "more"}}, 200)
+    member.delete("volumes", one)
+
+
 @pytest.mark.parametrize("disk_format", ["raw", "qcow2"])
 def test_a_volume_becomes_an_image(member: Cinder, disk_format: str) -> None:
     volume_id = member.volume(imageRef=member.appliance.image())["id"]
@@ -194,6 +209,28 @@ def test_admins_set_statuses_and_delete_by_force(member: Cinder, admin: Cinder) 
     assert member.refused("POST", f"/volumes/{volume_id}/action", {"os-force_delete": {}})[0] == 403
     admin.act(volume_id, "os-force_delete", {})
     member.gone("volumes", volume_id)
+
+
+def test_admins_end_what_is_left_of_attachments(member: Cinder, admin: Cinder) -> None:
+    volume_id, refused = member.volume()["id"], {"os-reset_status": {"attach_status": "attached"}}
+    assert admin.refused("POST", f"/volumes/{volume_id}/action", refused)[0] == 400
+    for options, status in (({}, "available"), ({"status": "error"}, "error"), ({"status": "in-use"}, "available")):
+        member.act(volume_id, "os-attach", {"host_name": "h", "mountpoint": "/dev/vdb"})
+        admin.act(volume_id, "os-reset_status", {"attach_status": "attached"})
+        assert len(member.get(f"/volumes/{volume_id}")["volume"]["attachments"]) == 1
+        admin.act(volume_id, "os-reset_status", {"attach_status": "detached", **options})
+        now = member.get(f"/volumes/{volume_id}")["volume"]
+        assert (now["status"], now["attachments"]) == (status, [])
+        admin.act(volume_id, "os-reset_status", {"status": "available"})
+    with member.appliance.built.database.write(internal()) as w:
+        attachment_id = attachments.reserve(w, volume_id, UNKNOWN).id
+        attachments.attach(w, attachment_id, device="/dev/vdb", host="h")
+    body = {"os-reset_status": {"status": "available", "attach_status": "detached"}}
+    assert admin.refused("POST", f"/volumes/{volume_id}/action", body)[0] == 409
+    assert member.get(f"/volumes/{volume_id}")["volume"]["status"] == "in-use"
+    with member.appliance.built.database.write(internal()) as w:
+        attachments.detach(w, attachment_id)
+    member.delete("volumes", volume_id)
 
 
 def test_another_type(member: Cinder, admin: Cinder) -> None:
