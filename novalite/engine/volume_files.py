@@ -60,13 +60,11 @@ def mend(database: Database, backends: VolumeBackends) -> None:
 
 def _mend(database: Database, driver: VolumeDriver, name: str) -> None:
     driver.clean()
-    there = set(driver.volume_ids())
     with database.read(internal()) as w:
         known = {volume.id: volume.location for volume in progress.everything(w)[0]
                  if volume.location and volume.backend == name}  # fmt: skip
-    for volume_id, location in known.items():
-        place = driver.place(volume_id) if volume_id in there else None
-        if place is not None and place.path != location["path"]:
+    for volume_id, place in driver.places(known).items():
+        if place.path != known[volume_id]["path"]:
             with database.write(internal()) as w:
                 volumes.change(w, volume_id, {"location": {"path": place.path, "format": place.format}})
 

@@ -43,8 +43,9 @@ class StandingForLvm:
             rows = [{"lv_size": str(self._size), "data_percent": f"{used * 100 / self._size:.2f}"}]
         else:
             assert target == self._directory.name
-            rows = [{"lv_name": file.name, "pool_lv": self._pool} for file in self._directory.iterdir()]
-            rows += [{"lv_name": self._pool, "pool_lv": ""}, {"lv_name": "swap", "pool_lv": ""}]
+            rows = [{"lv_name": file.name, "pool_lv": self._pool, "lv_size": str(file.stat().st_size)}
+                    for file in self._directory.iterdir()]  # fmt: skip
+            rows += [{"lv_name": name, "pool_lv": "", "lv_size": "0"} for name in (self._pool, "swap")]
         return json.dumps({"report": [{"lv": rows}]})
 
     def _lvcreate(self, op: str, words: list[str]) -> None:

@@ -147,6 +147,7 @@ class VolumeDriverContract:
         place = driver.ensure_volume(volume_id, 1)
         assert driver.ensure_volume(volume_id, 1) == place
         assert driver.place(volume_id) == place
+        assert driver.places([new_id(), volume_id]) == {volume_id: place}
         assert driver.volume_ids() == (volume_id,)
 
     def test_what_is_deleted_is_gone_and_may_be_deleted_again(self, driver: VolumeDriver) -> None:

@@ -228,6 +228,9 @@ class VolumeDriver(Protocol):
     def place(self, volume_id: str) -> VolumePlace | None:
         """Where a volume is, None when there is none."""
 
+    def places(self, volume_ids: Iterable[str]) -> dict[str, VolumePlace]:
+        """Where those of them are that are there, by one look at the store."""
+
     def is_everywhere(self) -> bool:
         """Whether other machines open volumes by the same path. Those of others are exported to them."""
 

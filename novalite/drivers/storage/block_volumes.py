@@ -66,6 +66,10 @@ class BlockVolumes(ABC):
         """In bytes."""
 
     @abstractmethod
+    def _sizes(self) -> dict[str, int]:
+        """Of every device of the store, by one look at it."""
+
+    @abstractmethod
     def _grow(self, name: str, size: int) -> None: ...
 
     @abstractmethod
@@ -226,8 +230,12 @@ class BlockVolumes(ABC):
             yield copy
 
     def place(self, volume_id: str) -> VolumePlace | None:
-        name = _VOLUME + _checked(volume_id)
-        return VolumePlace(self._address(name), "raw") if name in self._names() else None
+        return self.places([volume_id]).get(volume_id)
+
+    def places(self, volume_ids: Iterable[str]) -> dict[str, VolumePlace]:
+        devices, there = {volume_id: _VOLUME + _checked(volume_id) for volume_id in volume_ids}, self._names()
+        return {volume_id: VolumePlace(self._address(name), "raw") for volume_id, name in devices.items()
+                if name in there}  # fmt: skip
 
     def volume_ids(self) -> tuple[str, ...]:
         return self._ids(_VOLUME)
@@ -247,9 +255,9 @@ class BlockVolumes(ABC):
 
     def _found(self, *, snapshots: bool) -> tuple[FoundData, ...]:
         ours = (_VOLUME, _SNAPSHOT, _PART, _ASIDE)
-        found = {name.removeprefix(_GIVEN): name for name in self._names() if not name.startswith(ours)}
+        found = {name.removeprefix(_GIVEN): size for name, size in self._sizes().items() if not name.startswith(ours)}
         return tuple(
-            FoundData(reference, self._size(name)) for reference, name in sorted(found.items())
+            FoundData(reference, size) for reference, size in sorted(found.items())
             if reference.startswith(_SNAPSHOT) == snapshots
         )  # fmt: skip
 

@@ -4,7 +4,7 @@ encrypted. What is read is blank."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from novalite.drivers.compute.qcow2 import ENCRYPTION_AT, empty_qcow2
@@ -116,6 +116,9 @@ class FakeVolumes:
     def place(self, volume_id: str) -> VolumePlace | None:
         path = self._volumes / volume_id
         return VolumePlace(str(path), "qcow2") if path.exists() else None
+
+    def places(self, volume_ids: Iterable[str]) -> dict[str, VolumePlace]:
+        return {volume_id: place for volume_id in volume_ids if (place := self.place(volume_id)) is not None}
 
     def is_everywhere(self) -> bool:
         return False

@@ -38,8 +38,7 @@ class LvmVolumes(BlockVolumes):
         return rows
 
     def _names(self) -> set[str]:
-        rows = self._report("list_volumes", "lv_name,pool_lv")
-        return {str(row["lv_name"]) for row in rows if row["pool_lv"] == self._pool}
+        return set(self._sizes())
 
     def _make_blank(self, name: str, size: int) -> None:
         self._run("create_volume", ["lvcreate", "--yes", "--wipesignatures", "n", "--virtualsize", f"{size}b",
@@ -54,6 +53,10 @@ class LvmVolumes(BlockVolumes):
     def _size(self, name: str) -> int:
         (row,) = self._report("extend_volume", "lv_size", f"{self._group}/{name}")
         return int(row["lv_size"])
+
+    def _sizes(self) -> dict[str, int]:
+        rows = self._report("list_volumes", "lv_name,pool_lv,lv_size")
+        return {str(row["lv_name"]): int(row["lv_size"]) for row in rows if row["pool_lv"] == self._pool}
 
     def _grow(self, name: str, size: int) -> None:
         self._run("extend_volume", ["lvextend", "--size", f"{size}b", f"{self._group}/{name}"])

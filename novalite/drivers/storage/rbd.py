@@ -54,6 +54,10 @@ class RbdVolumes(BlockVolumes):
     def _size(self, name: str) -> int:
         return int(json.loads(self._rbd("extend_volume", "info", "--format", "json", name))["size"])
 
+    def _sizes(self) -> dict[str, int]:
+        rows = json.loads(self._rbd("list_volumes", "ls", "--long", "--format", "json"))
+        return {str(row["image"]): int(row["size"]) for row in rows if "snapshot" not in row}
+
     def _grow(self, name: str, size: int) -> None:
         self._rbd("extend_volume", "resize", "--no-progress", "--size", f"{size}B", name)
 

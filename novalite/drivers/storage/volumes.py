@@ -205,6 +205,9 @@ class FileVolumes:
         path = self._volume(volume_id)
         return VolumePlace(str(path), _format(path)) if path.exists() else None
 
+    def places(self, volume_ids: Iterable[str]) -> dict[str, VolumePlace]:
+        return {volume_id: place for volume_id in volume_ids if (place := self.place(volume_id)) is not None}
+
     def volume_ids(self) -> tuple[str, ...]:
         return _ids(self._volumes)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import uuid4
 
+import pytest
 import sqlalchemy as sa
 
 from novalite.cloud.volume import attachments, volumes
@@ -78,13 +79,14 @@ def test_what_a_server_had_that_is_no_more_is_free_again(member: Cinder) -> None
     member.delete("volumes", volume_id)
 
 
-def test_a_directory_that_has_moved_is_found_again(member: Cinder) -> None:
-    volume_id = member.volume()["id"]
-    built = member.appliance.built
+def test_a_directory_that_has_moved_is_found_again(member: Cinder, monkeypatch: pytest.MonkeyPatch) -> None:
+    volume_id, built = member.volume()["id"], member.appliance.built
     with built.database.write(internal()) as w:
         here = dict(volumes.get(w, volume_id).location)
         volumes.change(w, volume_id, {"location": {**here, "path": "/elsewhere"}})
-    volume_files.mend(built.database, built.parts.volumes)
+    with monkeypatch.context() as patch:
+        patch.setattr(built.parts.volumes.of(""), "place", None)  # a program for each of them on some backends
+        volume_files.mend(built.database, built.parts.volumes)
     with built.database.read(internal()) as w:
         assert volumes.disk(w, volume_id).path == here["path"]
     member.delete("volumes", volume_id)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from novalite.drivers.storage import backends, nfs
-from novalite.drivers.storage.base import OfVolume, VolumeBackends
+from novalite.drivers.storage.base import FoundData, OfVolume, VolumeBackends, VolumePlace
 from novalite.drivers.storage.fake_volumes import FakeVolumes
 from novalite.drivers.storage.lvm import LvmVolumes
 from novalite.drivers.storage.nfs import ShareVolumes
@@ -157,6 +157,19 @@ def test_the_commands_of_lvm(tmp_path: Path) -> None:
     assert store.sizes == {}
 
 
+def test_one_look_tells_of_all_devices(tmp_path: Path) -> None:
+    """A start, and the list of what may be managed, take no program for each of them."""
+    store, ids = Store(), [new_id() for _ in range(3)]
+    driver = LvmVolumes("vg", "thin", tmp_path, run=store.lvm)
+    store.sizes = {**{f"volume-{each}": GIB for each in ids}, "theirs": 5, "others": 7}
+    looked = len(store.ran)
+    assert driver.places([*ids[:2], new_id()]) == {
+        each: VolumePlace(f"/dev/vg/volume-{each}", "raw") for each in ids[:2]
+    }
+    assert driver.found_volumes() == (FoundData("others", 7), FoundData("theirs", 5))
+    assert len(store.ran) - looked == 2
+
+
 def test_what_fails_leaves_no_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store()
     driver = LvmVolumes("vg", "thin", tmp_path, run=store.lvm)
@@ -185,8 +198,9 @@ def test_the_commands_of_ceph(tmp_path: Path) -> None:
     assert place.path == f"rbd:vms/volume-{volume_id}:conf=/etc/c.conf"
     head = ["rbd", "--conf", "/etc/c.conf", "--pool", "vms"]
     assert all(words[:5] == head for words in ran)
-    assert ran[1][5:8] == ["create", "--size", f"{GIB}B"]
-    assert ran[2][5] == "rename"
+    orders = [words[5:] for words in ran if words[5] != "ls"]
+    assert orders[0][:3] == ["create", "--size", f"{GIB}B"]
+    assert [words[0] for words in orders] == ["create", "rename"]
     assert (driver.pool().total, driver.pool().free) == (2 << 20, 1 << 20)
     with pytest.raises(DriverError, match="RBD address"):
         RbdVolumes("a:b", tmp_path, run=run)

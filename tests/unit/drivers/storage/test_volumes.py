@@ -57,6 +57,9 @@ class Devices(BlockVolumes):
     def _size(self, name: str) -> int:
         return (self._directory / name).stat().st_size
 
+    def _sizes(self) -> dict[str, int]:
+        return {name: self._size(name) for name in self._names()}
+
     def _grow(self, name: str, size: int) -> None:
         os.truncate(self._directory / name, size)
 
