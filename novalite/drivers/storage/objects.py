@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
@@ -43,33 +44,53 @@ class DirectoryObjects:
     def put(self, name: str, content: bytes) -> None:
         target = self._directory / name
         part = target.with_name(f"{target.name}.{uuid4().hex}{_UNFINISHED}")
-        try:
+        with self._told("write"):
             target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with part.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, target)
-        except OSError as error:
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            raise DriverError("backup", str(error), code="disk.full" if full else "driver.failed",
-                              retryable=full) from error  # fmt: skip
-        finally:
-            part.unlink(missing_ok=True)
+            try:
+                with part.open("xb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(part, target)
+            finally:
+                part.unlink(missing_ok=True)
 
     def get(self, name: str) -> bytes | None:
-        try:
+        with self._told("read"), suppress(FileNotFoundError):
             return (self._directory / name).read_bytes()
-        except FileNotFoundError:
-            return None
+        return None
 
     def has(self, name: str) -> bool:
-        return (self._directory / name).exists()
+        with self._told("look"), suppress(FileNotFoundError):
+            (self._directory / name).stat()
+            return True
+        return False
 
     def delete(self, name: str) -> None:
-        (self._directory / name).unlink(missing_ok=True)
+        with self._told("delete"):
+            (self._directory / name).unlink(missing_ok=True)
 
     def names(self, below: str) -> Iterator[str]:
-        for path in (self._directory / below).rglob("*"):
-            if path.is_file() and not path.name.endswith(_UNFINISHED):
-                yield path.relative_to(self._directory).as_posix()
+        """See ``Objects``. A directory that cannot be read is told: what it holds must not pass for absent."""
+        with self._told("list"):
+            for directory, _, files in os.walk(self._directory / below, onerror=_raise_unless_absent):
+                inside = Path(directory).relative_to(self._directory)
+                yield from ((inside / file).as_posix() for file in files if not file.endswith(_UNFINISHED))
+
+    @contextmanager
+    def _told(self, doing: str) -> Iterator[None]:
+        """What the system says, as what people can act upon."""
+        try:
+            yield
+        except OSError as error:
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            hint = "Make room there." if full else "Look at backups.directory: is it mounted, may novalite write there?"
+            raise DriverError(
+                "backup", f"{self.place}: {doing}: {error.strerror or error}", retryable=full, hint=hint,
+                code="disk.full" if full else "driver.failed",
+            ) from error  # fmt: skip
+
+
+def _raise_unless_absent(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error

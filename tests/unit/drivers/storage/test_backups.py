@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import zlib
+from collections.abc import Callable
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from novalite.drivers.storage.backups import PieceBackups
 from novalite.drivers.storage.base import StoredBackup
 from novalite.drivers.storage.objects import DirectoryObjects
 from novalite.drivers.storage.stretches import PIECE_BYTES, zeros
+from novalite.errors import DriverError
 from tests.contracts.backup_store import KIB, OURS, BackupStoreContract, opened, refusal
 from tests.contracts.volume_driver import new_id
 
@@ -60,6 +63,36 @@ def test_what_is_equal_in_one_backup_is_stored_once(tmp_path: Path) -> None:
     objects = DirectoryObjects(tmp_path / "backups")
     kept = opened(objects).save(new_id(), [os.urandom(64 * KIB) * 20], {})
     assert (kept.pieces, kept.added, len(list(objects.names("pieces")))) == (1, 64 * KIB, 1)
+
+
+def test_a_directory_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what it holds does not pass for absent: pieces that its manifests name would go."""
+    place, backup_id = tmp_path / "backups", new_id()
+    objects = DirectoryObjects(place)
+    store = opened(objects)
+    store.save(backup_id, [b"data"], {})
+    assert (objects.get("manifests/none"), objects.has("none/x"), list(objects.names("none"))) == (None, False, [])
+
+    def refuse(*given: object, **named: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    def ask(act: Callable[[], object], *broken: str) -> None:
+        with monkeypatch.context() as patch:
+            for name in broken:
+                patch.setattr(name, refuse)
+            with pytest.raises(DriverError, match=f"{place}: .*: Input/output error") as told:
+                act()
+        assert (told.value.code, told.value.retryable) == ("driver.failed", False)
+        assert "backups.directory" in told.value.hint
+
+    ask(lambda: list(objects.names("pieces")), "os.scandir")
+    ask(store.clean, "os.scandir")
+    ask(lambda: store.kept(backup_id), "pathlib.Path.read_bytes")
+    ask(lambda: objects.has("store.json"), "pathlib.Path.stat")
+    ask(lambda: objects.delete("store.json"), "pathlib.Path.unlink")
+    ask(lambda: objects.put("store.json", b"x"), "os.fsync")
+    assert b"".join(store.read(backup_id)) == b"data"
+    assert [path for path in place.rglob("*") if path.suffix == ".part"] == []
 
 
 def test_zeros_cost_nothing(tmp_path: Path) -> None:
