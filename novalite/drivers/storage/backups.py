@@ -46,6 +46,7 @@ class PieceBackups:
         self._piece_bytes = piece_bytes
         self._changes = threading.Lock()
         self._held: dict[str, int] = {}
+        self._tidy = False
 
     def place(self) -> str:
         return self._objects.place
@@ -61,6 +62,7 @@ class PieceBackups:
         self._mark.require_ours()
         if self._objects.has(name):
             return self.kept(backup_id).stored
+        self._tidy_once()
         held: set[str] = set()
         try:
             pieces, size, added = self._save_pieces(chunks, held)
@@ -154,7 +156,14 @@ class PieceBackups:
     def clean(self) -> None:
         if not self._mark.keeper().ours:  # what belongs to nothing is somebody else's unfinished work
             return
+        self._objects.tidy(_MANIFESTS, _PIECES)
         self._drop_unless_named({name.rpartition("/")[2] for name in self._objects.names(_PIECES)})
+
+    def _tidy_once(self) -> None:
+        """Before the first that is saved: what the process before this one was killed over."""
+        if not self._tidy:
+            self._objects.tidy(_MANIFESTS, _PIECES)
+            self._tidy = True
 
     def _drop_unless_named(self, digests: set[str]) -> None:
         with self._changes:

@@ -107,6 +107,9 @@ class S3Objects:
                 for each in listed:
                     yield each["path"].removeprefix(f"{self._prefix}/" if self._prefix else "")
 
+    def tidy(self, *below: str) -> None:
+        """See ``Objects``. A request that was cut off leaves nothing."""
+
     def _key(self, name: str) -> str:
         return f"{self._prefix}/{name}" if self._prefix else name
 

@@ -85,3 +85,6 @@ class SealedObjects:
 
     def names(self, below: str) -> Iterator[str]:
         return self._objects.names(below)
+
+    def tidy(self, *below: str) -> None:
+        self._objects.tidy(*below)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from itertools import repeat
@@ -18,7 +20,7 @@ from novalite.drivers.storage.base import StoredBackup
 from novalite.drivers.storage.objects import DirectoryObjects
 from novalite.drivers.storage.stretches import PIECE_BYTES, zeros
 from novalite.errors import DriverError
-from tests.contracts.backup_store import KIB, OURS, BackupStoreContract, opened, refusal
+from tests.contracts.backup_store import ANOTHERS, KIB, OURS, BackupStoreContract, opened, refusal
 from tests.contracts.volume_driver import new_id
 
 
@@ -93,6 +95,53 @@ def test_a_directory_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: py
     ask(lambda: objects.put("store.json", b"x"), "os.fsync")
     assert b"".join(store.read(backup_id)) == b"data"
     assert [path for path in place.rglob("*") if path.suffix == ".part"] == []
+
+
+_KILLED = """
+import os, sys
+from pathlib import Path
+from novalite.drivers.storage.objects import DirectoryObjects
+os.fsync = lambda file: os._exit(9)
+DirectoryObjects(Path(sys.argv[1])).put(sys.argv[2], b"half")
+"""
+
+
+def cut_off(place: Path, *names: str) -> None:
+    """By processes that die while they write."""
+    for name in names:
+        assert subprocess.run([sys.executable, "-c", _KILLED, str(place), name], check=False).returncode == 9
+
+
+def left(place: Path) -> list[str]:
+    return sorted(path.name for path in place.rglob("*.part"))
+
+
+@pytest.mark.parametrize("by", ["the first backup after a start", "cleaning"])
+def test_what_a_killed_process_was_writing_goes(tmp_path: Path, by: str) -> None:
+    place, theirs = tmp_path / "backups", "a film.mkv.part"
+    first = opened(DirectoryObjects(place))
+    first.save(new_id(), [b"data"], {})
+    (place / theirs).touch()
+    cut_off(place, "store.json", f"manifests/{new_id()}.json", "pieces/aa/" + "a" * 64)
+    assert len(left(place)) == 4
+    first.save(new_id(), [b"other"], {})
+    assert len(left(place)) == 4, "this process looked when it saved its first"
+    stranger = opened(DirectoryObjects(place), ANOTHERS)
+    stranger.clean()
+    assert refusal(lambda: stranger.save(new_id(), [b"x"], {})) == "backup.not_ours"
+    assert len(left(place)) == 4, "they may be on their way for the one whose store it is"
+    if by == "cleaning":
+        first.clean()
+    else:
+        opened(DirectoryObjects(place)).save(new_id(), [b"more"], {})
+    assert left(place) == [theirs]
+
+
+def test_what_this_process_is_writing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    objects = DirectoryObjects(tmp_path)
+    monkeypatch.setattr("os.fsync", lambda file: objects.tidy("pieces"))
+    objects.put("pieces/aa/x", b"whole")
+    assert (objects.get("pieces/aa/x"), left(tmp_path)) == (b"whole", [])
 
 
 def test_zeros_cost_nothing(tmp_path: Path) -> None:
