@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from novalite.cloud.tasks import tasks as durable
-from novalite.cloud.volume import messages, new_volumes, snapshots, tasks, types, usage, volumes
+from novalite.cloud.volume import messages, new_volumes, services, snapshots, tasks, types, usage, volumes
 from novalite.cloud.volume.new_volumes import NewVolume
 from novalite.cloud.volume.records import Backup, Snapshot, Volume
 from novalite.db.paging import Page, page_of
@@ -66,8 +66,8 @@ def create(
     incremental: bool = False, force: bool = False, metadata: Mapping[str, str] | None = None, zone: str = "",
     by_protection: bool = False,
 ) -> Backup:  # fmt: skip
-    """Record a backup of a volume, or of one of its snapshots, and its task. Raises ``NotFound``, ``Invalid``,
-    ``OverQuota``."""
+    """Record a backup of a volume, or of one of its snapshots, and its task; in error while the service of backups is
+    disabled. Raises ``NotFound``, ``Invalid``, ``OverQuota``."""
     volume = volumes.get(w, volume_id)
     snapshot = _snapshot_of(w, volume, snapshot_id) if snapshot_id else None
     parent = _newest(w, volume_id)
@@ -79,7 +79,8 @@ def create(
         usage.require_copy(w, volume)
     else:
         usage.require(w, volume.project_id, backups=1, backup_gigabytes=size_gib)
-    if snapshot is None:
+    is_off = services.backups_are_off(w)
+    if snapshot is None and not is_off:
         allowed = ("available", "in-use") if force else ("available",)
         volumes.move(w, volume, allowed, "backing-up", ~volumes.being_copied(volume_id), doing="backed up")
     made = Backup(
@@ -92,7 +93,10 @@ def create(
     )  # fmt: skip
     w.session.add(made)
     w.session.flush()
-    volumes.start(w, volume, tasks.BackupCreate(volume_id, made.id))
+    if is_off:
+        failed(w, made.id, "error", "Service not found for creating backup.", while_="creating")
+    else:
+        volumes.start(w, volume, tasks.BackupCreate(volume_id, made.id))
     w.announce(TOPIC, made.id, made.project_id)
     return made
 
@@ -151,6 +155,7 @@ def delete(w: Work, backup_id: str, *, force: bool = False) -> None:
     """Give a backup up; others lose nothing by it. ``force`` looks at no status but whether it is being put back.
     Raises ``NotFound``, ``Invalid``."""
     found = get(w, backup_id)
+    services.require_backups(w)
     allowed = Backup.status != "restoring" if force else Backup.status.in_(DELETABLE)
     if not change(w, backup_id, {"status": "deleting"}, allowed):
         raise refusal(found, "deleted", DELETABLE)
@@ -170,6 +175,7 @@ def refusal(backup: Backup, doing: str, allowed: tuple[str, ...]) -> Invalid:
 def restore(w: Work, backup_id: str, *, volume_id: str = "", name: str | None = None) -> tuple[Backup, Volume]:
     """Put a backup into a volume that is free, or into a new one. Raises ``NotFound``, ``Invalid``, ``OverQuota``."""
     backup = get(w, backup_id)
+    services.require_backups(w)
     if not change(w, backup_id, {"status": "restoring"}, Backup.status == "available"):
         raise refusal(backup, "restored", ("available",))
     if not volume_id:

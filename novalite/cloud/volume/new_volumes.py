@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from novalite.cloud.hosts.hosts import Host
 from novalite.cloud.image import image_keys, images
 from novalite.cloud.image.records import Image
-from novalite.cloud.volume import encryption, group_members, snapshots, tasks, types, usage, volumes
+from novalite.cloud.volume import encryption, group_members, services, snapshots, tasks, types, usage, volumes
 from novalite.cloud.volume.records import Backup, Snapshot, Volume, VolumeType
 from novalite.db.records import new_id
 from novalite.db.work import Work
@@ -110,6 +110,7 @@ def _of_backup(w: Work, new: NewVolume) -> _Source:
     backup = w.session.get(Backup, backup_id)
     if backup is None or (backup.project_id != w.ctx.project_id and not w.ctx.is_admin):
         raise NotFound("backup", backup_id, message=f"Backup {backup_id} could not be found.")
+    services.require_backups(w)
     if backup.status not in ("available", "restoring"):
         raise Invalid(f"Invalid backup: backup {backup_id} is {backup.status}; it must be available.",
                       field="backup_id", code="backup.state")  # fmt: skip

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from novalite.cloud.volume.records import Volume, VolumeService
 from novalite.db.work import Work
-from novalite.errors import Invalid
+from novalite.errors import Invalid, NotFound
 
 VOLUME, SCHEDULER, BACKUP = "cinder-volume", "cinder-scheduler", "cinder-backup"
 _FROZEN = "frozen"
@@ -34,10 +34,25 @@ def _because(row: VolumeService) -> str:
 
 
 def set_disabled(w: Work, binary: str, host: str, disabled: bool, reason: str | None = None) -> None:
-    """Switch a service that there is off or on."""
+    """Switch a service that there is off or on. Of backups there is one, whatever this machine was called before."""
+    if binary == BACKUP:
+        w.changed(sa.delete(VolumeService).where(VolumeService.binary == BACKUP, VolumeService.host != host))
     row = _row(w, binary, host)
     row.disabled, row.disabled_reason, row.updated_at = disabled, reason, w.now
     w.session.flush()
+
+
+def backups_are_off(w: Work) -> bool:
+    """Whether the service of backups is disabled: then none is made, put back or deleted."""
+    off = sa.select(VolumeService.host).where(VolumeService.binary == BACKUP, VolumeService.disabled)
+    return w.session.scalar(off.limit(1)) is not None
+
+
+def require_backups(w: Work) -> None:
+    """Raises ``NotFound`` as Cinder does while the service of backups is disabled."""
+    if backups_are_off(w):
+        raise NotFound("service", BACKUP, message=f"Service {BACKUP} could not be found.",
+                       hint="It is disabled; an administrator enables it.")  # fmt: skip
 
 
 def freeze(w: Work, host: str) -> None:

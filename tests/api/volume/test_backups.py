@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from novalite.cloud.volume import services
 from novalite.cloud.volume.records import Backup, Volume
 from novalite.context import internal
 from novalite.engine import doctor, volume_files
@@ -44,6 +45,36 @@ def test_a_backup_is_put_into_a_new_volume(member: Cinder, other: Cinder) -> Non
         member.delete("volumes", one)
     member.delete("backups", made["id"])
     assert member.appliance.built.parts.backups.ids() == ()
+
+
+def test_nothing_is_done_with_backups_while_their_service_is_disabled(member: Cinder, admin: Cinder) -> None:
+    volume_id = member.volume()["id"]
+    made = backup(member, volume_id)
+    path = f"/backups/{made['id']}"
+    (service,) = admin.get("/os-services?binary=cinder-backup")["services"]
+    which = {"binary": "cinder-backup", "host": service["host"]}
+    database = member.appliance.built.database
+    with database.write(internal()) as w:
+        services.set_disabled(w, "cinder-backup", "what-this-machine-was-called", True)
+    assert admin.call("PUT", "/os-services/disable", which).status_code == 200
+    try:
+        failed = member.ask("/backups", {"backup": {"volume_id": volume_id}})["backup"]
+        told = member.get(f"/backups/{failed['id']}")["backup"]
+        assert (told["status"], told["fail_reason"]) == ("error", "Service not found for creating backup.")
+        assert any(each["resource_uuid"] == failed["id"] for each in member.get("/messages")["messages"])
+        assert member.get(f"/volumes/{volume_id}")["volume"]["status"] == "available"
+        new = {"volume": {"size": 1, "backup_id": made["id"]}}
+        for refused in (
+            member.refused("POST", f"{path}/restore", {"restore": {}}), member.refused("DELETE", path),
+            admin.refused("POST", f"{path}/action", {"os-force_delete": {}}), member.refused("POST", "/volumes", new),
+        ):  # fmt: skip
+            assert (refused[0], "Service cinder-backup could not be found." in refused[1]) == (404, True)
+        assert member.get(path)["backup"]["status"] == "available"
+    finally:
+        assert admin.call("PUT", "/os-services/enable", which).status_code == 200
+    for each in (made["id"], failed["id"], backup(member, volume_id)["id"]):
+        member.delete("backups", each)
+    member.delete("volumes", volume_id)
 
 
 def test_a_backup_is_put_into_a_volume_that_is_there(member: Cinder) -> None:
