@@ -20,15 +20,13 @@ from novalite.cloud.compute import (
     protection_runs,
     protection_tests,
     resize,
-    server_exports,
-    server_imports,
     soft_delete,
 )
 from novalite.cloud.identity import tokens
 from novalite.cloud.tasks import tasks
 from novalite.cloud.volume import messages
 from novalite.context import internal
-from novalite.engine import heartbeat, reconcile, volume_exports, volume_files
+from novalite.engine import carried, heartbeat, reconcile, volume_exports, volume_files
 from novalite.engine.conductor.shelve import offload_in_time
 from novalite.engine.flow import Parts
 from novalite.engine.queue.base import Queue
@@ -167,13 +165,6 @@ def jobs(parts: Parts, queue: Queue) -> list[Job]:
             protection_runs.end_orphans(w)
             protection_tests.end_orphans(w)
 
-    def forget_carried() -> None:
-        with database.write(internal()) as w:
-            gone = [image_id for each in server_exports.late(w) for image_id in server_exports.end(w, each)]
-            gone += [image_id for each in server_imports.late(w) for image_id in server_imports.end(w, each)]
-        for image_id in gone:
-            parts.images.delete(image_id)
-
     def end_resizes() -> None:
         with database.write(internal()) as w:
             ended = resize.end_unasked(w, settings.compute.resize_confirm_seconds)
@@ -191,7 +182,7 @@ def jobs(parts: Parts, queue: Queue) -> list[Job]:
         Job("resizes", min(30, settings.compute.resize_confirm_seconds or 30), end_resizes),
         Job("shelved", 60, lambda: offload_in_time(parts)),
         Job("protection", 15, protect),
-        Job("carried", 300, forget_carried),
+        Job("carried", 300, lambda: carried.forget_late(parts)),
         Job("prune", 3600, prune),
         Job("reclaim", min(60, settings.compute.reclaim_instance_interval_seconds or 60), reclaim),
     ]

@@ -130,14 +130,19 @@ def failed(w: Work, export_id: str, why: str) -> None:
     w.changed(still.values(status=FAILED, problem=why[:2000], expires_at=w.now + KEPT))
 
 
-def end(w: Work, export: ServerExport) -> list[str]:
-    """Forget it with its images; ids of those whose bytes the caller removes then. Raises ``Conflict`` while it is
-    being made: its task ends first."""
+def clear(w: Work, export: ServerExport) -> list[str]:
+    """Forget its images, and keep itself until their bytes are gone, which the caller removes; their ids. Repeatable.
+    Raises ``Conflict`` while it is being made: its task ends first."""
     if export.status == MAKING and _is_live(w, export.task_id):
         durable.cancel_key(w, f"server:{export.server_id}", kinds=(ExportServer.kind,))
         raise Conflict(f"Export {export.id} is still being made; it has been called off.", code="export.making",
                        hint="Ask again in a moment.")  # fmt: skip
-    gone = [image_id for image_id in export.image_ids if made.forget(w, image_id)]
+    return [image_id for image_id in export.image_ids if made.forget(w, image_id)]
+
+
+def end(w: Work, export: ServerExport) -> list[str]:
+    """Forget it with its images; ids of those whose bytes the caller removes then. Raises as ``clear``."""
+    gone = clear(w, export)
     w.session.delete(export)
     w.session.flush()
     return gone

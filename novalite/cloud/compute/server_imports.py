@@ -297,11 +297,17 @@ def forget_images(w: Work, found: ServerImport, *, but: str = "") -> list[str]:
     return [disk["image_id"] for disk in found.disks if disk["image_id"] != but and made.forget(w, disk["image_id"])]
 
 
-def end(w: Work, found: ServerImport) -> list[str]:
-    """Forget it, with what came of it unless a server stands on it. Raises ``Conflict`` while it is being made."""
+def clear(w: Work, found: ServerImport) -> list[str]:
+    """Forget what came of it, unless a server stands on it, and keep itself until the bytes are gone, which the caller
+    removes; ids of those images. Repeatable. Raises ``Conflict`` while it is being made."""
     if found.status == MAKING and _is_live(w, found.task_id):
         raise Conflict(f"Import {found.id} is being made.", code="import.making", hint="Delete the server then.")
-    gone = forget_images(w, found, but=found.root_image_id if found.status == DONE else "")
+    return forget_images(w, found, but=found.root_image_id if found.status == DONE else "")
+
+
+def end(w: Work, found: ServerImport) -> list[str]:
+    """Forget it, with what came of it unless a server stands on it. Raises as ``clear``."""
+    gone = clear(w, found)
     w.session.delete(found)
     w.session.flush()
     return gone

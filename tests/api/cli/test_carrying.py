@@ -342,6 +342,39 @@ def test_what_nobody_fetches_or_goes_on_with_is_forgotten(appliance: Any, rich: 
     assert appliance.get(f"/admin/imports/{made.json['import']['id']}").status_code == 404
 
 
+def test_one_that_cannot_be_forgotten_stops_no_other(
+    appliance: Any, rich: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = _images(appliance)
+    ids = [appliance.post("/admin/imports", {"import": {"manifest": _plain()}}).json["import"]["id"] for _ in range(3)]
+    store = appliance.built.parts.images
+    with appliance.built.database.write(internal()) as w:
+        late = [server_imports.find(w, each) for each in ids]
+        for each in late:
+            each.expires_at = w.now - timedelta(seconds=1)
+        kept = {disk["image_id"] for disk in late[1].disks}
+    deleted: list[str] = []
+
+    def delete(image_id: str) -> None:
+        if image_id in kept:
+            raise OSError("the disk does not answer")
+        deleted.append(image_id)
+
+    forget = next(job for job in appliance.engine.periodic._jobs if job.name == "carried").run
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "delete", delete)
+        with pytest.raises(OSError, match="does not answer"):
+            forget()
+    there = [appliance.get(f"/admin/imports/{each}").status_code for each in ids]
+    assert (there, len(deleted)) == ([404, 200, 404], 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "delete", deleted.append)
+        forget()
+    assert set(deleted) > kept, "what could not be removed is not forgotten before it is"
+    assert appliance.get(f"/admin/imports/{ids[1]}").status_code == 404
+    assert _images(appliance) == before
+
+
 def _export(appliance: Any, server_id: str) -> Any:
     made = appliance.post("/admin/exports", {"export": {"server_id": server_id}})
     assert made.status_code == 202, made.text
