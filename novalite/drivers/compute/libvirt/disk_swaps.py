@@ -11,7 +11,6 @@ import shutil
 import threading
 import time
 import xml.etree.ElementTree as ET
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from novalite.drivers.compute.libvirt import disks, power, sources
 from novalite.drivers.compute.libvirt.connection import Connection
 from novalite.drivers.compute.libvirt.domains import Domains
 from novalite.drivers.compute.libvirt.faults import is_lost, translated
+from novalite.drivers.compute.libvirt.guest_locks import GuestLocks
 from novalite.drivers.compute.libvirt.places import Places
 from novalite.drivers.compute.libvirt.snapshots import is_disk
 from novalite.drivers.programs import run
@@ -41,7 +41,7 @@ class DiskSwaps:
 
     def __init__(self, connection: Connection, domains: Domains, places: Places) -> None:
         self._connection, self._domains, self._places = connection, domains, places
-        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._locks = GuestLocks()
         self._changed = threading.Condition()
 
     def job_changed(self) -> None:
@@ -52,7 +52,7 @@ class DiskSwaps:
     def swap(self, guest_id: str, disk: str, wanted: ET.Element, size: int) -> None:
         """``wanted`` is the device as it is to be, ``size`` in bytes. A file that is larger than what the guest has is
         as small as that until the guest has it: QEMU copies between equal sizes only."""
-        with self._locks[guest_id]:
+        with self._locks.alone(guest_id):
             if self._connection.call(_OP, self._is_active, guest_id):
                 self._swap_running(guest_id, disk, wanted)
             else:
@@ -79,7 +79,10 @@ class DiskSwaps:
         return domain, self._element(domain.XMLDesc(), guest_id, disk)
 
     def _element(self, description: str, guest_id: str, disk: str) -> ET.Element:
-        root, place = ET.fromstring(description), self._places.guest(guest_id)  # noqa: S314 - the local libvirt's
+        return self._element_in(ET.fromstring(description), guest_id, disk)  # noqa: S314 - the local libvirt's
+
+    def _element_in(self, root: ET.Element, guest_id: str, disk: str) -> ET.Element:
+        place = self._places.guest(guest_id)
         found = next((one for one in root.findall("./devices/disk") if is_disk(one, place, disk)), None)
         if found is None:
             raise DriverError(_OP, f"the guest has no disk {disk}", code="disk.not_found")
@@ -184,8 +187,7 @@ class DiskSwaps:
         domain = self._domains.known(connection, _OP, guest_id)
         root = ET.fromstring(domain.XMLDesc(  # noqa: S314 - the local libvirt's
             libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE))  # fmt: skip
-        place = self._places.guest(guest_id)
-        element = next(one for one in root.findall("./devices/disk") if is_disk(one, place, disk))
+        element = self._element_in(root, guest_id, disk)
         if _address(element) != _address(wanted):
             _replace(element, wanted)
             connection.defineXML(ET.tostring(root, encoding="unicode"))

@@ -9,7 +9,6 @@ import re
 import threading
 import time
 import xml.etree.ElementTree as ET
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from novalite.drivers.compute.libvirt import disks, encrypted, guest_agent, sour
 from novalite.drivers.compute.libvirt.connection import Connection
 from novalite.drivers.compute.libvirt.domains import Domains
 from novalite.drivers.compute.libvirt.elements import sub
+from novalite.drivers.compute.libvirt.guest_locks import GuestLocks
 from novalite.drivers.compute.libvirt.places import GuestPlace, Places, is_server_id
 from novalite.drivers.compute.libvirt.secrets import Secrets
 from novalite.drivers.programs import run
@@ -55,7 +55,7 @@ class Snapshots:
         """``keys`` is the directory of what opens disks that other machines export."""
         self._connection, self._domains, self._places, self._keys = connection, domains, places, keys
         self._secrets = secrets
-        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._locks = GuestLocks()
         self._look = threading.Event()
 
     def take(self, guest_id: str, disk: str, name: str, key: DiskKey | None = None) -> SnapshotFile:
@@ -66,7 +66,7 @@ class Snapshots:
         """When one of the copies is missing all are made anew: they are of one moment."""
         place = self._places.guest(guest_id)
         named = [(copy, _files("take_snapshot", place, copy.name)) for copy in wanted]
-        with self._locks[guest_id]:
+        with self._locks.alone(guest_id):
             if all(files.whole.exists() for _, files in named):
                 return tuple(msgspec.json.decode(files.facts.read_bytes(), type=SnapshotFile) for _, files in named)
             copies = [self._planned(guest_id, copy, files) for copy, files in named]
