@@ -90,7 +90,9 @@ class Client:
     def delete(self, service: str, path: str) -> None:
         self.request("DELETE", service, path)
 
-    def collection(self, service: str, path: str, key: str, **params: Any) -> list[dict[str, Any]]:
+    def collection(
+        self, service: str, path: str, key: str, *, identity: str = "id", **params: Any
+    ) -> list[dict[str, Any]]:
         """Every object of a collection, page by page."""
         found: list[dict[str, Any]] = []
         while True:
@@ -100,7 +102,7 @@ class Client:
             links = answer.get(f"{key}_links") or []
             if not page or not (answer.get("next") or any(link.get("rel") == "next" for link in links)):
                 return found
-            params["marker"] = page[-1]["id"]
+            params["marker"] = page[-1][identity]
 
     def request(
         self,

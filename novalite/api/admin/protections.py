@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from novalite.api.admin.shapes import PAGING
 from novalite.api.kit import answers
 from novalite.api.kit.answers import Told
 from novalite.api.kit.body import Body, Item
 from novalite.api.kit.call import Call
+from novalite.api.kit.paging import limit, nova_links, page_of
 from novalite.api.kit.routes import Route
 from novalite.api.kit.view import utc_seconds
 from novalite.cloud.compute import protection, protection_restore, protection_tests
@@ -16,6 +18,7 @@ from novalite.cloud.compute.protection_language import FREQUENCIES
 from novalite.cloud.compute.protection_records import Protection, ProtectionRun, ProtectionTest
 from novalite.cloud.compute.protection_tests import Wish
 from novalite.cloud.identity import policy
+from novalite.db.paging import Page as Window
 from novalite.db.work import Work
 from novalite.errors import Forbidden
 
@@ -44,6 +47,8 @@ _PROTECTION = answers.record(
         "testing": answers.FLAG, "last_test": answers.nullable(_TEST),
     }
 )  # fmt: skip
+_LIST = Told(whole=answers.record({"protections": answers.array(_PROTECTION), "protections_links": answers.LINKS},
+                                  optional=["protections_links"]))  # fmt: skip
 _RESTORED = answers.record({"resource_type": answers.TEXT, "id": answers.UUID, "name": answers.TEXT})
 _NAME = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^\S(.*\S)?\Z"}
 _TEST_WISH = {
@@ -98,7 +103,10 @@ def _all_told(w: Work, found: list[Protection]) -> list[dict[str, Any]]:
 
 
 def index(call: Call) -> Any:
-    return {"protections": _all_told(call.w, protection.list_visible(call.w))}
+    most = limit(call)
+    found = protection.list_visible(call.w, Window(most, call.query.get("marker", "")))
+    page = page_of(found, most, "resource_id")
+    return {"protections": _all_told(call.w, found), **nova_links(call, "protections", page)}
 
 
 def _resource_id(call: Call) -> str:
@@ -157,8 +165,7 @@ def restore(call: Call) -> Any:
 
 
 ROUTES = [
-    Route("GET", _ALL, index, rule=_RULE, unit="read", summary="What is protected",
-          view=Told("protections", whole=answers.array(_PROTECTION))),
+    Route("GET", _ALL, index, rule=_RULE, unit="read", query=PAGING, view=_LIST, summary="What is protected"),
     Route("GET", _ONE, show, rule=_RULE, unit="read", view=Told("protection", whole=_PROTECTION),
           summary="How a server or volume is protected"),
     Route("PUT", _ONE, protect, rule=_RULE, body=_NEW, unit="write", view=Told("protection", whole=_PROTECTION),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,12 +25,14 @@ from novalite.cloud.image.records import Image
 from novalite.cloud.tasks import tasks as durable
 from novalite.cloud.volume import volumes
 from novalite.cloud.volume.records import Backup
+from novalite.db.paging import Page, page_of
 from novalite.db.records import new_id
 from novalite.db.work import Work
 from novalite.errors import Conflict, NotFound
 
 MOST_SECONDS = snapshots.MOST_SECONDS + 2 * 3600
 """How long a run may take, with the time that it waits for other actions to end."""
+_MOST_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,13 @@ def get(w: Work, resource_id: str) -> Protection:
     return found
 
 
-def list_visible(w: Work) -> list[Protection]:
-    """The caller's by name; an administrator sees all."""
-    query = sa.select(Protection).order_by(Protection.resource_name, Protection.resource_id)
-    mine = query if w.ctx.is_admin else query.where(Protection.project_id == w.ctx.project_id)
-    return list(w.session.scalars(mine))
+def list_visible(w: Work, page: Page) -> list[Protection]:
+    """The caller's by name; an administrator sees all. Raises ``Invalid`` for an unknown marker."""
+    visible = sa.true() if w.ctx.is_admin else Protection.project_id == w.ctx.project_id
+    return page_of(
+        w, sa.select(Protection).where(visible), Protection, page, {"resource_name": Protection.resource_name},
+        default=("resource_name",), identity=Protection.resource_id, visible=visible,
+    )  # fmt: skip
 
 
 def protect(w: Work, resource_id: str, schedule: str) -> Protection:
@@ -209,24 +213,32 @@ def _runs(w: Work, resource_ids: Sequence[str]) -> list[ProtectionRun]:
 
 
 def there(w: Work, made: Iterable[ProtectionRun]) -> set[str]:
-    """Ids of those copies of which nobody has deleted any part; two queries for all."""
+    """Ids of those copies of which nobody has deleted any part; few queries for all."""
     runs = list(made)
     alive = _alive(w, runs)
     return {run.copy_id for run in runs if run.copy_id and run.parts <= alive}
 
 
 def left(w: Work, made: Iterable[ProtectionRun]) -> set[str]:
-    """Ids of runs of whose copies anything is there; two queries for all."""
+    """Ids of runs of whose copies anything is there; few queries for all."""
     runs = list(made)
     alive = _alive(w, runs)
     return {run.id for run in runs if run.parts & alive}
 
 
 def _alive(w: Work, made: Iterable[ProtectionRun]) -> set[str]:
-    ids = [part for run in made for part in run.parts]
-    images = w.session.scalars(sa.select(Image.id).where(Image.id.in_(ids)))
-    backups = w.session.scalars(sa.select(Backup.id).where(Backup.id.in_(ids), Backup.status != "deleting"))
-    return {*images, *backups}
+    alive: set[str] = set()
+    for ids in portions(part for run in made for part in run.parts):
+        alive.update(w.session.scalars(sa.select(Image.id).where(Image.id.in_(ids))))
+        alive.update(w.session.scalars(sa.select(Backup.id).where(Backup.id.in_(ids), Backup.status != "deleting")))
+    return alive
+
+
+def portions(ids: Iterable[str]) -> Iterator[list[str]]:
+    """No more of them at once than one statement of every database takes."""
+    everything = list(ids)
+    for start in range(0, len(everything), _MOST_AT_ONCE):
+        yield everything[start : start + _MOST_AT_ONCE]
 
 
 def restorable(w: Work, resource_id: str, run_id: str = "") -> ProtectionRun:

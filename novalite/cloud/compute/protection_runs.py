@@ -239,7 +239,8 @@ def prune(w: Work, *, older_than: datetime) -> int:
     query = sa.select(ProtectionRun).where(ProtectionRun.result != RUNNING, ProtectionRun.started_at < older_than)
     old = list(w.session.scalars(query))
     lost = list({run.id for run in old} - protection.left(w, old))
-    w.changed(sa.delete(ProtectionRun).where(ProtectionRun.id.in_(lost)))
+    for ids in protection.portions(lost):
+        w.changed(sa.delete(ProtectionRun).where(ProtectionRun.id.in_(ids)))
     without = ~sa.exists().where(ProtectionRun.resource_id == Protection.resource_id)
     w.changed(sa.delete(Protection).where(Protection.next_at.is_(None), Protection.run_id.is_(None), without))
     return len(lost)

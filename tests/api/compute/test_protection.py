@@ -58,6 +58,34 @@ def _image(cloud: Cloud, image_id: str) -> Any:
     return cloud.appliance.get(f"/image/v2/images/{image_id}", token=cloud.token)
 
 
+def test_what_is_protected_is_listed_in_pages(member: Cloud, stranger: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = [member.boot(f"paged-{number}") for number in range(3)]
+    for each in ids:
+        _protect(member, each, "daily, keep 2")
+    for each in ids[:2]:
+        assert _copy(member, each)["result"] == "done"
+    monkeypatch.setattr(protection, "_MOST_AT_ONCE", 1)
+    first = _call(member, "GET", "?limit=2").json
+    assert [(each["resource_id"], each["copies"]) for each in first["protections"]] == [(ids[0], 1), (ids[1], 1)]
+    [link] = first["protections_links"]
+    assert link["rel"] == "next"
+    assert f"limit=2&marker={ids[1]}" in link["href"]
+    rest = _call(member, "GET", f"?limit=2&marker={ids[1]}").json
+    assert [(each["resource_id"], each["copies"]) for each in rest["protections"]] == [(ids[2], 0)]
+    assert "protections_links" not in rest
+    assert "protections_links" not in _call(member, "GET", "").json
+    assert _call(member, "GET", "?limit=0").json == {"protections": []}
+    for query in ("limit=x", "limit=-1", f"marker={ids[0][::-1]}"):
+        assert _call(member, "GET", f"?{query}").status_code == 400, query
+    assert _call(stranger, "GET", f"?marker={ids[0]}").status_code == 400, "it would tell of what others have"
+    for each in ids:
+        assert _call(member, "DELETE", f"/{each}").status_code == 204
+        member.gone(each)
+    with member.appliance.built.database.write(internal()) as w:
+        for each in ids:
+            w.session.delete(protection.find(w, each))
+
+
 def test_a_server_is_copied_by_the_clock_and_the_oldest_copies_go(member: Cloud, stranger: Cloud) -> None:
     server_id = member.boot("shop")
     told = _protect(member, server_id, "hourly, keep 2; daily, keep 1")
