@@ -22,7 +22,7 @@ def backup() -> None:
 @pass_session
 def show(session: Session) -> None:
     """Show every backup in the store, those too that no record tells of."""
-    found = session.client.get("appliance", _PATH)["backup_store"]
+    found = _whole(session)
     if session.json:
         session.show_one(found, [])
         return
@@ -40,6 +40,22 @@ def show(session: Session) -> None:
     session.say(f"{found['place']}{', encrypted' if found['encrypted'] else ''}, is written to by {_writer(found)}.")
 
 
+def _whole(session: Session) -> dict[str, Any]:
+    """The store with all that is in it, page by page."""
+    answer = session.client.get("appliance", _PATH)
+    found: dict[str, Any] = answer["backup_store"]
+    while answer.get("backups_links"):
+        answer = session.client.get("appliance", _PATH, marker=found["backups"][-1]["id"])
+        found["backups"] += answer["backup_store"]["backups"]
+    return found
+
+
+def _itself(session: Session) -> dict[str, Any]:
+    """The store without looking at what is in it."""
+    found: dict[str, Any] = session.client.get("appliance", _PATH, limit=0)["backup_store"]
+    return found
+
+
 def _writer(found: dict[str, Any]) -> str:
     if not found["writer"]:
         return "nobody yet"
@@ -55,7 +71,7 @@ def take(session: Session, backup_ids: tuple[str, ...], everything: bool) -> Non
     if bool(backup_ids) == everything:
         raise click.UsageError("Name backups, or give --all.")
     if everything:
-        found = session.client.get("appliance", _PATH)["backup_store"]["backups"]
+        found = _whole(session)["backups"]
         backup_ids = tuple(each["id"] for each in found if not each["known"] and not each["problem"])
     taken = [session.client.post("appliance", f"{_PATH}/backups/{each}/import", None)["backup"] for each in backup_ids]
     if session.json:
@@ -69,13 +85,13 @@ def take(session: Session, backup_ids: tuple[str, ...], everything: bool) -> Non
 @pass_session
 def take_over(session: Session, yes: bool) -> None:
     """Let this appliance write to the store, in place of one that is no more."""
-    found = session.client.get("appliance", _PATH)["backup_store"]
+    found = _itself(session)
     if found["ours"] and found["writer"]:
         session.say(f"{found['place']} is written to by this appliance already.")
         return
     if not yes:
         click.confirm(f"Is the appliance {found['writer']} no more? Both would harm each other's backups.", abort=True)
     session.client.post("appliance", f"{_PATH}/take-over", None)
-    if not session.client.get("appliance", _PATH)["backup_store"]["ours"]:
+    if not _itself(session)["ours"]:
         raise Failed("Another appliance took the store over at the same moment.", code="backup.not_ours")
     session.say(f"This appliance writes to {found['place']} from now on.")

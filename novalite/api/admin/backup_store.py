@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from novalite.api.admin.shapes import PAGING
 from novalite.api.kit import answers
 from novalite.api.kit.answers import Told
 from novalite.api.kit.call import Call
+from novalite.api.kit.paging import limit, nova_links
 from novalite.api.kit.routes import Route
+from novalite.api.kit.view import Page
 from novalite.cloud.volume import backup_import, backups
 from novalite.drivers.storage.base import BackupStore, KeptBackup
-from novalite.errors import Conflict, DependencyDown, DriverError, NotFound
+from novalite.errors import Conflict, DependencyDown, DriverError, Invalid, NotFound
 
 _RULE = "novalite:admin:backup_store"
 _STORE = "/backup-store"
@@ -29,6 +32,7 @@ _TOLD = answers.record(
         "backups": answers.array(_FOUND),
     }
 )  # fmt: skip
+_PAGE = Told(whole=answers.record({"backup_store": _TOLD, "backups_links": answers.LINKS}, optional=["backups_links"]))
 _TAKEN = answers.record({"id": answers.UUID, "name": answers.TEXT_OR_NULL, "status": answers.TEXT})
 
 
@@ -44,21 +48,30 @@ def _asking() -> Iterator[None]:
 
 
 def show(call: Call) -> Any:
-    store = call.parts.backups
+    store, most = call.parts.backups, limit(call)
     with call.parts.database.read(call.ctx) as w:
         known = {backups.data_id(each) for each in backups.everything(w)}
     with _asking():
-        keeper, found = store.keeper(), list(_found(store, known))
+        keeper, ids = store.keeper(), _after(store.ids(), call.query.get("marker", ""))
+        found = list(_found(store, ids[:most], known))
+    page = Page(found, ids[most - 1] if 0 < most < len(ids) else "")
     return {
         "backup_store": {
             "place": store.place(), "writer": keeper.appliance_id, "ours": keeper.ours, "encrypted": keeper.encrypted,
             "backups": found,
-        }
+        },
+        **nova_links(call, "backups", page),
     }  # fmt: skip
 
 
-def _found(store: BackupStore, known: set[str]) -> Iterator[dict[str, Any]]:
-    for backup_id in store.ids():
+def _after(ids: Sequence[str], marker: str) -> Sequence[str]:
+    if marker and marker not in ids:
+        raise Invalid(f"Marker {marker[:100]} could not be found.", field="marker")
+    return ids[ids.index(marker) + 1 :] if marker else ids
+
+
+def _found(store: BackupStore, ids: Iterable[str], known: set[str]) -> Iterator[dict[str, Any]]:
+    for backup_id in ids:
         told: dict[str, Any] = {"id": backup_id, "known": backup_id in known, "volume_id": "", "name": "",
                                 "size_gib": None, "data_at": "", "added_bytes": None, "problem": ""}  # fmt: skip
         try:
@@ -102,7 +115,7 @@ def _kept(store: BackupStore, backup_id: str) -> KeptBackup:
 
 
 ROUTES = [
-    Route("GET", _STORE, show, rule=_RULE, view=Told("backup_store", whole=_TOLD),
+    Route("GET", _STORE, show, rule=_RULE, query=PAGING, view=_PAGE,
           summary="What is in the store of backups, known here or not"),
     Route("POST", f"{_STORE}/take-over", take_over, rule=_RULE, success=204,
           summary="Write to the store in place of the appliance that did"),

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from novalite.api.admin import backup_store
 from tests.contracts.volume_driver import new_id
 
 
@@ -33,3 +34,15 @@ def test_backups_are_found_and_taken(novalite: Any, appliance: Any) -> None:
     mark.write_text(json.dumps({**json.loads(mark.read_text()), "writer": new_id()}))
     assert novalite("backup", "take-over", "--yes") == 0, novalite.err
     assert novalite.json("backup", "list")["ours"]
+
+
+def test_a_large_store_is_shown_page_by_page(novalite: Any, appliance: Any, monkeypatch: Any) -> None:
+    backups = appliance.built.parts.backups
+    before = set(backups.ids())
+    ids = [new_id() for _ in range(3)]
+    for each in ids:
+        backups.save(each, [b"x"], {"volume_id": new_id()})
+    monkeypatch.setattr(backup_store, "limit", lambda call: 1)
+    assert {each["id"] for each in novalite.json("backup", "list")["backups"]} == {*before, *ids}
+    for each in ids:
+        backups.delete(each)

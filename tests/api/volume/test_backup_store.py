@@ -9,6 +9,7 @@ from novalite.errors import DriverError
 from tests.api.conftest import Appliance, running
 from tests.api.volume.conftest import UNKNOWN, Cinder
 from tests.api.volume.test_backups import backup
+from tests.contracts.volume_driver import new_id
 
 STORE = "/admin/backup-store"
 
@@ -75,6 +76,33 @@ def test_what_is_damaged_or_tells_nothing_is_said(member: Cinder) -> None:
     assert "damaged" in store(appliance)["backups"][0]["problem"]
     manifest.write_bytes(whole)
     parts.backups.delete(UNKNOWN)
+
+
+def test_of_a_large_store_only_a_page_is_read(member: Cinder, monkeypatch: Any) -> None:
+    appliance, backups = member.appliance, member.appliance.built.parts.backups
+    ids = sorted(new_id() for _ in range(3))
+    for each in ids:
+        backups.save(each, [b"x"], {"volume_id": UNKNOWN})
+    read: list[str] = []
+    kept = backups._driver.kept  # type: ignore[attr-defined]
+    monkeypatch.setattr(backups._driver, "kept", lambda each: (read.append(each), kept(each))[1])  # type: ignore[attr-defined]
+
+    def page(query: str) -> tuple[list[str], bool]:
+        read.clear()
+        answer = appliance.call("GET", f"{STORE}?{query}", token=appliance.token())
+        assert answer.status_code == 200, answer.text
+        found = [each["id"] for each in answer.json["backup_store"]["backups"]]
+        assert read == found
+        return found, "backups_links" in answer.json
+
+    assert page("limit=2") == (ids[:2], True)
+    assert page(f"limit=2&marker={ids[1]}") == (ids[2:], False)
+    assert page("limit=3") == (ids, False)
+    assert page("limit=0") == ([], False)
+    for wrong in ("limit=x", f"marker={new_id()}"):
+        assert appliance.call("GET", f"{STORE}?{wrong}", token=appliance.token()).status_code == 400, wrong
+    for each in ids:
+        backups.delete(each)
 
 
 def test_a_store_that_does_not_answer_is_a_503(member: Cinder, monkeypatch: Any) -> None:
