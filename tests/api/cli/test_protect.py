@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from novalite.api.admin import protections
 from tests.api.conftest import wait_for
 
 
-def test_a_server_is_protected_and_comes_back(novalite: Any, image: str) -> None:
+def test_a_server_is_protected_and_comes_back(novalite: Any, image: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert novalite("server", "create", "shop", "--image", image, "--flavor", "m1.tiny") == 0, novalite.err
     assert novalite("server", "protect", "shop", "hourly, keep 0") != 0
     assert "schedule" in novalite.err
@@ -28,6 +31,7 @@ def test_a_server_is_protected_and_comes_back(novalite: Any, image: str) -> None
     assert novalite("server", "protect", "shop", "--off") == 0, novalite.err
     assert shown()["next_run_at"] is None
     assert novalite("server", "delete", "shop") == 0, novalite.err
+    monkeypatch.setattr(protections, "limit", lambda call: 1)
     assert novalite("server", "restore-backup", "nothing", "--name", "x") != 0
     made = ("server", "restore-backup", "shop", "--run", run["id"], "--name", "again")
     assert novalite(*made) == 0, novalite.err
