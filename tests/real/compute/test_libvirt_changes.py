@@ -18,6 +18,7 @@ import pytest
 from novalite.drivers.compute import snapshots
 from novalite.drivers.compute.base import DiskSpec, LendsSnapshots, NicSpec, Power, PowerAction, SnapshotFile
 from novalite.drivers.compute.libvirt import devices
+from novalite.drivers.compute.libvirt.signals import Signal
 from novalite.drivers.storage.files import FileImageStore
 from novalite.engine.links import guarded
 from novalite.errors import DriverError, HostUnreachable, NovaLiteError
@@ -90,6 +91,20 @@ def test_a_snapshot_holds_what_was_written_and_boots(bench: Bench, host: Host, t
         bench.driver.ensure_image(image, _File(file))
         other = bench.boot(disks=(DiskSpec("root", "vda", 1, image, boot_index=0),))
         bench.driver.delete_guest(other.id)
+
+
+def test_libvirt_tells_when_a_copy_ends(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    told, wait = list[bool](), Signal.wait
+
+    def watched(self: Signal, heard: int, seconds: float) -> bool:
+        told.append(wait(self, heard, seconds * 24))
+        return told[-1]
+
+    spec = bench.boot()
+    monkeypatch.setattr(Signal, "wait", watched)
+    for name in ("one", "two"):
+        bench.driver.take_snapshot(spec.id, "root", name)
+    assert all(told), "what is told is not waited for in vain"
 
 
 def _sha512(file: Path) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import threading
 import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -23,6 +22,7 @@ from novalite.drivers.compute.libvirt.domains import Domains
 from novalite.drivers.compute.libvirt.faults import is_lost, translated
 from novalite.drivers.compute.libvirt.guest_locks import GuestLocks
 from novalite.drivers.compute.libvirt.places import Places
+from novalite.drivers.compute.libvirt.signals import Signal
 from novalite.drivers.compute.libvirt.snapshots import is_disk
 from novalite.drivers.programs import run
 from novalite.errors import DriverError
@@ -39,15 +39,11 @@ _REPLACED = ("source", "driver", "backingStore")
 class DiskSwaps:
     """``swap`` blocks for as long as the copy takes; one per guest at a time."""
 
-    def __init__(self, connection: Connection, domains: Domains, places: Places) -> None:
+    def __init__(self, connection: Connection, domains: Domains, places: Places, jobs: Signal) -> None:
+        """``jobs`` tells when a job of some guest is ready, or over."""
         self._connection, self._domains, self._places = connection, domains, places
         self._locks = GuestLocks()
-        self._changed = threading.Condition()
-
-    def job_changed(self) -> None:
-        """A block job of some guest is ready, or over."""
-        with self._changed:
-            self._changed.notify_all()
+        self._jobs = jobs
 
     def swap(self, guest_id: str, disk: str, wanted: ET.Element, size: int) -> None:
         """``wanted`` is the device as it is to be, ``size`` in bytes. A file that is larger than what the guest has is
@@ -94,12 +90,14 @@ class DiskSwaps:
         if not self._connection.call(_OP, self._begin, guest_id, disk, wanted):
             return
         deadline = time.monotonic() + _COPY_SECONDS
-        while not self._connection.call(_OP, self._is_ready, guest_id, disk, wanted):
+        while True:
+            heard = self._jobs.heard()
+            if self._connection.call(_OP, self._is_ready, guest_id, disk, wanted):
+                break
             if time.monotonic() > deadline:
                 self._connection.call(_OP, self._end, guest_id, disk, _address(wanted))
                 raise DriverError(_OP, f"the copy took longer than {_COPY_SECONDS:.0f} s", code="driver.timeout")
-            with self._changed:
-                self._changed.wait(_LOOK_SECONDS)
+            self._jobs.wait(heard, _LOOK_SECONDS)
         self._connection.call(_OP, self._turn, guest_id, disk, wanted)
 
     def _begin(self, connection: Any, guest_id: str, disk: str, wanted: ET.Element) -> bool:
@@ -156,6 +154,7 @@ class DiskSwaps:
     def _abort(self, domain: Any, guest_id: str, disk: str) -> None:
         deadline = time.monotonic() + _END_SECONDS
         while True:
+            heard = self._jobs.heard()
             try:
                 element = self._element(domain.XMLDesc(), guest_id, disk)
             except DriverError:  # the disk is gone, and its copying with it
@@ -166,8 +165,7 @@ class DiskSwaps:
                 raise DriverError("end_swap", "the copying does not end", code="driver.timeout", retryable=True)
             with contextlib.suppress(libvirt.libvirtError):  # it may have ended by itself: looked at again above
                 domain.blockJobAbort(_target(element), libvirt.VIR_DOMAIN_BLOCK_JOB_ABORT_ASYNC)
-            with self._changed:
-                self._changed.wait(_LOOK_SECONDS / 4)
+            self._jobs.wait(heard, _LOOK_SECONDS / 4)
 
     # A guest that does not.
 

@@ -50,6 +50,7 @@ from novalite.drivers.compute.libvirt.images import ImageCache
 from novalite.drivers.compute.libvirt.logical_volumes import LogicalVolumes
 from novalite.drivers.compute.libvirt.places import GuestAccount, GuestPlace, Places, QemuUser, is_server_id
 from novalite.drivers.compute.libvirt.secrets import Secrets
+from novalite.drivers.compute.libvirt.signals import Signal
 from novalite.drivers.compute.libvirt.snapshots import Snapshots
 from novalite.errors import DriverError, NovaLiteError
 
@@ -116,6 +117,7 @@ class LibvirtDriver(GuestChanges, export_keys.ExportKeys, GuestAdoptions):
         self._capabilities: stats.Capabilities | None = None
         self._abilities: abilities.Abilities | None = None
         self._devices = Devices(self._domains)
+        self._jobs = Signal()
         self._secrets = Secrets(self._domains.names.prefix)
         self._pinning = threading.Lock()
         self._pinned: frozenset[int] | None = None
@@ -125,8 +127,8 @@ class LibvirtDriver(GuestChanges, export_keys.ExportKeys, GuestAdoptions):
         self._met = False
         self._stop = threading.Event()
         self._connection = Connection(uri, on_open=self._opened, on_loss=self._lost)
-        self._snapshots = Snapshots(self._connection, self._domains, self._places, keys, self._secrets)
-        self._swaps = DiskSwaps(self._connection, self._domains, self._places)
+        self._snapshots = Snapshots(self._connection, self._domains, self._places, keys, self._secrets, self._jobs)
+        self._swaps = DiskSwaps(self._connection, self._domains, self._places, self._jobs)
         self._reach = out_of_reach.OutOfReach(self._connection, self._domains)
         threading.Thread(target=self._reach.loop, name="libvirt-out-of-reach", daemon=True).start()
         for work in (self._keep_house, self._keep_images):
@@ -339,9 +341,11 @@ class LibvirtDriver(GuestChanges, export_keys.ExportKeys, GuestAdoptions):
             connection.domainEventRegisterAny(None, kind, self._released, None)
         connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_IO_ERROR_REASON, self._write_failed, None)
         connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2, self._copied, None)
+        connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_JOB_COMPLETED, self._copied, None)
         self._capabilities = self._abilities = self._pinned = None
         if self._met:
             self._events.resync("libvirt is back")
+            self._copied()
         self._met = True
 
     def _lost(self, why: str) -> None:
@@ -354,6 +358,7 @@ class LibvirtDriver(GuestChanges, export_keys.ExportKeys, GuestAdoptions):
         self._starved.discard(guest_id)
         if guest_id and said and not (said[0] is Power.PAUSED and guest_id in self._saving):
             self._events.power(guest_id, *said)
+        self._copied()
 
     def _write_failed(
         self, connection: Any, domain: Any, path: str, device: str, action: int, reason: str, opaque: object
@@ -372,8 +377,9 @@ class LibvirtDriver(GuestChanges, export_keys.ExportKeys, GuestAdoptions):
         self._devices.released()
 
     def _copied(self, *what: object) -> None:
+        """A copy is ready, or over, or its guest is."""
         del what
-        self._swaps.job_changed()
+        self._jobs.tell()
 
     def _lock(self, guest_id: str) -> threading.Lock:
         return self._locks[hash(guest_id) % len(self._locks)]

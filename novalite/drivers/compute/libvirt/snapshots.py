@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import threading
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
@@ -26,13 +25,15 @@ from novalite.drivers.compute.libvirt.elements import sub
 from novalite.drivers.compute.libvirt.guest_locks import GuestLocks
 from novalite.drivers.compute.libvirt.places import GuestPlace, Places, is_server_id
 from novalite.drivers.compute.libvirt.secrets import Secrets
+from novalite.drivers.compute.libvirt.signals import Signal
 from novalite.drivers.programs import run
 from novalite.errors import DriverError, NovaLiteError
 
 _log = logs.get("libvirt")
 _NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
 _COPY_SECONDS = 7000.0
-_LOOK_SECONDS = 0.2
+_LOOK_SECONDS = 5.0
+"""libvirt tells when a copy ends; what is told while contact is lost is seen then."""
 _ABORT_SECONDS = 20.0
 _FREEZES = "frozen"
 _FREEZE_SECONDS = 30.0
@@ -51,12 +52,14 @@ class _Files:
 class Snapshots:
     """``take`` blocks for as long as the copy takes; one copy, or several of one moment, per guest at a time."""
 
-    def __init__(self, connection: Connection, domains: Domains, places: Places, keys: Path, secrets: Secrets) -> None:
-        """``keys`` is the directory of what opens disks that other machines export."""
+    def __init__(
+        self, connection: Connection, domains: Domains, places: Places, keys: Path, secrets: Secrets, jobs: Signal
+    ) -> None:  # fmt: skip
+        """``keys`` is the directory of what opens disks that other machines export; ``jobs`` tells when a job of some
+        guest ends."""
         self._connection, self._domains, self._places, self._keys = connection, domains, places, keys
-        self._secrets = secrets
+        self._secrets, self._jobs = secrets, jobs
         self._locks = GuestLocks()
-        self._look = threading.Event()
 
     def take(self, guest_id: str, disk: str, name: str, key: DiskKey | None = None) -> SnapshotFile:
         (taken,) = self.take_together(guest_id, (DiskCopy(disk, name, key),))
@@ -140,12 +143,15 @@ class Snapshots:
 
     def _await_end(self, domain: Any, part: Path) -> None:
         deadline = time.monotonic() + _ABORT_SECONDS
-        while domain.isActive() and _copies_to(domain, part):
+        while True:
+            heard = self._jobs.heard()
+            if not (domain.isActive() and _copies_to(domain, part)):
+                return
             if time.monotonic() > deadline:
                 raise DriverError(
                     "take_snapshot", "an earlier copy does not end", code="driver.timeout", retryable=True
                 )
-            self._look.wait(_LOOK_SECONDS)
+            self._jobs.wait(heard, _LOOK_SECONDS)
 
     def _needed_bytes(self, found: FoundDisk) -> int:
         if found.key_id:
@@ -173,10 +179,12 @@ class Snapshots:
         with self._secrets.held(keys):
             self._connection.call("take_snapshot", self._secrets.ensure, keys)
             quiesced = self._connection.call("take_snapshot", self._begin, guest_id, _order(copies))
-        for _ in range(int(_COPY_SECONDS / _LOOK_SECONDS)):
+        deadline = time.monotonic() + _COPY_SECONDS
+        while time.monotonic() < deadline:
+            heard = self._jobs.heard()
             if self._connection.call("take_snapshot", self._is_done, guest_id, parts):
                 return quiesced
-            self._look.wait(_LOOK_SECONDS)
+            self._jobs.wait(heard, _LOOK_SECONDS)
         for copy in copies:
             self._connection.call("take_snapshot", self._clear, guest_id, copy.files)
         raise DriverError("take_snapshot", f"the copy took longer than {_COPY_SECONDS:.0f} s", code="driver.timeout")

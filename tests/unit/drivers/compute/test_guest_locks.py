@@ -13,6 +13,7 @@ import pytest
 from novalite.drivers.compute.libvirt.disk_swaps import DiskSwaps
 from novalite.drivers.compute.libvirt.guest_locks import GuestLocks
 from novalite.drivers.compute.libvirt.places import GuestPlace
+from novalite.drivers.compute.libvirt.signals import Signal
 from novalite.errors import DriverError
 
 _DEADLINE = 60.0
@@ -56,7 +57,7 @@ def test_a_disk_that_is_taken_away_while_it_is_swapped_is_told(monkeypatch: pyte
     domain = SimpleNamespace(isActive=lambda: False, XMLDesc=lambda flags=0: "<domain><devices/></domain>")
     domains = SimpleNamespace(known=lambda *given: domain)
     places = SimpleNamespace(guest=lambda guest_id: GuestPlace(Path("/g"), Path("/g")))
-    swaps = DiskSwaps(cast(Any, _Connection()), cast(Any, domains), cast(Any, places))
+    swaps = DiskSwaps(cast(Any, _Connection()), cast(Any, domains), cast(Any, places), Signal())
     monkeypatch.setattr(swaps, "_is_active", lambda *given: False)
     monkeypatch.setattr(swaps, "_swap_stopped", lambda *given: None)  # it went just after
     with pytest.raises(DriverError) as told:
