@@ -90,10 +90,12 @@ class Client:
     def delete(self, service: str, path: str) -> None:
         self.request("DELETE", service, path)
 
-    def collection(
-        self, service: str, path: str, key: str, *, identity: str = "id", **params: Any
-    ) -> list[dict[str, Any]]:
+    def collection(self, service: str, path: str, key: str, **params: Any) -> list[dict[str, Any]]:
         """Every object of a collection, page by page."""
+        return self.collection_by("id", service, path, key, **params)
+
+    def collection_by(self, identity: str, service: str, path: str, key: str, **params: Any) -> list[dict[str, Any]]:
+        """The same of objects that are named by another field."""
         found: list[dict[str, Any]] = []
         while True:
             answer = self.get(service, path, **params)

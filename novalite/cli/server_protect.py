@@ -82,7 +82,7 @@ def _resource_id(session: Session, reference: str) -> str:
     try:
         return str(find.server(session.client, reference)["id"])
     except NotFound:
-        protections = session.client.collection("appliance", _PATH, "protections", identity="resource_id")
+        protections = session.client.collection_by("resource_id", "appliance", _PATH, "protections")
         found = [each for each in protections if reference in (each["resource_id"], each["resource_name"])]
         if not found:
             raise

@@ -31,7 +31,8 @@ def test_an_appliance_of_an_older_release_is_taken_away_too(tmp_path: Path) -> N
     with running(state):
         pass
     with closing(sqlite3.connect(state / "novalite.db")) as database, database:
-        database.execute("DROP TABLE adoptions")
+        for table in ("adoptions", "image_keys"):
+            database.execute(f"DROP TABLE {table}")
         database.execute("UPDATE alembic_version SET version_num = '0011'")
     loaded, _ = options.load(arguments={"state_dir": str(state), "compute.driver": "fake"}, environment={})
     assert list(purge(loaded))[-1] == f"state {state}"
