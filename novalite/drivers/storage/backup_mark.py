@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from uuid import uuid4
 
 from novalite.drivers.storage.base import BackupKeeper
 from novalite.drivers.storage.objects import Objects
@@ -47,8 +48,12 @@ class BackupMark:
         self._require_key(self._read()[1])
         self._write()
 
+    def term(self) -> str:
+        """The same for as long as one appliance has the store: another, or the same one later, begins a new one."""
+        return (self._objects.get(_NAME) or b"").decode(errors="replace")
+
     def _write(self) -> None:
-        mark = {"version": _VERSION, "writer": self._appliance_id, "key": self._key_id}
+        mark = {"version": _VERSION, "writer": self._appliance_id, "key": self._key_id, "term": uuid4().hex}
         self._objects.put(_NAME, json.dumps(mark).encode())
 
     def _read(self) -> tuple[str, str]:

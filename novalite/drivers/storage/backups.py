@@ -18,6 +18,7 @@ from uuid import UUID
 from novalite.drivers.storage import packing
 from novalite.drivers.storage.backup_mark import BackupMark
 from novalite.drivers.storage.base import BackupKeeper, KeptBackup, StoredBackup
+from novalite.drivers.storage.named_pieces import NamedPieces
 from novalite.drivers.storage.objects import Objects
 from novalite.drivers.storage.sealed_objects import SealedObjects, SealingKey
 from novalite.drivers.storage.side_by_side import in_order
@@ -46,6 +47,7 @@ class PieceBackups:
         self._piece_bytes = piece_bytes
         self._changes = threading.Lock()
         self._held: dict[str, int] = {}
+        self._named = NamedPieces()
         self._tidy = False
 
     def place(self) -> str:
@@ -68,6 +70,8 @@ class PieceBackups:
             pieces, size, added = self._save_pieces(chunks, held)
             manifest = {"version": _VERSION, "id": backup_id, "size": size, "piece_bytes": self._piece_bytes,
                         "added": added, "facts": dict(facts), "pieces": pieces}  # fmt: skip
+            with self._changes:
+                self._named.forget(backup_id)
             self._mark.require_ours()  # who took it over meanwhile may have let the pieces go
             self._objects.put(name, json.dumps(manifest).encode())
         finally:
@@ -146,7 +150,9 @@ class PieceBackups:
                 raise
             return
         self._mark.require_ours()
-        self._objects.delete(_manifest(backup_id))
+        with self._changes:
+            self._named.forget(backup_id)
+            self._objects.delete(_manifest(backup_id))
         self._drop_unless_named(gone)
 
     def ids(self) -> tuple[str, ...]:
@@ -167,8 +173,9 @@ class PieceBackups:
 
     def _drop_unless_named(self, digests: set[str]) -> None:
         with self._changes:
-            named = {digest for backup_id in self.ids() for digest in self._manifest(backup_id)["pieces"]}
-            for digest in sorted(digests - named - set(self._held)):
+            doubtful = digests - set(self._held)
+            term, read = self._mark.term(), lambda backup_id: self._manifest(backup_id)["pieces"]
+            for digest in self._named.unnamed(doubtful, term, self.ids(), read):
                 self._objects.delete(_piece(digest))
 
     def _manifest(self, backup_id: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import pytest
 
 from novalite.drivers.storage.backups import PieceBackups
 from novalite.drivers.storage.base import StoredBackup
+from novalite.drivers.storage.named_pieces import NamedPieces
 from novalite.drivers.storage.objects import DirectoryObjects
 from novalite.drivers.storage.stretches import PIECE_BYTES, zeros
 from novalite.errors import DriverError
@@ -142,6 +143,92 @@ def test_what_this_process_is_writing_stays(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr("os.fsync", lambda file: objects.tidy("pieces"))
     objects.put("pieces/aa/x", b"whole")
     assert (objects.get("pieces/aa/x"), left(tmp_path)) == (b"whole", [])
+
+
+class Counted(DirectoryObjects):
+    """Remembers which manifests were read."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.read: list[str] = []
+
+    def get(self, name: str) -> bytes | None:
+        if name.startswith("manifests/"):
+            self.read.append(name.removeprefix("manifests/").removesuffix(".json"))
+        return super().get(name)
+
+    def read_by(self, act: Callable[[], object]) -> list[str]:
+        self.read = []
+        act()
+        return sorted(self.read)
+
+
+def saved(store: PieceBackups, *contents: bytes) -> list[str]:
+    ids = [new_id() for _ in contents]
+    for backup_id, content in zip(ids, contents, strict=True):
+        store.save(backup_id, [content], {})
+    return ids
+
+
+def blocks(*kinds: int) -> bytes:
+    return b"".join(bytes([kind]) * (64 * KIB) for kind in kinds)
+
+
+def test_a_manifest_is_read_once_for_all_deletions(tmp_path: Path) -> None:
+    objects = Counted(tmp_path)
+    store = opened(objects)
+    first, second, third, fourth = saved(store, blocks(1, 2), blocks(2, 3), blocks(3, 4), blocks(4, 5))
+    assert objects.read_by(lambda: store.delete(first)) == sorted([first, second, third, fourth])
+    assert objects.read_by(lambda: store.delete(second)) == [second]
+    (fifth,) = saved(store, blocks(5, 6))
+    assert objects.read_by(lambda: store.delete(third)) == sorted([third, fifth])
+    assert len(list(objects.names("pieces"))) == 3
+    assert b"".join(store.read(fourth)) + b"".join(store.read(fifth)) == blocks(4, 5, 5, 6)
+    assert objects.read_by(lambda: opened(objects).delete(fifth)) == sorted([fourth, fifth]), "a new process reads all"
+    store.delete(fourth)
+    assert list(objects.names("pieces")) == []
+
+
+def test_what_was_read_is_not_believed_when_somebody_else_has_written(tmp_path: Path) -> None:
+    """Even a backup of the same id may hold something else then."""
+    objects = DirectoryObjects(tmp_path)
+    ours, other = opened(objects), opened(objects, ANOTHERS)
+    first, second, same = saved(ours, blocks(1), blocks(2, 3), blocks(4))
+    ours.delete(first)
+    other.take_over()
+    other.delete(same)
+    other.save(same, [blocks(3)], {})
+    opened(objects).take_over()
+    ours.delete(second)
+    assert b"".join(ours.read(same)) == blocks(3)
+    assert len(list(objects.names("pieces"))) == 1
+
+
+def test_a_backup_that_is_made_again_names_what_it_holds_now(tmp_path: Path) -> None:
+    store = opened(DirectoryObjects(tmp_path))
+    first, second, same = saved(store, blocks(1), blocks(2, 3), blocks(4))
+    store.delete(first)
+    store.delete(same)
+    store.save(same, [blocks(3)], {})
+    store.delete(second)
+    assert b"".join(store.read(same)) == blocks(3)
+
+
+@pytest.mark.parametrize("most", [0, 3, 100])
+def test_no_more_is_remembered_than_there_is_room_for(most: int) -> None:
+    named, asked = NamedPieces(most), list[str]()
+    manifests: dict[str, list[str | None]] = {"a": ["1" * 64, None], "b": ["2" * 64, "3" * 64], "c": ["4" * 64]}
+
+    def read(backup_id: str) -> Iterable[str | None]:
+        asked.append(backup_id)
+        return manifests[backup_id]
+
+    digests = {str(digit) * 64 for digit in range(1, 7)}
+    for _ in range(2):
+        assert named.unnamed(digests, "term", list(manifests), read) == ["5" * 64, "6" * 64]
+    assert len(asked) == {0: 6, 3: 4, 100: 3}[most]
+    assert named.unnamed({"1" * 64}, "another term", ["a", "b"], read) == []
+    assert asked[-1] == "a", "nothing is left to be asked for after that"
 
 
 def test_zeros_cost_nothing(tmp_path: Path) -> None:
