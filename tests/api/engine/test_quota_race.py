@@ -30,7 +30,7 @@ def test_fifty_servers_where_twenty_are_allowed(build: Callable[..., House]) -> 
         answers = Counter(pool.map(ask, range(50)))
     assert answers == {202: 20, 403: 30}
     assert _used(house) == (20, 20)
-    house.idle(60)
+    house.idle()
     listed = house.appliance.get(f"{C}/servers/detail", version=V).json["servers"]
     assert [server["status"] for server in listed] == ["ACTIVE"] * 20
 
@@ -39,7 +39,7 @@ def test_many_resizes_where_few_are_allowed(build: Callable[..., House]) -> None
     """From one core to two each: what was admitted counts at once, long before the servers have it."""
     house = build(quota__instances=-1, quota__cores=20, quota__ram_mib=-1)
     servers = [house.ask(f"s{number}", networks="none") for number in range(15)]
-    house.idle(60)
+    house.idle()
     gate = house.driver.hold("keep_disks")
 
     def resize(server_id: str) -> int:
@@ -50,7 +50,7 @@ def test_many_resizes_where_few_are_allowed(build: Callable[..., House]) -> None
     assert answers == {202: 5, 403: 10}
     assert _used(house) == (15, 20)
     gate.set()
-    house.idle(60)
+    house.idle()
     listed = house.appliance.get(f"{C}/servers/detail", version=V).json["servers"]
     assert Counter(server["status"] for server in listed) == {"VERIFY_RESIZE": 5, "ACTIVE": 10}
     assert sum(server["flavor"]["vcpus"] for server in listed) == 20

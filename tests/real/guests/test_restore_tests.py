@@ -26,7 +26,7 @@ def _shown(cloud: Cloud, guest: Guest) -> Any:
     return cloud.appliance.get(f"{P}/{guest.id}")["protection"]
 
 
-def _copy(cloud: Cloud, guest: Guest, *, seconds: int = 3 * BOOT_SECONDS) -> None:
+def _copy(cloud: Cloud, guest: Guest, *, seconds: int = int(3 * BOOT_SECONDS)) -> None:
     body = {"protection": {"schedule": "daily, keep 5", "test": {"every": "daily", "seconds": seconds}}}
     assert cloud.appliance.call("PUT", f"{P}/{guest.id}", json=body).status_code == 200
     assert cloud.appliance.call("POST", f"{P}/{guest.id}/runs").status_code == 202
