@@ -155,4 +155,12 @@ def act(domain: Any, action: PowerAction) -> None:
         return
     if power not in sources:
         raise DriverError("set_power", f"{action} does not apply to a guest that is {power}", code="guest.state")
-    call(domain)
+    try:
+        call(domain)
+    except libvirt.libvirtError:
+        if not _came_to(domain, done):  # else the guest went there by itself meanwhile
+            raise
+
+
+def _came_to(domain: Any, done: tuple[Power, ...]) -> bool:
+    return current(domain)[0] in done or (Power.OFF in done and not domain.isActive())

@@ -12,7 +12,7 @@ from uuid import uuid4
 import libvirt
 import pytest
 
-from novalite.drivers.compute.base import ConsoleKind, DiskSpec, GuestSpec, NicSpec, Power
+from novalite.drivers.compute.base import ConsoleKind, DiskSpec, GuestSpec, NicSpec, Power, PowerAction
 from novalite.drivers.compute.libvirt import accel, console, power
 from novalite.drivers.compute.libvirt.guest import HostChoices, Names, domain
 from novalite.drivers.compute.libvirt.images import CachedImage
@@ -122,6 +122,36 @@ def test_consoles_are_sockets_only_the_host_reaches() -> None:
 )
 def test_power_states_in_the_words_of_the_port(state: int, reason: int, saved: bool, expected: Power) -> None:
     assert power.state_of(state, reason, saved)[0] is expected
+
+
+class GoesDown:
+    """A domain that runs when it is asked, and not any more when its button is pressed."""
+
+    def __init__(self, afterwards: int) -> None:
+        self.at, self._afterwards = libvirt.VIR_DOMAIN_RUNNING, afterwards
+
+    def state(self) -> tuple[int, int]:
+        return self.at, 0
+
+    def isActive(self) -> bool:
+        return self.at == libvirt.VIR_DOMAIN_RUNNING
+
+    def hasManagedSaveImage(self) -> bool:
+        return False
+
+    def shutdownFlags(self, _flags: int) -> None:
+        self.at = self._afterwards
+        raise libvirt.libvirtError("domain is not running")
+
+
+@pytest.mark.parametrize("afterwards", [libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTDOWN])
+def test_a_guest_that_goes_down_while_it_is_asked_to_is_down(afterwards: int) -> None:
+    power.act(GoesDown(afterwards), PowerAction.SHUTDOWN)
+
+
+def test_a_guest_that_does_not_go_down_is_told() -> None:
+    with pytest.raises(libvirt.libvirtError):
+        power.act(GoesDown(libvirt.VIR_DOMAIN_RUNNING), PowerAction.SHUTDOWN)
 
 
 def test_events_that_say_nothing_about_power_are_left_out() -> None:
